@@ -1,0 +1,100 @@
+"""Every way journeyman can fail, as one small tree; each error says what, why and what to do.
+
+    JourneymanError                     exit  kind
+    ├── UsageError                         2  usage       the command line or a call of the SDK makes no sense
+    ├── ConfigError                        3  config      a setting, a policy file or a path is wrong
+    │   ├── PolicyError                    3  policy      a policy file does not load
+    │   └── StoreError                     3  store       the trace store cannot be read or written
+    ├── ModelError                         4  model       no model, a model that will not load, a provider that refuses
+    │   ├── ModelNotFound                  4  model
+    │   ├── EngineDied                     4  model       the local engine's process ended
+    │   └── ContextOverflow                4  model       the conversation no longer fits the model's window
+    ├── BudgetExceeded                     6  budget      steps, tokens or time are spent
+    ├── ToolError                          7  tool        text for the model: the run goes on
+    ├── ServerError                        7  tool        an MCP server that cannot be started or reached
+    ├── SandboxError                       8  sandbox     no sandbox that is good enough
+    ├── RunTimeout                       124  timeout
+    └── Interrupted                      130  interrupted
+
+A `ToolError` is a result that the model reads. Anything else ends the run as a typed outcome that the trace records.
+"""
+
+from typing import ClassVar
+
+
+class JourneymanError(Exception):
+    """What went wrong and why (`str(error)`), and what to do about it (`error.fix`)."""
+
+    kind: ClassVar[str] = "error"
+    exit_code: ClassVar[int] = 1
+
+    def __init__(self, message: str, *, fix: str = "") -> None:
+        super().__init__(message)
+        self.fix = fix
+
+
+class UsageError(JourneymanError):
+    kind = "usage"
+    exit_code = 2
+
+
+class ConfigError(JourneymanError):
+    kind = "config"
+    exit_code = 3
+
+
+class PolicyError(ConfigError):
+    kind = "policy"
+
+
+class StoreError(ConfigError):
+    kind = "store"
+
+
+class ModelError(JourneymanError):
+    kind = "model"
+    exit_code = 4
+
+
+class ModelNotFound(ModelError):
+    """The spec names no model that can be had here."""
+
+
+class EngineDied(ModelError):
+    """The local engine's process ended; the run is stored and can be resumed."""
+
+
+class ContextOverflow(ModelError):
+    """The conversation does not fit the model's context window."""
+
+
+class BudgetExceeded(JourneymanError):
+    kind = "budget"
+    exit_code = 6
+
+
+class ToolError(JourneymanError):
+    """Raised by a tool to tell the model, in words it can act on, why the call failed."""
+
+    kind = "tool"
+    exit_code = 7
+
+
+class ServerError(JourneymanError):
+    kind = "tool"
+    exit_code = 7
+
+
+class SandboxError(JourneymanError):
+    kind = "sandbox"
+    exit_code = 8
+
+
+class RunTimeout(JourneymanError):
+    kind = "timeout"
+    exit_code = 124
+
+
+class Interrupted(JourneymanError):
+    kind = "interrupted"
+    exit_code = 130

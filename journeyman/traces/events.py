@@ -1,0 +1,226 @@
+"""A run is a stream of these events; everything else is a reader of that one stream.
+
+    run_started
+      (model_requested  model_delta*  model_responded
+         (call_proposed  call_decided  [approval_requested approval_answered])*
+         (call_started)*  call_progress*  (call_finished [plan_updated])*  [budget_warned] [compacted])*
+    run_finished
+
+`model_delta` and `call_progress` are ephemeral: shown, never stored. Every other event is stored before its effect is
+reported, and `call_started` is durable before the tool runs: whoever reads the trace after a crash knows which effects
+may have happened. `run_resumed` marks where a later process took the run up again. State is a fold over these events
+(`traces/fold.py`), so resuming is folding and going on.
+"""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, JsonValue, TypeAdapter
+
+from journeyman.traces.messages import AssistantMessage, Tokens, ToolResult, ToolSpec, Usage, Value
+
+TRACE_VERSION = 1
+
+Effect = Literal["allow", "ask", "deny"]
+Choice = Literal["auto", "required", "none"]
+Outcome = Literal[
+    "answered", "failed", "model_error", "budget", "tool_error", "sandbox_error", "timeout", "interrupted"
+]
+
+
+class RunStarted(Value):
+    type: Literal["run_started"] = "run_started"
+    prompt: str
+    instructions: str = ""
+    """System prompt, without the tools."""
+    model: str
+    """The spec string the model was made from."""
+    model_info: dict[str, JsonValue] = Field(default_factory=dict)
+    """What identifies it: file, hash, adapter, quantisation, renderer, context size, engine version."""
+    tools: tuple[ToolSpec, ...] = ()
+    policy: dict[str, JsonValue] = Field(default_factory=dict)
+    """Name, hash and mode of the permission policy."""
+    limits: dict[str, JsonValue] = Field(default_factory=dict)
+    """The budget: steps, tokens, seconds."""
+    returns: dict[str, JsonValue] | None = None
+    """JSON Schema the answer must match."""
+    root: str = ""
+    """The folder the tools work in."""
+    seed: int | None = None
+    parent: str | None = None
+    """The run this one was forked from."""
+    version: int = TRACE_VERSION
+
+
+class RunResumed(Value):
+    type: Literal["run_resumed"] = "run_resumed"
+    unfinished: tuple[str, ...] = ()
+    """Calls whose intent was stored without a result: they may or may not have happened."""
+
+
+class ModelRequested(Value):
+    type: Literal["model_requested"] = "model_requested"
+    step: int
+    """1 for the first model call of the run."""
+    choice: Choice = "auto"
+    """May, must or must not the model call a tool."""
+    offered: tuple[str, ...] | None = None
+    """Names of the tools offered in this step; None for all of the run's."""
+    sampling: dict[str, JsonValue] = Field(default_factory=dict)
+    """Only what differs from the model's defaults."""
+
+
+class ModelDelta(Value):
+    """Ephemeral: a piece of what the model is writing."""
+
+    type: Literal["model_delta"] = "model_delta"
+    kind: Literal["text", "thinking", "call", "status"]
+    """status: not the model's words but its loader's (`loading model`)."""
+    text: str
+
+
+class ModelResponded(Value):
+    type: Literal["model_responded"] = "model_responded"
+    step: int
+    message: AssistantMessage
+    finish: Literal["stop", "length", "cut", "refusal"] = "stop"
+    usage: Usage = Usage()
+    cost_usd: float | None = None
+    """None where no price is known; a local model costs 0."""
+    seconds: float = 0.0
+    tokens: Tokens | None = None
+
+
+class PlanStep(Value):
+    text: str
+    status: Literal["pending", "active", "done", "dropped"] = "pending"
+
+
+class PlanUpdated(Value):
+    type: Literal["plan_updated"] = "plan_updated"
+    steps: tuple[PlanStep, ...]
+
+
+class CallProposed(Value):
+    type: Literal["call_proposed"] = "call_proposed"
+    call_id: str
+    tool: str
+    """`server.tool`, or the name the model invented where there is no such tool."""
+    arguments: dict[str, JsonValue] | None = None
+    """Parsed and validated; None where they are not valid."""
+    problem: str | None = None
+    """Why the call cannot be made: no such tool, or arguments that do not fit."""
+
+
+class CallDecided(Value):
+    type: Literal["call_decided"] = "call_decided"
+    call_id: str
+    effect: Effect
+    rules: tuple[str, ...] = ()
+    """Ids of every rule that matched."""
+    reason: str = ""
+    provenance: dict[str, JsonValue] = Field(default_factory=dict)
+
+
+class ApprovalRequested(Value):
+    type: Literal["approval_requested"] = "approval_requested"
+    call_id: str
+    tool: str
+    arguments: dict[str, JsonValue]
+    reason: str = ""
+
+
+class ApprovalAnswered(Value):
+    type: Literal["approval_answered"] = "approval_answered"
+    call_id: str
+    approved: bool
+    by: Literal["user", "nobody", "callback", "saved"] = "user"
+    """nobody: no one was there to ask, so the answer is no."""
+    reason: str = ""
+    """For the model, where the answer is no."""
+    arguments: dict[str, JsonValue] | None = None
+    """What will really be executed, where the person edited the proposal."""
+
+
+class CallStarted(Value):
+    """The intent: committed before the effect."""
+
+    type: Literal["call_started"] = "call_started"
+    call_id: str
+
+
+class CallProgress(Value):
+    """Ephemeral: a word from a tool that is still at work."""
+
+    type: Literal["call_progress"] = "call_progress"
+    call_id: str
+    text: str = ""
+    fraction: float | None = None
+
+
+class CallFinished(Value):
+    type: Literal["call_finished"] = "call_finished"
+    result: ToolResult
+    seconds: float = 0.0
+    status: Literal["ok", "error", "denied", "timeout", "cancelled", "unknown", "repeated"] = "ok"
+    """unknown: the process ended while it ran. repeated: not run again, the earlier result was given back."""
+
+
+class BudgetWarned(Value):
+    type: Literal["budget_warned"] = "budget_warned"
+    what: Literal["steps", "tokens", "seconds", "usd"]
+    used: float
+    limit: float
+
+
+class Compacted(Value):
+    type: Literal["compacted"] = "compacted"
+    kept: int
+    """Messages at the end that were kept as they are."""
+    summary: str
+
+
+class SampleScored(Value):
+    type: Literal["sample_scored"] = "sample_scored"
+    verifier: str
+    score: float | None
+    """None is "not scored", which is not 0."""
+    status: Literal["ok", "error", "timeout", "na"] = "ok"
+    evidence: JsonValue = None
+
+
+class RunFinished(Value):
+    type: Literal["run_finished"] = "run_finished"
+    outcome: Outcome
+    answer: str | None = None
+    error: dict[str, str] | None = None
+    """kind, message and fix, where the outcome is an error."""
+    usage: Usage = Usage()
+    steps: int = 0
+    denied: int = 0
+    """Calls that the policy refused, or that nobody was there to approve."""
+    seconds: float = 0.0
+
+
+StoredEvent = Annotated[
+    RunStarted
+    | RunResumed
+    | ModelRequested
+    | ModelResponded
+    | PlanUpdated
+    | CallProposed
+    | CallDecided
+    | ApprovalRequested
+    | ApprovalAnswered
+    | CallStarted
+    | CallFinished
+    | BudgetWarned
+    | Compacted
+    | SampleScored
+    | RunFinished,
+    Field(discriminator="type"),
+]
+EphemeralEvent = ModelDelta | CallProgress
+Event = Annotated[StoredEvent | EphemeralEvent, Field(discriminator="type")]
+
+stored_event: TypeAdapter[StoredEvent] = TypeAdapter(StoredEvent)
+"""Validates one stored event from Python data or JSON."""
