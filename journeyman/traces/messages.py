@@ -5,7 +5,7 @@ Text of a call's arguments is kept exactly as the model wrote it; parsing happen
 is a `call_proposed` event.
 """
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
@@ -92,7 +92,7 @@ class ToolSpec(Value):
     tool: str
     """The tool's name on that server."""
     description: str = ""
-    parameters: dict[str, JsonValue] = Field(default_factory=dict)
+    parameters: dict[str, Any] = Field(default_factory=dict)
     """JSON Schema of the arguments (2020-12, an object)."""
     read_only: bool = False
     """It changes nothing."""

@@ -1,7 +1,7 @@
 """What the loop knows of a model: it is asked with a request and answers with deltas, then one response.
 
-A model owns its rendering. It is handed the whole conversation each time, remembers by `run_id` how far it has rendered,
-and does work only for what is new; a conversation that does not extend the remembered one is rendered afresh.
+A model owns its rendering. It is handed the whole conversation each time, remembers by `run_id` how far it has
+rendered, and does work only for what is new; a conversation that does not extend that is rendered afresh.
 """
 
 from collections.abc import AsyncIterator, Mapping, Sequence
