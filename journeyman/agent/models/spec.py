@@ -1,0 +1,120 @@
+"""From a spec string to a model: `local:starter`, `http://127.0.0.1:8080/v1#qwen3`, `scripted:answers.json`, ...
+
+Nothing is loaded or connected here; `Model.open` does that. Local first means that data and money leave only by
+choice: a key in the environment is never a reason to use it.
+"""
+
+import difflib
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+from journeyman.agent.models.model import Model
+from journeyman.errors import ModelNotFound
+
+FORMS = {
+    "local:starter": "the small model that comes along",
+    "local:PATH.gguf[+ADAPTER.gguf]": "a GGUF file on this machine",
+    "http://HOST:PORT/v1#NAME": "any server that speaks OpenAI Chat Completions",
+    "openai:NAME": "OpenAI, with the key in OPENAI_API_KEY",
+    "scripted:FILE": "a script, for tests",
+}
+
+
+class Engine(NamedTuple):
+    """How the local engine is to run; None leaves it to the engine."""
+
+    threads: int | None = None
+    context: int | None = None
+    gpu_layers: int | None = None
+
+
+def make_model(spec: str, engine: Engine | None = None) -> Model:
+    """The model that `spec` names.
+
+    Raises:
+        ModelNotFound: the spec has none of the known forms, or names nothing that is there.
+    """
+    kind, _, rest = spec.partition(":")
+    make = MAKERS.get(kind)
+    if make is None or not rest:
+        raise ModelNotFound(f"{spec!r} is no model spec.{_near(spec)}", fix=f"Use one of these forms:\n{forms()}")
+
+    return make(spec, rest, engine or Engine())
+
+
+def forms() -> str:
+    """Every form of a spec with its meaning, one a line."""
+    width = max(map(len, FORMS))
+    return "\n".join(f"  {form:<{width}}  {meaning}" for form, meaning in FORMS.items())
+
+
+def _local(spec: str, rest: str, engine: Engine) -> Model:
+    from journeyman.agent.models.llama import LlamaModel  # noqa: PLC0415 - only for local models
+    from journeyman.agent.models.starter import find_starter  # noqa: PLC0415
+
+    if rest == "starter":
+        return LlamaModel(find_starter(), engine, spec=spec)
+
+    from journeyman.agent.models.files import ModelFiles  # noqa: PLC0415
+
+    path, _, adapter = rest.partition("+")
+    if not path.endswith(".gguf") and not Path(path).exists():
+        raise ModelNotFound(f"{path!r} is no local model.{_near(spec)}", fix="Write local:starter or local:PATH.gguf.")
+
+    return LlamaModel(ModelFiles.of(path, adapter or None), engine, spec=spec)
+
+
+def _server(spec: str, _rest: str, _engine: Engine) -> Model:
+    from journeyman.agent.models.chat import ChatModel  # noqa: PLC0415 - only for servers
+
+    url, _, name = spec.partition("#")
+    return ChatModel(url, name, key=os.environ.get("JOURNEYMAN_API_KEY", ""), spec=spec)
+
+
+def _openai(spec: str, rest: str, _engine: Engine) -> Model:
+    from journeyman.agent.models.chat import ChatModel  # noqa: PLC0415 - only for servers
+
+    key = os.environ.get("OPENAI_API_KEY", "")
+    if not key:
+        raise ModelNotFound(
+            f"{spec!r} needs a key and OPENAI_API_KEY is not set.",
+            fix="Set OPENAI_API_KEY, or use a local model: local:starter.",
+        )
+
+    return ChatModel("https://api.openai.com/v1", rest, key=key, spec=spec)
+
+
+def _scripted(spec: str, rest: str, _engine: Engine) -> Model:
+    from journeyman.agent.models.scripted import load_script  # noqa: PLC0415 - only for scripts
+
+    return load_script(Path(rest).expanduser(), spec=spec)
+
+
+MAKERS: dict[str, Callable[[str, str, Engine], Model]] = {
+    "local": _local,
+    "http": _server,
+    "https": _server,
+    "openai": _openai,
+    "scripted": _scripted,
+}
+
+
+def _near(spec: str) -> str:
+    """A hint where the spec is nearly one, or is a file."""
+    if spec.endswith(".gguf"):
+        return f" Did you mean 'local:{spec}'?"
+
+    if spec.endswith((".json", ".jsonl")):
+        return f" Did you mean 'scripted:{spec}'?"
+
+    kind, _, rest = spec.partition(":")
+    known = ["local:starter", *(f"{maker}:{rest or '...'}" for maker in MAKERS)]
+    near = difflib.get_close_matches(spec, [*known, "starter"], n=1, cutoff=0.6)
+    close = difflib.get_close_matches(kind, MAKERS, n=1, cutoff=0.7)
+    if not near and not close:
+        return ""
+
+    guess = "local:starter" if near == ["starter"] else near[0] if near else f"{close[0]}:{rest}"
+    return f" Did you mean {guess!r}?"
