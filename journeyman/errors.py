@@ -23,7 +23,7 @@ from typing import ClassVar
 
 
 class JourneymanError(Exception):
-    """What went wrong and why (`str(error)`), and what to do about it (`error.fix`)."""
+    """What went wrong and why (`str(error)`), what to do about it (`error.fix`), and where to read more (`run_id`)."""
 
     kind: ClassVar[str] = "error"
     exit_code: ClassVar[int] = 1
@@ -31,6 +31,7 @@ class JourneymanError(Exception):
     def __init__(self, message: str, *, fix: str = "") -> None:
         super().__init__(message)
         self.fix = fix
+        self.run_id: str | None = None
 
 
 class UsageError(JourneymanError):

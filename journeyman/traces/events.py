@@ -1,7 +1,7 @@
 """A run is a stream of these events; everything else is a reader of that one stream.
 
     run_started
-      (model_requested  model_delta*  model_responded
+      ([message_added] model_requested  model_delta*  model_responded
          (call_proposed  call_decided  [approval_requested approval_answered])*
          (call_started)*  call_progress*  (call_finished [plan_updated])*  [budget_warned] [compacted])*
     run_finished
@@ -55,6 +55,15 @@ class RunResumed(Value):
     type: Literal["run_resumed"] = "run_resumed"
     unfinished: tuple[str, ...] = ()
     """Calls whose intent was stored without a result: they may or may not have happened."""
+
+
+class MessageAdded(Value):
+    """Words that join the conversation while the run goes on."""
+
+    type: Literal["message_added"] = "message_added"
+    text: str
+    origin: Literal["user", "runtime"] = "user"
+    """runtime: the loop's own, such as the question to mend an answer that does not match its schema."""
 
 
 class ModelRequested(Value):
@@ -204,6 +213,7 @@ class RunFinished(Value):
 StoredEvent = Annotated[
     RunStarted
     | RunResumed
+    | MessageAdded
     | ModelRequested
     | ModelResponded
     | PlanUpdated

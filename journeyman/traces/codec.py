@@ -1,0 +1,137 @@
+"""Events to rows and back, losslessly: `decode(encode(event)) == event`."""
+
+import hashlib
+import json
+import struct
+import sys
+from array import array
+from collections.abc import Callable
+from typing import Any, NamedTuple, get_args
+
+from journeyman.traces.events import CallFinished, ModelResponded, RunStarted, StoredEvent
+from journeyman.traces.messages import Tokens, TokenSpan
+
+LONG_TEXT = 4096
+"""Characters from which a result's text is kept as a blob."""
+
+CLASSES: dict[str, type[StoredEvent]] = {
+    kind.model_fields["type"].default: kind for kind in get_args(get_args(StoredEvent)[0])
+}
+
+
+class Row(NamedTuple):
+    type: str
+    body: str
+    tokens: bytes | None
+    blobs: tuple[tuple[str, bytes], ...]
+
+
+def encode(event: StoredEvent) -> Row:
+    match event:
+        case ModelResponded(tokens=Tokens() as tokens):
+            body = event.model_dump_json(exclude={"type": True, "tokens": {"spans"}}, exclude_none=True)
+            return Row(event.type, body, pack_spans(tokens.spans), ())
+        case CallFinished() if len(event.result.text) >= LONG_TEXT:
+            return _with_blobs(event)
+        case RunStarted():
+            return _with_blobs(event)
+        case _:
+            return Row(event.type, event.model_dump_json(exclude=_NOT_TYPE, exclude_none=True), None, ())
+
+
+_NOT_TYPE = {"type"}
+
+
+def decode(kind: str, body: str, tokens: bytes | None, blob: Callable[[str], bytes]) -> StoredEvent:
+    """The event of a row; `blob` gives the bytes kept under a hash."""
+    if tokens is None and kind not in _BLOBS:
+        return CLASSES[kind].model_validate_json(body)
+
+    data = json.loads(body)
+    if tokens is not None:
+        data["tokens"]["spans"] = unpack_spans(tokens)
+
+    for path in _BLOBS.get(kind, ()):
+        holder, name = _holder(data, path)
+        if isinstance(holder[name], dict):
+            holder[name] = json.loads(blob(holder[name]["$blob"]).decode("utf-8", "surrogatepass"))
+
+    return CLASSES[kind].model_validate(data)
+
+
+def content_hash(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+_BLOBS = {"run_started": (("tools",), ("instructions",)), "call_finished": (("result", "text"),)}
+"""Where a body may hold `{"$blob": hash}`: only here, so that nobody's data is ever mistaken for one."""
+
+
+def _with_blobs(event: StoredEvent) -> Row:
+    body = event.model_dump(mode="json", exclude=_NOT_TYPE, exclude_none=True)
+    blobs = []
+    for path in _BLOBS[event.type]:
+        holder, name = _holder(body, path)
+        data = json.dumps(holder[name], ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")
+        blobs.append((content_hash(data), data))
+        holder[name] = {"$blob": blobs[-1][0]}
+
+    return Row(event.type, json.dumps(body, ensure_ascii=False, separators=(",", ":")), None, tuple(blobs))
+
+
+def _holder(body: Any, path: tuple[str, ...]) -> tuple[Any, str]:
+    *parents, name = path
+    for parent in parents:
+        body = body[parent]
+
+    return body, name
+
+
+_KINDS = ("context", "sampled", "forced")
+_HEAD = struct.Struct("<BBI")
+_NO_LOGPROB = float("nan")
+
+
+def pack_spans(spans: tuple[TokenSpan, ...]) -> bytes:
+    """Each span: kind and has-logprobs (uint8 each), count (uint32), ids (int32), logprobs (float32, NaN = none)."""
+    pieces = []
+    for span in spans:
+        has_logprobs = span.logprobs is not None
+        pieces += [_HEAD.pack(_KINDS.index(span.kind), has_logprobs, len(span.ids)), _little(array("i", span.ids))]
+        if span.logprobs is not None:
+            pieces.append(_little(array("f", [_NO_LOGPROB if p is None else p for p in span.logprobs])))
+
+    return b"".join(pieces)
+
+
+def unpack_spans(data: bytes) -> list[dict[str, Any]]:
+    spans = []
+    at = 0
+    while at < len(data):
+        kind, has_logprobs, count = _HEAD.unpack_from(data, at)
+        at += _HEAD.size
+        span: dict[str, Any] = {"kind": _KINDS[kind], "ids": _numbers("i", data[at : at + 4 * count])}
+        at += 4 * count
+        if has_logprobs:
+            values = _numbers("f", data[at : at + 4 * count])
+            span["logprobs"] = [None if value != value else value for value in values]  # noqa: PLR0124 - NaN
+            at += 4 * count
+
+        spans.append(span)
+
+    return spans
+
+
+def _little(values: array) -> bytes:
+    if sys.byteorder == "big":
+        values.byteswap()
+
+    return values.tobytes()
+
+
+def _numbers(code: str, data: bytes) -> list[Any]:
+    values = array(code, data)
+    if sys.byteorder == "big":
+        values.byteswap()
+
+    return values.tolist()

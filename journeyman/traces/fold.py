@@ -1,0 +1,111 @@
+"""What a run amounts to so far: a fold over its events, O(1) for each.
+
+The loop folds its own events as it emits them; a resumed run folds the stored ones and goes on. There is no other
+state.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Self
+
+from journeyman.traces.events import (
+    CallDecided,
+    CallFinished,
+    CallProposed,
+    CallStarted,
+    Compacted,
+    Event,
+    MessageAdded,
+    ModelResponded,
+    PlanStep,
+    PlanUpdated,
+    RunFinished,
+    RunStarted,
+)
+from journeyman.traces.messages import AssistantMessage, Message, ToolCall, Usage, UserMessage
+
+
+@dataclass(slots=True)
+class State:
+    started: RunStarted | None = None
+    messages: list[Message] = field(default_factory=list)
+    """The conversation as the next model call reads it."""
+    plan: tuple[PlanStep, ...] = ()
+    usage: Usage = field(default_factory=Usage)
+    cost_usd: float = 0.0
+    steps: int = 0
+    """Model calls answered."""
+    denied: int = 0
+    proposed: dict[str, CallProposed] = field(default_factory=dict)
+    decided: dict[str, CallDecided] = field(default_factory=dict)
+    """Of the pending calls only, as is `proposed`."""
+    begun: set[str] = field(default_factory=set)
+    """Calls whose intent is stored and whose result is not."""
+    finish: str | None = None
+    """How the last model call ended."""
+    finished: RunFinished | None = None
+
+    _pending: dict[str, ToolCall] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, events: Iterable[Event]) -> Self:
+        state = cls()
+        for event in events:
+            state.apply(event)
+
+        return state
+
+    @property
+    def pending(self) -> tuple[ToolCall, ...]:
+        """Calls the model has made that have no result yet, in its order."""
+        return tuple(self._pending.values())
+
+    @property
+    def answer(self) -> str | None:
+        """The model's last words, once it calls nothing more."""
+        last = self.messages[-1] if self.messages else None
+        return last.text if isinstance(last, AssistantMessage) and not last.calls else None
+
+    def apply(self, event: Event) -> None:  # noqa: C901 - one line for each kind of event
+        match event:
+            case ModelResponded():
+                self._responded(event)
+            case CallProposed():
+                self.proposed[event.call_id] = event
+            case CallDecided():
+                self.decided[event.call_id] = event
+            case CallStarted():
+                self.begun.add(event.call_id)
+            case CallFinished():
+                self._call_finished(event)
+            case RunStarted():
+                self.started = event
+                self.messages.append(UserMessage(text=event.prompt))
+            case MessageAdded():
+                self.messages.append(UserMessage(text=event.text))
+                self.finished = None
+            case PlanUpdated():
+                self.plan = event.steps
+            case Compacted():
+                kept = self.messages[len(self.messages) - event.kept :]
+                self.messages = [self.messages[0], UserMessage(text=event.summary), *kept]
+            case RunFinished():
+                self.finished = event
+
+    def _responded(self, event: ModelResponded) -> None:
+        self.messages.append(event.message)
+        self._pending = {call.id: call for call in event.message.calls}
+        self.proposed.clear()
+        self.decided.clear()
+        self.usage = self.usage + event.usage
+        self.cost_usd += event.cost_usd or 0.0
+        self.steps = event.step
+        self.finish = event.finish
+
+    def _call_finished(self, event: CallFinished) -> None:
+        call_id = event.result.call_id
+        self.messages.append(event.result)
+        self._pending.pop(call_id, None)
+        self.begun.discard(call_id)
+        if event.status == "denied":
+            self.denied += 1

@@ -1,0 +1,18 @@
+"""Brings a store's tables up to date. The steps are in `versions/`, one file each, in order."""
+
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import Engine
+
+
+def upgrade(engine: Engine) -> None:
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent).replace("%", "%%"))
+    with engine.begin() as connection:
+        if connection.dialect.name == "sqlite":
+            connection.exec_driver_sql("BEGIN IMMEDIATE")  # two processes may be opening a new store at once
+
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
