@@ -3,7 +3,7 @@
     run_started
       ([message_added] model_requested  model_delta*  model_responded
          (call_proposed  call_decided  [approval_requested approval_answered])*
-         (call_started)*  call_progress*  (call_finished [plan_updated])*  [budget_warned] [compacted])*
+         (call_started)*  call_progress*  [plan_updated]  (call_finished)*  [budget_warned] [compacted])*
     run_finished
 
 `model_delta` and `call_progress` are ephemeral: shown, never stored. Every other event is stored before its effect is
@@ -166,17 +166,24 @@ class CallProgress(Value):
     fraction: float | None = None
 
 
+CallStatus = Literal["ok", "error", "denied", "refused", "timeout", "unknown", "repeated"]
+
+
 class CallFinished(Value):
     type: Literal["call_finished"] = "call_finished"
     result: ToolResult
     seconds: float = 0.0
-    status: Literal["ok", "error", "denied", "timeout", "cancelled", "unknown", "repeated"] = "ok"
-    """unknown: the process ended while it ran. repeated: not run again, the earlier result was given back."""
+    status: CallStatus = "ok"
+    """denied: by the policy, or because nobody was there to ask. refused: by a person. unknown: the process ended while
+    it ran. repeated: not run again, the earlier result was given back."""
+
+
+Resource = Literal["steps", "tokens", "seconds", "usd"]
 
 
 class BudgetWarned(Value):
     type: Literal["budget_warned"] = "budget_warned"
-    what: Literal["steps", "tokens", "seconds", "usd"]
+    what: Resource
     used: float
     limit: float
 

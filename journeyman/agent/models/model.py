@@ -4,7 +4,7 @@ A model owns its rendering. It is handed the whole conversation each time, remem
 rendered, and does work only for what is new; a conversation that does not extend that is rendered afresh.
 """
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -76,8 +76,8 @@ class Model(Protocol):
         """
         ...
 
-    def respond(self, request: Request) -> AsyncIterator[ModelDelta | ModelResponded]:
-        """Deltas while it writes, then exactly one `ModelResponded`. Closing the iterator stops the model."""
+    def respond(self, request: Request) -> AsyncGenerator[ModelDelta | ModelResponded, None]:
+        """Deltas while it writes, then exactly one `ModelResponded`. Closing the generator stops the model."""
         ...
 
     def forget(self, run_id: str) -> None:

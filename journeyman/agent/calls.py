@@ -1,0 +1,180 @@
+"""One step's tool calls: checked and decided in the model's order, done side by side, reported in the model's order.
+
+The intent of a call is committed before its effect. A tool that fails is a result the model reads; a call that was
+under way when an earlier process ended is never silently repeated unless repeating it changes nothing.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from time import perf_counter
+
+import anyio
+from pydantic import JsonValue
+
+from journeyman.agent.run import Run
+from journeyman.errors import ServerError, ToolError
+from journeyman.tools.tool import Output, Tool
+from journeyman.traces.events import (
+    ApprovalRequested,
+    CallDecided,
+    CallFinished,
+    CallProgress,
+    CallProposed,
+    CallStarted,
+    CallStatus,
+)
+from journeyman.traces.messages import ToolCall, ToolResult
+
+MAX_RESULT = 24_000
+"""Characters of a result that the model reads; the rest is cut, and it is told so."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """A call that may be made."""
+
+    call: ToolCall
+    tool: Tool
+    arguments: dict[str, JsonValue]
+
+
+async def perform(run: Run, calls: Sequence[ToolCall]) -> None:
+    plans = [await _preflight(run, call) for call in calls]
+    ready = [plan for plan in plans if isinstance(plan, Ready)]
+    if ready:
+        for plan in ready:
+            run.emit(CallStarted(call_id=plan.call.id))
+
+        await run.recorder.barrier()
+
+    done = await _execute(run, ready)
+    for plan in plans:
+        run.emit(done[plan.call.id] if isinstance(plan, Ready) else plan)
+        if isinstance(plan, Ready) and not plan.tool.spec.read_only:
+            run.guard.changed()
+
+
+async def _preflight(run: Run, call: ToolCall) -> Ready | CallFinished:
+    """What is to be done with a call: do it, or answer it at once."""
+    tool = run.toolbox.find(call.name)
+    if call.id in run.state.begun and not (tool and (tool.spec.read_only or tool.spec.idempotent)):
+        return _finished(call, _MAY_HAVE_HAPPENED, "unknown")
+
+    try:
+        ready = _propose(run, call, tool)
+    except ToolError as error:
+        return _finished(call, f"error: {error}", "error")
+
+    if earlier := run.guard.repeated(call.id):
+        return _finished(call, f"You made this call before. Its result was: {earlier.text}", "repeated")
+
+    return await _decide(run, ready)
+
+
+def _propose(run: Run, call: ToolCall, tool: Tool | None) -> Ready:
+    """The call with its arguments validated.
+
+    Raises:
+        ToolError: there is no such tool, or the arguments do not fit it.
+    """
+    try:
+        if tool is None:
+            raise ToolError(run.toolbox.suggest(call.name))  # noqa: TRY301 - both problems are proposals all the same
+
+        arguments = tool.parse(call.arguments)
+    except ToolError as error:
+        run.emit(CallProposed(call_id=call.id, tool=tool.spec.identity if tool else call.name, problem=str(error)))
+        raise
+
+    run.emit(CallProposed(call_id=call.id, tool=tool.spec.identity, arguments=arguments))
+    return Ready(call, tool, arguments)
+
+
+async def _decide(run: Run, ready: Ready) -> Ready | CallFinished:
+    call = ready.call
+    decision = run.policy.decide(ready.tool.spec, ready.arguments)
+    run.emit(CallDecided(call_id=call.id, effect=decision.effect, rules=decision.rules, reason=decision.reason))
+    if decision.effect == "allow":
+        return ready
+
+    if decision.effect == "deny":
+        return _finished(call, f"denied: {decision.reason or 'the policy forbids this call'}", "denied")
+
+    return await _ask(run, ready, decision.reason)
+
+
+async def _ask(run: Run, ready: Ready, reason: str) -> Ready | CallFinished:
+    call = ready.call
+    request = ApprovalRequested(
+        call_id=call.id, tool=ready.tool.spec.identity, arguments=ready.arguments, reason=reason
+    )
+    run.emit(request)
+    await run.recorder.barrier()  # an answer may be long in coming
+    answer = await run.approver(request)
+    run.emit(answer)
+    if not answer.approved:
+        status = "denied" if answer.by == "nobody" else "refused"
+        return _finished(call, f"denied: {answer.reason or 'the user said no'}", status)
+
+    return ready if answer.arguments is None else replace(ready, arguments=answer.arguments)
+
+
+async def _execute(run: Run, ready: Sequence[Ready]) -> dict[str, CallFinished]:
+    done: dict[str, CallFinished] = {}
+
+    async def one(plan: Ready) -> None:
+        done[plan.call.id] = await _call(run, plan)
+
+    if len(ready) == 1:
+        await one(ready[0])
+        return done
+
+    async with anyio.create_task_group() as group:
+        for plan in ready:
+            group.start_soon(one, plan)
+
+    return done
+
+
+async def _call(run: Run, plan: Ready) -> CallFinished:
+    call = plan.call
+
+    def report(text: str, fraction: float | None = None) -> None:
+        run.emit(CallProgress(call_id=call.id, text=text, fraction=fraction))
+
+    started = perf_counter()
+    try:
+        with anyio.fail_after(run.call_seconds):
+            output = await plan.tool.call(plan.arguments, report)
+    except ToolError as error:
+        finished = _finished(call, f"error: {error}", "error")
+    except ServerError as error:
+        finished = _finished(call, f"error: {error} {error.fix}".strip(), "error")
+    except TimeoutError:
+        text = f"error: the call was stopped after {run.call_seconds:g} seconds without a result"
+        finished = _finished(call, text, "timeout")
+    else:
+        finished = _output(call, output)
+
+    return finished.model_copy(update={"seconds": round(perf_counter() - started, 6)})
+
+
+_MAY_HAVE_HAPPENED = (
+    "unknown: the program ended while this call was under way, so it may or may not have happened; "
+    "find out before doing it again"
+)
+
+
+def _output(call: ToolCall, output: Output) -> CallFinished:
+    text = output.text
+    if len(text) > MAX_RESULT:
+        text = f"{text[:MAX_RESULT]}\n[{len(text) - MAX_RESULT:,} more characters were left out]"
+
+    result = ToolResult(call_id=call.id, name=call.name, text=text, is_error=output.is_error, data=output.data)
+    return CallFinished(result=result, status="error" if output.is_error else "ok")
+
+
+def _finished(call: ToolCall, text: str, status: CallStatus) -> CallFinished:
+    """A result that did not come from the tool."""
+    result = ToolResult(call_id=call.id, name=call.name, text=text, is_error=status != "repeated")
+    return CallFinished(result=result, status=status)

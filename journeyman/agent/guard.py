@@ -1,0 +1,61 @@
+"""Stops a model that goes round in circles: the same call again and again, or calls that cannot be made.
+
+A fold over the run's events. Repeating a call that succeeded is as much a circle as repeating one that failed; but
+after something was changed, looking again is not.
+"""
+
+import json
+from dataclasses import dataclass, field
+
+from journeyman.traces.events import CallFinished, CallProposed, Event, ModelRequested
+from journeyman.traces.messages import ToolResult
+
+PATIENCE = 3
+"""Calls in a row that cannot be made, until the model must answer without tools."""
+
+
+@dataclass(slots=True)
+class Guard:
+    repeats: int = 3
+    """How often the same call may be made with nothing changed in between."""
+    stop: bool = False
+    """The next model call must answer."""
+    _proposed: dict[str, str] = field(default_factory=dict)
+    _times: dict[str, int] = field(default_factory=dict)
+    _results: dict[str, ToolResult] = field(default_factory=dict)
+    _invalid: int = 0
+
+    def apply(self, event: Event) -> None:
+        if isinstance(event, CallProposed):
+            self._propose(event)
+        elif isinstance(event, CallFinished):
+            self._finish(event)
+        elif isinstance(event, ModelRequested) and event.choice == "none":
+            self.stop = False
+
+    def repeated(self, call_id: str) -> ToolResult | None:
+        """The earlier result of a call that was made often enough."""
+        key = self._proposed.get(call_id, "")
+        return self._results.get(key) if self._times.get(key, 0) > self.repeats else None
+
+    def changed(self) -> None:
+        """Something has been written: what was read before may be read again."""
+        self._times.clear()
+
+    def _propose(self, event: CallProposed) -> None:
+        if event.problem is not None:
+            self._invalid += 1
+            self.stop = self.stop or self._invalid >= PATIENCE
+            return
+
+        self._invalid = 0
+        key = f"{event.tool} {json.dumps(event.arguments, sort_keys=True)}"
+        self._proposed[event.call_id] = key
+        self._times[key] = self._times.get(key, 0) + 1
+
+    def _finish(self, event: CallFinished) -> None:
+        key = self._proposed.pop(event.result.call_id, None)
+        if event.status == "repeated":
+            self.stop = True
+        elif key is not None:
+            self._results[key] = event.result

@@ -1,0 +1,95 @@
+"""The loop: ask the model, decide its calls, do them, tell it what came of them; until it answers.
+
+It knows only protocols. Everything it does is an event, and everything it knows is a fold over events, so a run that
+is resumed from stored events simply goes on: with the calls that have no result yet if there are any, else with the
+model.
+"""
+
+from contextlib import aclosing
+from time import perf_counter
+
+from journeyman.agent.calls import perform
+from journeyman.agent.models.model import Request
+from journeyman.agent.run import Run
+from journeyman.errors import ModelError
+from journeyman.traces.events import Choice, MessageAdded, ModelRequested, ModelResponded
+
+MENDS = 2
+"""How often in a row a model may be asked to mend an answer that does not fit."""
+
+
+async def drive(run: Run) -> str:
+    """Go on from wherever the run's state is, to the answer.
+
+    Raises:
+        ModelError, BudgetExceeded, StoreError: the run cannot go on.
+    """
+    mends = 0
+    while True:
+        if calls := run.state.pending:
+            await perform(run, calls)
+        elif (answer := run.state.answer) is None:
+            await _respond(run)
+        elif (problem := _problem(run, answer)) is None:
+            return answer
+        else:
+            _ask_to_mend(run, problem, mends)
+            mends += 1
+
+
+async def _respond(run: Run) -> None:
+    run.budget.check()
+    for warning in run.budget.warnings():
+        run.emit(warning)
+
+    request = _request(run)
+    run.emit(ModelRequested(step=request.step, choice=request.choice))
+    started = perf_counter()
+    async with aclosing(run.model.respond(request)) as stream:
+        async for item in stream:
+            if isinstance(item, ModelResponded):
+                seconds = item.seconds or round(perf_counter() - started, 6)
+                run.emit(item.model_copy(update={"seconds": seconds}))
+                return
+
+            run.emit(item)
+
+    raise ModelError(f"{run.model.spec} stopped in the middle of its answer.", fix="journeyman run --resume last")
+
+
+def _request(run: Run) -> Request:
+    started = run.state.started
+    return Request(
+        run_id=run.run_id,
+        step=run.state.steps + 1,
+        instructions=started.instructions if started else "",
+        messages=run.state.messages,
+        tools=run.toolbox.specs,
+        choice=_choice(run),
+        returns=started.returns if started else None,
+        sampling=run.sampling,
+    )
+
+
+def _choice(run: Run) -> Choice:
+    """Whether the model may, must or must not call a tool now."""
+    if run.guard.stop or run.budget.last_step:
+        return "none"
+
+    needs_a_push = run.state.steps == 0 and run.model.capabilities.untrained and run.toolbox.specs
+    return "required" if needs_a_push else "auto"
+
+
+def _problem(run: Run, answer: str) -> str | None:
+    if not answer.strip():
+        return "Your answer is empty."
+
+    return run.check(answer) if run.check else None
+
+
+def _ask_to_mend(run: Run, problem: str, mends: int) -> None:
+    if mends >= MENDS:
+        message = f"{run.model.spec} gave no usable answer. {problem}"
+        raise ModelError(message, fix="Ask in other words, or use a stronger model: --model SPEC")
+
+    run.emit(MessageAdded(text=f"{problem} Answer again.", origin="runtime"))

@@ -1,0 +1,48 @@
+"""One run in progress: its parts, its state, and the one way anything happens in it, `emit`."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from journeyman.agent.budget import Budget
+from journeyman.agent.guard import Guard
+from journeyman.agent.models.model import Model, Sampling
+from journeyman.agent.parts import Approver, Policy, Recorder, Toolbox, nobody
+from journeyman.traces.events import EphemeralEvent, Event
+from journeyman.traces.fold import State
+
+Listener = Callable[[Event], None]
+Check = Callable[[str], str | None]
+"""What is wrong with an answer, in words for the model; None where it is right."""
+
+
+@dataclass(slots=True)
+class Run:
+    run_id: str
+    model: Model
+    toolbox: Toolbox
+    policy: Policy
+    recorder: Recorder
+    state: State = field(default_factory=State)
+    approver: Approver = nobody
+    budget: Budget = field(default_factory=Budget)
+    guard: Guard = field(default_factory=Guard)
+    sampling: Sampling = field(default_factory=Sampling)
+    check: Check | None = None
+    listeners: Sequence[Listener] = ()
+    call_seconds: float = 120.0
+    """How long one tool call may take before it becomes a result that says so."""
+
+    def emit(self, event: Event) -> None:
+        """Fold it, store it (unless it is ephemeral), show it."""
+        if not isinstance(event, EphemeralEvent):
+            self.fold(event)
+            self.recorder.record(event)
+
+        for listener in self.listeners:
+            listener(event)
+
+    def fold(self, event: Event) -> None:
+        """Take an event into account that is stored already."""
+        self.state.apply(event)
+        self.guard.apply(event)
+        self.budget.apply(event)
