@@ -1,0 +1,58 @@
+"""The words in which a model is told what a call's arguments should have been."""
+
+from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
+from typing import Any
+
+from journeyman.errors import ToolError
+from journeyman.traces.messages import ToolSpec
+
+MOST = 1_000_000
+"""Characters of arguments that are read at all."""
+SHOWN = 3
+"""Problems told at once; a model mends one or two at a time."""
+
+
+def misfit(spec: ToolSpec, problems: Iterable[str]) -> ToolError:
+    """What is wrong, and what would fit."""
+    told = list(problems)
+    more = f"; and {len(told) - SHOWN} more" if len(told) > SHOWN else ""
+    return ToolError(f"{'; '.join(told[:SHOWN])}{more}. It is called as {spec.name}({shape(spec.parameters)})")
+
+
+def unknown(name: str, parameters: Mapping[str, Any]) -> str:
+    near = get_close_matches(name, parameters.get("properties") or {}, n=1)
+    return f"there is no argument {name!r}" + (f", did you mean {near[0]!r}?" if near else "")
+
+
+def refuse_oversized(arguments: str) -> None:
+    if len(arguments) > MOST:
+        raise ToolError(f"the arguments are {len(arguments):,} characters long; at most {MOST:,} are read")
+
+
+def shape(parameters: Mapping[str, Any]) -> str:
+    """`a: integer, b?: string`: the arguments of a JSON Schema on one line."""
+    required = parameters.get("required") or []
+    return ", ".join(
+        f"{name}{'' if name in required else '?'}: {_type(schema)}"
+        for name, schema in (parameters.get("properties") or {}).items()
+    )
+
+
+def _type(schema: Any) -> str:
+    if not isinstance(schema, Mapping):
+        return "any"
+
+    if variants := schema.get("anyOf") or schema.get("oneOf"):
+        return "|".join(_type(variant) for variant in variants if variant != {"type": "null"})
+
+    if options := schema.get("enum"):
+        return "|".join(repr(option) for option in options)
+
+    match schema.get("type"):
+        case "array":
+            return f"list[{_type(schema.get('items'))}]"
+        case str() as name:
+            return name
+        case _:
+            return "any"
