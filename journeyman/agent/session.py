@@ -1,0 +1,241 @@
+"""One run from its first event to its last: set up, driven, ended, whatever happens.
+
+`execute` starts a run and `resume` takes a stored one up again. Both end it with `run_finished` and return a `Result`;
+a failure is an outcome in the trace and an error on the result, and only cancellation leaves by an exception.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from time import perf_counter
+from typing import Any
+
+import anyio
+from pydantic import JsonValue
+
+from journeyman.agent.budget import Budget, Limits
+from journeyman.agent.guard import Guard
+from journeyman.agent.instructions import DEFAULT
+from journeyman.agent.loop import drive
+from journeyman.agent.models.model import Model, Sampling
+from journeyman.agent.parts import Approver, Policy, Recorder, Toolbox, nobody
+from journeyman.agent.plan import UpdatePlan
+from journeyman.agent.run import Check, Listener, Run
+from journeyman.errors import JourneymanError, RunTimeout, StoreError, UsageError
+from journeyman.tools.tool import Tool
+from journeyman.traces.events import (
+    MessageAdded,
+    Outcome,
+    PlanStep,
+    RunFinished,
+    RunResumed,
+    RunStarted,
+    StoredEvent,
+)
+from journeyman.traces.messages import ToolSpec, Usage
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What a caller asks of a run."""
+
+    prompt: str
+    instructions: str = DEFAULT
+    limits: Limits = field(default_factory=Limits)
+    sampling: Sampling = field(default_factory=Sampling)
+    timeout: float | None = None
+    """Seconds until the run is stopped wherever it is."""
+    returns: Mapping[str, Any] | None = None
+    """JSON Schema of the answer."""
+    check: Check | None = None
+    plan: bool = True
+    """Offer the model a plan to keep."""
+    root: str = ""
+    parent: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Crew:
+    """Who does it."""
+
+    model: Model
+    toolbox: Toolbox
+    policy: Policy
+    recorder: Recorder
+    run_id: str
+    approver: Approver = nobody
+    listeners: Sequence[Listener] = ()
+    policy_info: Mapping[str, JsonValue] = field(default_factory=dict)
+    """Name, hash and mode, for the trace."""
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What came of a run. `print(result)` prints the answer."""
+
+    run_id: str
+    outcome: Outcome
+    answer: str | None
+    usage: Usage
+    steps: int
+    denied: int
+    """Calls that the policy refused, or that nobody was there to approve."""
+    seconds: float
+    plan: tuple[PlanStep, ...] = ()
+    error: JourneymanError | None = None
+
+    def __str__(self) -> str:
+        return self.answer or ""
+
+    @property
+    def exit_code(self) -> int:
+        """0 answered; 5 answered although a call was denied; else the error's own."""
+        if self.error is not None:
+            return self.error.exit_code
+
+        return 5 if self.denied else 0
+
+
+async def execute(order: Order, crew: Crew) -> Result:
+    """Start a run and see it to its end.
+
+    Raises:
+        ModelError: the model cannot be had at all; no run was started.
+        StoreError: the run cannot be stored; no run was started.
+    """
+    info = await crew.model.open()
+    run = _run(order, crew)
+    run.emit(
+        RunStarted(
+            prompt=order.prompt,
+            instructions=order.instructions,
+            model=crew.model.spec,
+            model_info=dict(info),
+            tools=tuple(run.toolbox.specs),
+            policy=dict(crew.policy_info),
+            limits=order.limits.model_dump(exclude_none=True),
+            returns=dict(order.returns) if order.returns is not None else None,
+            root=order.root,
+            seed=order.sampling.seed,
+            parent=order.parent,
+        )
+    )
+    await run.recorder.barrier()
+    return await _see_through(run, order.timeout)
+
+
+async def resume(events: Sequence[StoredEvent], order: Order, crew: Crew) -> Result:
+    """Go on with a stored run; `order.prompt`, if any, is what the user says next.
+
+    Raises:
+        UsageError: the run has answered already and nothing new was said.
+    """
+    await crew.model.open()
+    run = _run(order, crew)
+    for event in events:
+        run.fold(event)
+
+    run.budget = Budget(order.limits)  # what earlier processes spent is not this one's
+    if run.state.finished and run.state.finished.outcome == "answered" and not order.prompt:
+        message = f"Run {crew.run_id} has answered: {run.state.finished.answer}"
+        raise UsageError(message, fix=f'Say something new: journeyman run --resume {crew.run_id} "..."')
+
+    run.emit(RunResumed(unfinished=tuple(sorted(run.state.begun))))
+    if order.prompt:
+        run.emit(MessageAdded(text=order.prompt))
+
+    await run.recorder.barrier()
+    return await _see_through(run, order.timeout)
+
+
+def _run(order: Order, crew: Crew) -> Run:
+    run = Run(
+        run_id=crew.run_id,
+        model=crew.model,
+        toolbox=crew.toolbox,
+        policy=crew.policy,
+        recorder=crew.recorder,
+        approver=crew.approver,
+        budget=Budget(order.limits),
+        guard=Guard(repeats=1 if crew.model.capabilities.small else 3),
+        sampling=order.sampling,
+        check=order.check,
+        listeners=crew.listeners,
+    )
+    if order.plan and crew.toolbox.specs:
+        run.toolbox = WithPlan(crew.toolbox, UpdatePlan(run.emit))
+
+    return run
+
+
+async def _see_through(run: Run, timeout: float | None) -> Result:  # noqa: ASYNC109 - it is the caller's wish
+    started = perf_counter()
+    try:
+        with anyio.fail_after(timeout):
+            answer = await drive(run)
+    except TimeoutError:
+        error = RunTimeout(f"The run was stopped after {timeout:g} seconds.", fix="Allow more: --timeout SECONDS")
+        return await _finish(run, started, "timeout", error=error)
+    except JourneymanError as error:
+        return await _finish(run, started, _OUTCOMES.get(error.kind, "failed"), error=error)
+    except BaseException as error:  # cancelled from outside, or a fault of ours: the trace has an end all the same
+        with anyio.CancelScope(shield=True):
+            await _finish(run, started, "failed" if isinstance(error, Exception) else "interrupted")
+
+        raise
+    else:
+        return await _finish(run, started, "answered", answer=answer)
+    finally:
+        run.model.forget(run.run_id)
+
+
+_OUTCOMES: dict[str, Outcome] = {
+    "model": "model_error",
+    "budget": "budget",
+    "tool": "tool_error",
+    "sandbox": "sandbox_error",
+}
+
+
+async def _finish(
+    run: Run, started: float, outcome: Outcome, *, answer: str | None = None, error: JourneymanError | None = None
+) -> Result:
+    state = run.state
+    seconds = round(perf_counter() - started, 6)
+    run.emit(
+        RunFinished(
+            outcome=outcome,
+            answer=answer,
+            error={"kind": error.kind, "message": str(error), "fix": error.fix} if error else None,
+            usage=state.usage,
+            steps=state.steps,
+            denied=state.denied,
+            seconds=seconds,
+        )
+    )
+    try:
+        await run.recorder.barrier()
+    except StoreError as lost:
+        error = error or lost
+
+    if error is not None:
+        error.run_id = run.run_id
+
+    return Result(run.run_id, outcome, answer, state.usage, state.steps, state.denied, seconds, state.plan, error)
+
+
+@dataclass(frozen=True, slots=True)
+class WithPlan:
+    """A toolbox, and the run's own plan in it."""
+
+    toolbox: Toolbox
+    plan: UpdatePlan
+    specs: Sequence[ToolSpec] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "specs", (*self.toolbox.specs, self.plan.spec))
+
+    def find(self, name: str) -> Tool | None:
+        return self.plan if name == self.plan.spec.name else self.toolbox.find(name)
+
+    def suggest(self, name: str) -> str:
+        return self.toolbox.suggest(name)
