@@ -1,0 +1,107 @@
+"""Where journeyman keeps its things, and what in a project its user has trusted.
+
+`JOURNEYMAN_HOME` puts everything under one folder; without it each kind lives where the platform wants it. Nothing is
+created by asking for a path.
+
+A project's own files may start programs and loosen rules, and a project can be a clone of somebody else's: such a file
+counts only while its content has the hash that the user once trusted.
+"""
+
+import json
+import os
+from hashlib import sha256
+from pathlib import Path
+
+from platformdirs import PlatformDirs
+
+from journeyman.errors import ConfigError
+
+_dirs = PlatformDirs("journeyman", appauthor=False)
+
+
+def data_dir() -> Path:
+    """Traces and models: what the user would back up."""
+    return _dir("data", _dirs.user_data_path)
+
+
+def config_dir() -> Path:
+    """What the user writes: `config.toml`, `policy.toml`, `mcp.json`."""
+    return _dir("config", _dirs.user_config_path)
+
+
+def cache_dir() -> Path:
+    """What can be made again."""
+    return _dir("cache", _dirs.user_cache_path)
+
+
+def state_dir() -> Path:
+    """What journeyman remembers: trusted files, logs of servers."""
+    return _dir("state", _dirs.user_state_path)
+
+
+def _dir(kind: str, platform: Path) -> Path:
+    home = os.environ.get("JOURNEYMAN_HOME")
+    return Path(home).expanduser().absolute() / kind if home else platform
+
+
+def is_trusted(path: Path) -> bool:
+    """Has the user trusted this file with exactly its present content? A file that cannot be read is not trusted."""
+    try:
+        return _trusted().get(str(path.resolve())) == _hash(path)
+    except OSError:
+        return False
+
+
+def trust(path: Path) -> None:
+    """Trust the file as it is now; any change to it ends that.
+
+    Raises:
+        ConfigError: the file cannot be read, or the answer cannot be kept.
+    """
+    _remember(path, trusted=True)
+
+
+def distrust(path: Path) -> None:
+    """Take it back.
+
+    Raises:
+        ConfigError: the answer cannot be kept.
+    """
+    _remember(path, trusted=False)
+
+
+def _remember(path: Path, *, trusted: bool) -> None:
+    book = _book()
+    try:
+        entries = _trusted()
+        if trusted:
+            entries[str(path.resolve())] = _hash(path)
+        else:
+            entries.pop(str(path.resolve()), None)
+
+        book.parent.mkdir(parents=True, exist_ok=True)
+        fresh = book.with_suffix(f".{os.getpid()}.tmp")
+        fresh.write_text(json.dumps(entries, indent=2), encoding="utf-8")
+        fresh.replace(book)
+    except OSError as error:
+        raise ConfigError(
+            f"cannot remember whether {path} is trusted: {error}",
+            fix=f"make {book.parent} writable, or point JOURNEYMAN_HOME at a folder that is",
+        ) from error
+
+
+def _book() -> Path:
+    return state_dir() / "trusted.json"
+
+
+def _trusted() -> dict[str, str]:
+    try:
+        entries = json.loads(_book().read_text("utf-8"))
+    except (FileNotFoundError, ValueError):  # an unreadable book trusts nothing
+        return {}
+
+    return entries if isinstance(entries, dict) else {}
+
+
+def _hash(path: Path) -> str:
+    return sha256(path.read_bytes()).hexdigest()

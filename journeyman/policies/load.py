@@ -1,0 +1,110 @@
+"""Policy files: TOML, read strictly; every rule's examples are run before it may count.
+
+name = "house"
+extends = "ask"                  # the preset below it; only in a file that is named on the command line
+default = "ask"                  # what becomes of a call that no rule matches
+allow = ["calculator.*"]         # short for rules without conditions; `ask` and `deny` too
+[[rule]]                         # rule.py tells what a rule may say
+effect = "deny"
+tool = "files.*"
+where.path = { under = "secrets" }
+"""
+
+from collections.abc import Iterator
+from difflib import get_close_matches
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, StrictStr
+
+from journeyman.errors import PolicyError
+from journeyman.policies.rule import Rule, ToolNames
+from journeyman.tomlfile import line_of, parse, read_text
+from journeyman.traces.events import Effect
+from journeyman.traces.messages import Value
+
+Tier = Literal["preset", "user", "project", "file", "session"]
+TIERS: tuple[Tier, ...] = ("preset", "user", "project", "file", "session")
+PRESETS = ("readonly", "ask", "auto", "headless", "yolo")
+
+
+class PolicyFile(Value):
+    name: StrictStr = ""
+    description: StrictStr = ""
+    extends: Literal["readonly", "ask", "auto", "headless", "yolo"] | None = None
+    default: Effect | None = None
+    allow: ToolNames | tuple[()] = ()
+    ask: ToolNames | tuple[()] = ()
+    deny: ToolNames | tuple[()] = ()
+    rule: tuple[Rule, ...] = Field(default=())
+
+
+class Layer(Value):
+    """The rules of one tier."""
+
+    tier: Tier
+    origin: str
+    """Where they are written: a path, a preset's name, or the hand that gave them."""
+    trusted: bool = True
+    """The user's own. What is not may tighten and never loosen."""
+    default: Effect | None = None
+    rules: tuple[Rule, ...] = ()
+
+
+def preset_layer(name: str) -> Layer:
+    """The rules that a name stands for.
+
+    Raises:
+        PolicyError: there is no such preset.
+    """
+    if name not in PRESETS:
+        near = get_close_matches(name, PRESETS, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else "or name a policy file that exists"
+        raise PolicyError(f"there is no policy {name!r}", fix=f"presets: {', '.join(PRESETS)}; {hint}")
+
+    return _preset(name)
+
+
+@cache
+def _preset(name: str) -> Layer:
+    text = files("journeyman.policies").joinpath("presets", f"{name}.toml").read_text("utf-8")
+    return layer(parse(PolicyFile, text, f"preset {name}", PolicyError), text, tier="preset", origin=name)
+
+
+def read_layer(path: Path, tier: Tier, *, trusted: bool = True) -> tuple[Layer, PolicyFile]:
+    """A policy file as the layer of its tier.
+
+    Raises:
+        PolicyError: it cannot be read, says something unknown, or one of its examples fails; with file and line.
+    """
+    text = read_text(path, PolicyError)
+    content = parse(PolicyFile, text, str(path), PolicyError)
+    return layer(content, text, tier=tier, origin=str(path), trusted=trusted), content
+
+
+def layer(content: PolicyFile, text: str, *, tier: Tier, origin: str, trusted: bool = True) -> Layer:
+    rules = tuple(_short(content)) + tuple(_named(rule) for rule in content.rule)
+    seen: set[str] = set()
+    for index, rule in enumerate(rules, start=-len(rules) + len(content.rule)):
+        place = f"{origin}:{line_of(text, ('rule', index)) if index >= 0 else 1}"
+        if problem := rule.failing_example():
+            raise PolicyError(f"{place}: rule {rule.id!r}: {problem}", fix="mend the rule or the example")
+
+        if rule.id in seen:
+            raise PolicyError(f"{place}: a second rule is called {rule.id!r}", fix="give it another id")
+
+        seen.add(rule.id)
+
+    return Layer(tier=tier, origin=origin, trusted=trusted, default=content.default, rules=rules)
+
+
+def _short(content: PolicyFile) -> Iterator[Rule]:
+    for effect, names in (("allow", content.allow), ("ask", content.ask), ("deny", content.deny)):
+        if names:
+            yield Rule(id=effect, effect=effect, tool=names)
+
+
+def _named(rule: Rule) -> Rule:
+    return rule if rule.id else rule.model_copy(update={"id": f"{rule.effect} {', '.join(rule.tool)}"})

@@ -1,0 +1,158 @@
+"""Matchers: typed conditions on one argument of a call.
+
+Each answers True, False or None: "cannot tell". A path with a NUL, a URL that two parsers read differently, a text
+where a number was expected: all None, a match for a rule that asks or denies and none for a rule that allows.
+An absent argument satisfies no matcher. A list matches where every item does, and "cannot tell" where only some do.
+"""
+
+import math
+import os
+import re
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from pydantic import ConfigDict, Field, StrictBool, StrictFloat, StrictInt, StrictStr, model_validator
+
+from journeyman.traces.messages import Value
+
+Scalar = StrictBool | StrictInt | StrictFloat | StrictStr
+Names = StrictStr | tuple[StrictStr, ...]
+Answer = bool | None
+
+HOST = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?")
+CASE_BLIND = sys.platform in {"darwin", "win32"}
+"""File names that differ in case only are the same file."""
+
+
+class Matcher(Value):
+    """All of what is given must hold: `where.path = { under = "src" }`."""
+
+    model_config = ConfigDict(populate_by_name=True)
+
+    eq: Scalar | None = None
+    one_of: tuple[Scalar, ...] | None = Field(None, alias="in")
+    under: Names | None = None
+    """Folders; relative ones stand in the folder the tools work in. The path is that folder or beneath it."""
+    host: Names | None = None
+    """Hosts of a URL: `example.com`, or `*.example.com` for what is below it."""
+    max: StrictInt | StrictFloat | None = None
+    min: StrictInt | StrictFloat | None = None
+
+    @model_validator(mode="after")
+    def _says_something(self) -> "Matcher":
+        if not self.model_fields_set:
+            raise ValueError("a matcher needs one of eq, in, under, host, max, min")
+
+        return self
+
+    def holds(self, value: Any, root: Path | None) -> Answer:
+        """Does the argument's value satisfy it? `root` is the folder the tools work in, where there is one."""
+        if isinstance(value, list | tuple):
+            return every(self.holds(item, root) for item in value) if value else False
+
+        return all_of(self._answers(value, root))
+
+    def _answers(self, value: Any, root: Path | None) -> Iterable[Answer]:
+        if self.eq is not None:
+            yield _same(value, self.eq)
+
+        if self.one_of is not None:
+            yield any(_same(value, option) for option in self.one_of)
+
+        if self.under is not None:
+            yield any_of(_under(value, folder, root) for folder in _many(self.under))
+
+        if self.host is not None:
+            yield any_of(_host(value, pattern) for pattern in _many(self.host))
+
+        if self.max is not None:
+            yield value <= self.max if _is_number(value) else None
+
+        if self.min is not None:
+            yield value >= self.min if _is_number(value) else None
+
+
+def all_of(answers: Iterable[Answer]) -> Answer:
+    """False if any is False, else None if any is None."""
+    told = list(answers)
+    return False if False in told else None if None in told else True
+
+
+def any_of(answers: Iterable[Answer]) -> Answer:
+    """True if any is True, else None if any is None."""
+    told = list(answers)
+    return True if True in told else None if None in told else False
+
+
+def every(answers: Iterable[Answer]) -> Answer:
+    """True or False where all agree, else None."""
+    told = set(answers)
+    return told.pop() if len(told) == 1 else None
+
+
+def _many(names: Names) -> Sequence[str]:
+    return (names,) if isinstance(names, str) else names
+
+
+def _same(value: Any, expected: Scalar) -> bool:
+    """Equal as JSON: 1 is 1.0 and is not true."""
+    return isinstance(value, bool) == isinstance(expected, bool) and value == expected
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _under(value: Any, folder: str, root: Path | None) -> Answer:
+    if not isinstance(value, str) or "\0" in value or value.startswith("~"):
+        return None
+
+    folder = os.path.expanduser(folder)  # noqa: PTH111 - `normpath` below is wanted, and pathlib has none
+    if root is None and os.path.isabs(value) != os.path.isabs(folder):  # noqa: PTH117
+        return None
+
+    base = str(root or "/.journeyman")
+    path, top = (os.path.normpath(os.path.join(base, each)) for each in (value, folder))  # noqa: PTH118
+    written = _inside(path, top)
+    if root is None or written is None:
+        return written
+
+    real = _inside(os.path.realpath(path), os.path.realpath(top))
+    return written if written == real else None
+
+
+def _inside(path: str, top: str) -> Answer:
+    exact = _beneath(path, top)
+    return exact if not CASE_BLIND or exact == _beneath(path.casefold(), top.casefold()) else None
+
+
+def _beneath(path: str, top: str) -> bool:
+    return path == top or path.startswith(top.rstrip(os.sep) + os.sep)
+
+
+def _host(value: Any, pattern: str) -> Answer:
+    name = host_of(value)
+    if name is None:
+        return None
+
+    pattern = pattern.lower().rstrip(".")
+    return name.endswith(pattern[1:]) if pattern.startswith("*.") else name == pattern
+
+
+def host_of(value: Any) -> str | None:
+    """The host of an http URL, or of a bare `host[:port]`; None where parsers could differ about it."""
+    if not isinstance(value, str) or not value.isascii() or re.search(r"[\x00-\x20\x7f\\]", value):
+        return None
+
+    try:
+        parts = urlsplit(value if "://" in value else f"http://{value}")
+        _ = parts.port  # raises where it is none
+    except ValueError:
+        return None
+
+    name = (parts.hostname or "").rstrip(".")
+    plain = parts.scheme in {"http", "https"} and "@" not in parts.netloc and HOST.fullmatch(name)
+    return name if plain else None
