@@ -1,0 +1,104 @@
+"""Text files in one folder: look, read, write, edit. Everything goes through `sandbox.paths`; every result is bounded."""
+
+import threading
+from dataclasses import dataclass
+
+from journeyman.mcp_servers.files.editing import replace
+from journeyman.mcp_servers.files.reading import excerpt
+from journeyman.mcp_servers.files.text import Text, decode, is_binary
+from journeyman.sandbox.paths import MAX_READ, Root, printable
+
+LISTED = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    path: str
+    kind: str
+    """file, folder, binary or other"""
+    bytes: int | None = None
+    lines: int | None = None
+    words: int | None = None
+
+    @property
+    def text(self) -> str:
+        """What the model reads: `notes.txt: 12 lines, 61 words, 340 bytes`."""
+        counts = [
+            _plural(number, noun)
+            for number, noun in ((self.lines, "line"), (self.words, "word"), (self.bytes, "byte"))
+            if number is not None
+        ]
+        return f"{self.path}: {', '.join([self.kind, *counts] if self.kind != 'file' else counts)}"
+
+
+class Workspace:
+    """The files of a folder. Safe to call from several threads; changes are made one at a time."""
+
+    def __init__(self, root: Root) -> None:
+        self._root = root
+        self._changing = threading.Lock()
+
+    def info(self, path: str) -> Facts:
+        """What a path is and how much is in it."""
+        entry = self._root.stat(path)
+        if entry.kind == "folder":
+            return Facts(path, "folder")
+
+        if entry.kind != "file":
+            return Facts(path, "other")
+
+        if entry.size > MAX_READ:
+            return Facts(path, "too large to count", bytes=entry.size)
+
+        data = self._root.read(path).data
+        if is_binary(data):
+            return Facts(path, "binary", bytes=len(data))
+
+        file = decode(data, path)
+        return Facts(path, "file", bytes=len(data), lines=len(file.lines), words=len(file.text.split()))
+
+    def read(self, path: str, start: int = 1, lines: int = 200) -> str:
+        """Lines of a text file; what was left out is told in a last line."""
+        return excerpt(path, self._text(path).lines, start, lines)
+
+    def list(self, path: str = ".") -> str:
+        """The names in a folder, one a line, folders with a `/` behind."""
+        entries, more = self._root.list(path)
+        names = [printable(entry.name) + ("/" if entry.kind == "folder" else "") for entry in entries]
+        if not names:
+            return f"{path} is empty" if path != "." else "the folder is empty"
+
+        if len(names) <= LISTED:
+            return "\n".join(names)
+
+        return "\n".join([*names[:LISTED], f"[{LISTED} of {len(names)}{'+' if more else ''} names]"])
+
+    def write(self, path: str, content: str) -> str:
+        """Make a file hold exactly `content`, in UTF-8; folders on the way are created."""
+        file = Text(content, "utf-8")
+        data = file.encode(content)
+        with self._changing:
+            self._root.write(path, data)
+
+        return f"wrote {_size(path, file, data)}"
+
+    def edit(self, path: str, old: str, new: str) -> str:
+        """Replace the only occurrence of `old`; encoding, byte order mark and newlines stay as they are."""
+        with self._changing:
+            file = self._text(path)
+            text = replace(path, file, old, new)
+            data = file.encode(text)
+            self._root.write(path, data)
+
+        return f"edited {_size(path, Text(text, file.encoding), data)}"
+
+    def _text(self, path: str) -> Text:
+        return decode(self._root.read(path).data, path)
+
+
+def _size(path: str, file: Text, data: bytes) -> str:
+    return f"{path}: {_plural(len(file.lines), 'line')}, {_plural(len(data), 'byte')}"
+
+
+def _plural(count: int, noun: str) -> str:
+    return f"{count} {noun}{'' if count == 1 else 's'}"

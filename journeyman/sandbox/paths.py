@@ -1,0 +1,279 @@
+"""Files under one folder, and nothing else: the kernel confines every open (see `beneath`), not a string comparison.
+
+Read and listed are regular files and folders only: a FIFO, a device or a socket is refused without waiting for it.
+Written is by a temporary file beside the target, flushed, then renamed: a reader sees the old or the new content, never
+half. Links that stay inside the folder are followed for reading; a link is never written through. What is NOT covered:
+hard links that somebody else put into the folder, and mounts below it, count as being inside.
+"""
+
+import contextlib
+import errno
+import os
+import secrets
+import stat
+from collections.abc import Generator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from journeyman.errors import ConfigError, ToolError
+from journeyman.sandbox.beneath import Open, best_open
+from journeyman.sandbox.nearby import hint
+
+MAX_READ = 8 * 1024 * 1024
+MAX_WRITE = 4 * 1024 * 1024
+MAX_NAME = 200
+MAX_ENTRIES = 10_000
+FOLDER = os.O_RDONLY | os.O_DIRECTORY
+
+Kind = Literal["file", "folder", "link", "other"]
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    name: str
+    """As the system gives it; bytes that are no UTF-8 are surrogates (`printable` makes them safe to show)."""
+    kind: Kind
+    size: int
+    stamp: tuple[int, int, int]
+    """Changes when the content does: modification time, change time (both ns) and inode."""
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    data: bytes
+    mode: int
+    stamp: tuple[int, int, int]
+
+
+class Root:
+    """A folder that tools may use. Paths are relative to it, with `/`; an absolute path that lies in it is taken too.
+
+    Raises:
+        ConfigError: the folder does not exist or is no folder.
+    """
+
+    def __init__(self, folder: str | os.PathLike[str], *, opener: Open | None = None) -> None:
+        self.folder = Path(folder).resolve()
+        self._open = opener or best_open()
+        if not self.folder.is_dir():
+            raise ConfigError(f"{str(self.folder)!r} is not a folder", fix="give the folder with --root DIR")
+
+    def read(self, path: str, *, limit: int = MAX_READ) -> Content:
+        """The bytes of a regular file.
+
+        Raises:
+            ToolError: it is outside, missing, no regular file, unreadable or larger than `limit` bytes.
+        """
+        with self._opened(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY) as descriptor:
+            status = os.fstat(descriptor)
+            _demand_file(path, status)
+            if status.st_size > limit:
+                raise ToolError(f"{path} has {status.st_size} bytes; at most {limit} can be read")
+
+            data = _read_up_to(descriptor, limit + 1)
+
+        if len(data) > limit:
+            raise ToolError(f"{path} has more than {limit} bytes; that is all that can be read")
+
+        return Content(data, stat.S_IMODE(status.st_mode), _stamp(status))
+
+    def stat(self, path: str) -> Entry:
+        """What is at a path; links inside the folder are followed.
+
+        Raises:
+            ToolError: it is outside or missing.
+        """
+        with self._opened(path, getattr(os, "O_PATH", os.O_RDONLY | os.O_NONBLOCK)) as descriptor:
+            return _entry(self.relative(path), os.fstat(descriptor))
+
+    def list(self, path: str = ".", *, limit: int = MAX_ENTRIES, hints: bool = True) -> tuple[list[Entry], bool]:
+        """The entries of a folder sorted by name, and whether there are more than `limit`. Links are told as links.
+
+        A mistaken path is answered with near names unless `hints` is off.
+
+        Raises:
+            ToolError: it is outside, missing, no folder or unreadable.
+        """
+        entries: list[Entry] = []
+        with self._opened(path, FOLDER, hints=hints) as descriptor, os.scandir(descriptor) as found:
+            for item in found:
+                if len(entries) == limit:
+                    return sorted(entries, key=lambda entry: entry.name), True
+
+                with contextlib.suppress(FileNotFoundError):
+                    entries.append(_entry(item.name, item.stat(follow_symlinks=False)))
+
+        return sorted(entries, key=lambda entry: entry.name), False
+
+    def write(self, path: str, data: bytes) -> None:
+        """Replace or create a file in one step; folders on the way are created; the mode of a replaced file stays.
+
+        Raises:
+            ToolError: it is outside, a folder, a link, no regular file, protected against writing, or too large.
+        """
+        relative = self.relative(path)
+        parent, _, name = relative.rpartition("/")
+        if relative == "." or path.endswith("/"):
+            raise ToolError(f"{path!r} names a folder; give the name of a file")
+
+        if len(data) > MAX_WRITE:
+            raise ToolError(f"{len(data)} bytes are too many for one file; at most {MAX_WRITE} can be written")
+
+        if name == ".." or not name.isprintable():
+            raise ToolError(f"{name!r} is no name for a file")
+
+        with self._parent(parent) as folder, _refusals(path, self):
+            _replace(folder, name, data, path)
+
+    def relative(self, path: str) -> str:
+        """The path relative to the folder, tidied by its letters alone: `./a//b` is `a/b`; `..` stays as it is."""
+        if not path.strip():
+            raise ToolError("the path is empty; give the name of a file or a folder")
+
+        if "\0" in path:
+            raise ToolError(f"{path!r} is no name for a file")
+
+        if path.startswith("/"):
+            path = self._inside(path)
+
+        return "/".join(part for part in path.split("/") if part not in {"", "."}) or "."
+
+    def _inside(self, path: str) -> str:
+        with contextlib.suppress(ValueError):
+            return str(Path(path).relative_to(self.folder))
+
+        raise ToolError(_outside(path))
+
+    @contextlib.contextmanager
+    def _opened(self, path: str, flags: int, *, hints: bool = True) -> Generator[int]:
+        with _refusals(path, self if hints else None):
+            relative = self.relative(path)
+            folder = os.open(self.folder, FOLDER | os.O_CLOEXEC)
+            try:
+                descriptor = self._open(folder, relative, flags)
+            finally:
+                os.close(folder)
+
+            try:
+                yield descriptor
+            finally:
+                os.close(descriptor)
+
+    @contextlib.contextmanager
+    def _parent(self, parent: str) -> Generator[int]:
+        """A descriptor of the folder, created as far as it is missing."""
+        parts = [part for part in parent.split("/") if part]
+        for depth in range(1, len(parts) + 1):
+            above, name = "/".join(parts[: depth - 1]) or ".", parts[depth - 1]
+            with self._opened(above, FOLDER) as folder, contextlib.suppress(FileExistsError):
+                if not name.isprintable():
+                    raise ToolError(f"{name!r} is no name for a folder")
+
+                if name != "..":
+                    os.mkdir(name, dir_fd=folder)
+
+        with self._opened("/".join(parts) or ".", FOLDER) as folder:
+            yield folder
+
+
+def printable(name: str) -> str:
+    """A name for people and models: what is no UTF-8, or controls a terminal, is shown escaped."""
+    name = name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    return "".join(letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in name)
+
+
+def _replace(folder: int, name: str, data: bytes, path: str) -> None:
+    mode = _mode_of_target(folder, name, path)
+    temporary = f".{secrets.token_hex(8)}.tmp"
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    descriptor = os.open(temporary, flags, 0o666, dir_fd=folder)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            if mode is not None:
+                os.fchmod(file.fileno(), mode)
+
+            os.fsync(file.fileno())
+
+        os.rename(temporary, name, src_dir_fd=folder, dst_dir_fd=folder)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(temporary, dir_fd=folder)
+
+        raise
+
+    os.fsync(folder)
+
+
+def _mode_of_target(folder: int, name: str, path: str) -> int | None:
+    try:
+        status = os.stat(name, dir_fd=folder, follow_symlinks=False)
+    except FileNotFoundError:
+        return None
+
+    if stat.S_ISLNK(status.st_mode):
+        raise ToolError(f"{path} is a link; write to the file it points to")
+
+    _demand_file(path, status)
+    if not status.st_mode & 0o222:
+        raise ToolError(f"{path} is protected against writing")
+
+    return stat.S_IMODE(status.st_mode)
+
+
+def _demand_file(path: str, status: os.stat_result) -> None:
+    if stat.S_ISDIR(status.st_mode):
+        raise ToolError(f"{path} is a folder, not a file")
+
+    if not stat.S_ISREG(status.st_mode):
+        raise ToolError(f"{path} is not a regular file")
+
+
+def _read_up_to(descriptor: int, limit: int) -> bytes:
+    pieces = []
+    while limit > 0 and (piece := os.read(descriptor, min(limit, 1 << 20))):
+        pieces.append(piece)
+        limit -= len(piece)
+
+    return b"".join(pieces)
+
+
+def _entry(name: str, status: os.stat_result) -> Entry:
+    kinds: dict[int, Kind] = {stat.S_IFREG: "file", stat.S_IFDIR: "folder", stat.S_IFLNK: "link"}
+    return Entry(name, kinds.get(stat.S_IFMT(status.st_mode), "other"), status.st_size, _stamp(status))
+
+
+def _stamp(status: os.stat_result) -> tuple[int, int, int]:
+    return (status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
+
+
+def _outside(path: str) -> str:
+    return f"{path} is outside the folder the tools may use; give a path inside it, such as notes.txt"
+
+
+@contextlib.contextmanager
+def _refusals(path: str, root: Root | None) -> Generator[None]:
+    """Turn what the system says into words a model can act on."""
+    try:
+        yield
+    except UnicodeEncodeError:
+        raise ToolError(f"{path!r} is no name for a file") from None
+    except FileNotFoundError:
+        raise ToolError(f"no such file: {path}{hint(root, path) if root else ''}") from None
+    except OSError as error:
+        reasons = {
+            errno.EXDEV: _outside(path),
+            errno.ELOOP: f"{path} is a link that may not be followed",
+            errno.ENOTDIR: f"{path} is not a folder",
+            errno.EISDIR: f"{path} is a folder, not a file",
+            errno.EACCES: f"{path}: the system denies access",
+            errno.EPERM: f"{path}: the system denies access",
+            errno.ENAMETOOLONG: f"{path[:MAX_NAME]}...: the name is too long",
+            errno.ENXIO: f"{path} is not a regular file",
+            errno.ENOSPC: f"{path}: the disk is full",
+            errno.EDQUOT: f"{path}: the disk quota is used up",
+            errno.EROFS: f"{path}: this disk is read-only",
+        }
+        raise ToolError(reasons.get(error.errno or 0, f"{path}: {error.strerror}")) from None
