@@ -211,7 +211,7 @@ def _arguments(function: Callable[..., Any], name: str) -> tuple[type[BaseModel]
     for index, parameter in enumerate(inspect.signature(function).parameters.values()):
         _refuse(parameter, index, name)
         annotation = hints.get(parameter.name, Any)
-        if annotation is Report:
+        if annotation == Report:
             reporter = parameter.name
             continue
 
@@ -260,7 +260,29 @@ def _parameters(model: type[BaseModel], name: str) -> dict[str, Any]:
             schema = model.model_json_schema(by_alias=True, schema_generator=_Untitled)
     except (PydanticUserError, PydanticJsonSchemaWarning) as error:
         raise UsageError(
-            f"{name} cannot be a tool: {error}", fix="use parameter types and defaults that JSON has"
+            f"{name} cannot be a tool: {str(error).splitlines()[0]}",
+            fix="use parameter types and defaults that JSON has",
         ) from error
 
+    definitions = schema.pop("$defs", {})
+    try:
+        schema = _inlined(schema, definitions)
+    except RecursionError:  # a type that contains itself
+        schema["$defs"] = definitions
+
     return {key: value for key, value in schema.items() if key not in {"title", "description"}}
+
+
+def _inlined(node: Any, definitions: dict[str, Any]) -> Any:
+    """The schema without references, which small models and grammars read more easily."""
+    if isinstance(node, list):
+        return [_inlined(each, definitions) for each in node]
+
+    if not isinstance(node, dict):
+        return node
+
+    if isinstance(reference := node.get("$ref"), str):
+        node = {**definitions[reference.removeprefix("#/$defs/")], **node}
+        del node["$ref"]
+
+    return {key: _inlined(value, definitions) for key, value in node.items()}
