@@ -11,7 +11,7 @@ import secrets
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Literal, NamedTuple, Self
+from typing import Literal, Self
 
 from sqlalchemy import Connection, Engine, create_engine, event, select
 from sqlalchemy.engine.interfaces import DBAPIConnection
@@ -20,9 +20,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from journeyman.errors import StoreError, UsageError
 from journeyman.traces import schema
 from journeyman.traces.codec import decode
-from journeyman.traces.events import StoredEvent
 from journeyman.traces.messages import Value
-from journeyman.traces.writer import Recorder, Writer
+from journeyman.traces.writer import Recorder, Stored, Watch, Writer
 
 HEAD = "0001"
 """The newest migration."""
@@ -34,16 +33,6 @@ def new_run_id() -> str:
     """Sortable by time, short enough to type: `261121-231502-k3f9qd` (UTC, then 30 random bits)."""
     stamp = time.strftime("%y%m%d-%H%M%S", time.gmtime())
     return f"{stamp}-{''.join(secrets.choice(_ALPHABET) for _ in range(6))}"
-
-
-class Stored(NamedTuple):
-    """An event with what the store knows of it."""
-
-    run_id: str
-    seq: int
-    at: int
-    """Microseconds since 1970, UTC."""
-    event: StoredEvent
 
 
 class RunSummary(Value):
@@ -97,12 +86,18 @@ class Store:
 
         return store
 
-    def recorder(self, run_id: str, *, seq: int = 0) -> Recorder:
-        """Writes one run; `seq` is that of the last event it already has."""
+    def recorder(self, run_id: str, *, seq: int = 0, watch: Watch | None = None) -> Recorder:
+        """Writes one run.
+
+        Args:
+            run_id: the run.
+            seq: of the last event it already has.
+            watch: told of each event as it is stored.
+        """
         if self._writer is None:
             self._writer = Writer(self._engine, lambda error: explain(self.where, error))
 
-        return Recorder(self._writer, run_id, seq)
+        return Recorder(self._writer, run_id, seq, watch)
 
     def runs(self, limit: int | None = 50) -> list[RunSummary]:
         """Newest first."""

@@ -26,11 +26,23 @@ from journeyman.traces.events import MessageAdded, RunFinished, RunStarted, Stor
 LINGER = 0.02
 
 
-class _Entry(NamedTuple):
+class Stored(NamedTuple):
+    """An event with what the store knows of it."""
+
     run_id: str
     seq: int
+    """1 for the first event of a run."""
     at: int
+    """Microseconds since 1970, UTC."""
     event: StoredEvent
+
+    def json(self) -> str:
+        """One line of JSON: the event's own keys, and `run_id`, `seq` and `at` before them."""
+        head = f'"run_id":"{self.run_id}","seq":{self.seq},"at":{self.at}'
+        return f"{{{head},{self.event.model_dump_json(exclude_none=True)[1:]}"
+
+
+Watch = Callable[[Stored], None]
 
 
 class _Barrier:
@@ -48,7 +60,7 @@ class Writer:
     def __init__(self, engine: Engine, explain: Callable[[SQLAlchemyError], StoreError]) -> None:
         self._engine = engine
         self._explain = explain
-        self._entries: deque[_Entry] = deque()
+        self._entries: deque[Stored] = deque()
         self._wake: queue.SimpleQueue[_Barrier | None] = queue.SimpleQueue()
         self._known_blobs: set[str] = set()
         self._error: StoreError | None = None
@@ -56,7 +68,7 @@ class Writer:
         self._thread = threading.Thread(target=self._work, name="journeyman-store", daemon=True)
         self._thread.start()
 
-    def put(self, entry: _Entry) -> None:
+    def put(self, entry: Stored) -> None:
         self._entries.append(entry)
 
     async def barrier(self) -> None:
@@ -107,7 +119,7 @@ class Writer:
         except SQLAlchemyError as error:
             self._error = self._explain(error)
 
-    def _write(self, connection: Connection, entries: list[_Entry]) -> None:
+    def _write(self, connection: Connection, entries: list[Stored]) -> None:
         rows = [(entry, encode(entry.event)) for entry in entries]
         for _, row in rows:
             if row.blobs:
@@ -131,14 +143,18 @@ class Writer:
 class Recorder:
     """Writes one run. What the loop knows of the store."""
 
-    def __init__(self, writer: Writer, run_id: str, seq: int = 0) -> None:
+    def __init__(self, writer: Writer, run_id: str, seq: int = 0, watch: Watch | None = None) -> None:
         self.run_id = run_id
         self._writer = writer
         self._seq = seq
+        self._watch = watch
 
     def record(self, event: StoredEvent) -> None:
         self._seq += 1
-        self._writer.put(_Entry(self.run_id, self._seq, time.time_ns() // 1000, event))
+        stored = Stored(self.run_id, self._seq, time.time_ns() // 1000, event)
+        self._writer.put(stored)
+        if self._watch is not None:
+            self._watch(stored)
 
     async def barrier(self) -> None:
         await self._writer.barrier()
@@ -174,7 +190,7 @@ def _insert_statement(engine: Engine) -> str:
     return f"INSERT INTO event ({', '.join(columns)}) VALUES ({', '.join([mark] * len(columns))})"  # noqa: S608 - no data
 
 
-def _project(connection: Connection, entry: _Entry) -> None:
+def _project(connection: Connection, entry: Stored) -> None:
     """Keep the `run` table, which lists are made from, in step."""
     match entry.event:
         case RunStarted() as event:

@@ -1,0 +1,1 @@
+"""The command line: one module a command group, argument parsing only; imported when its command is called."""

@@ -1,0 +1,88 @@
+"""The `journeyman` command. Its help is a table, so that showing it imports no command."""
+
+import importlib
+import sys
+from gettext import gettext
+from typing import NoReturn
+
+import click
+
+from journeyman.errors import JourneymanError
+
+COMMANDS = {
+    "run": ("run:run", "Answer one prompt: plan, call tools, print the answer."),
+    "traces": ("traces:traces", "List and read the runs that were recorded."),
+    "mcp": ("mcp:mcp", "Tool servers: serve ours, manage yours."),
+    "models": ("models:models", "Get models and see which can be had."),
+    "config": ("config:config", "Show the settings and where each comes from."),
+    "doctor": ("doctor:doctor", "Say what is missing here, and the command that mends it."),
+    "completion": ("completion:completion", "Print the completion script for your shell."),
+}
+
+EPILOG = """\b
+Try:
+  journeyman run "What is 37 * 43 - 12?"
+  journeyman run "How many lines does notes.txt have?"
+  journeyman run --allow "code.*" "Run this Python: print(sum(range(101)))"
+
+\b
+Exit codes: 0 answered, 1 failed, 2 usage, 3 config, 4 model, 5 a call was
+denied, 6 budget, 7 tool, 8 sandbox, 124 timeout, 130 interrupted."""
+
+
+class Lazy(click.Group):
+    """A group whose commands are imported when they are called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        if cmd_name not in COMMANDS:
+            return None
+
+        module, _, name = COMMANDS[cmd_name][0].partition(":")
+        return getattr(importlib.import_module(f"journeyman.cli.{module}"), name)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        with formatter.section(gettext("Commands")):
+            formatter.write_dl([(name, help_text) for name, (_, help_text) in COMMANDS.items()])
+
+
+def show_version(ctx: click.Context, _parameter: click.Parameter, wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version  # noqa: PLC0415
+
+        click.echo(f"journeyman {version('journeyman')}")
+        ctx.exit()
+
+
+@click.group(
+    cls=Lazy, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+)
+@click.option(
+    "--version", is_flag=True, expose_value=False, is_eager=True, callback=show_version, help="Show the version."
+)
+def app() -> None:
+    """An agent for people who run their own models: it plans, calls tools under your policy, and records every token."""
+
+
+def main() -> NoReturn:
+    """Run the command line; every error leaves by here, as words on stderr and an exit code."""
+    try:
+        code = app(standalone_mode=False)
+    except JourneymanError as error:
+        from journeyman.cli.output import show_error  # noqa: PLC0415
+
+        show_error(error)
+        code = error.exit_code
+    except click.ClickException as error:
+        error.show()
+        code = error.exit_code
+    except (KeyboardInterrupt, click.Abort):
+        print("Interrupted.", file=sys.stderr)
+        code = 130
+    except BrokenPipeError:
+        sys.stderr.close()  # whoever read us has gone; there is no one left to tell
+        code = 141
+
+    sys.exit(code if isinstance(code, int) else 0)

@@ -1,0 +1,45 @@
+"""What commands print: results on stdout, everything else on stderr, errors as what, why and what to do."""
+
+import json
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+from journeyman.errors import JourneymanError
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_wanted: set[str] = set()
+
+
+def _want(_context: click.Context, parameter: click.Parameter, value: bool) -> bool:
+    if value and parameter.name:
+        _wanted.add(parameter.name)
+
+    return value
+
+
+def json_option(name: str = "--json", help_text: str = "Print one JSON value instead of words.") -> Callable[[F], F]:
+    """The option by which a command prints JSON, its errors included."""
+    return click.option(name, is_flag=True, callback=_want, help=help_text)
+
+
+def show_error(error: JourneymanError) -> None:
+    """As JSON on stdout where the command was asked for JSON, as words on stderr where not."""
+    if _wanted:
+        print_json({"error": error_json(error)})
+        return
+
+    click.secho("Error: ", fg="red", bold=True, err=True, nl=False)
+    click.echo(str(error), err=True)
+    if error.fix:
+        click.echo(f"  {error.fix}", err=True)
+
+
+def error_json(error: JourneymanError) -> dict[str, Any]:
+    return {"kind": error.kind, "message": str(error), "fix": error.fix, "run_id": error.run_id}
+
+
+def print_json(value: Any) -> None:
+    click.echo(json.dumps(value, ensure_ascii=False))
