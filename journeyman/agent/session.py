@@ -44,6 +44,8 @@ class Order:
     sampling: Sampling = field(default_factory=Sampling)
     timeout: float | None = None
     """Seconds until the run is stopped wherever it is."""
+    call_seconds: float = 120.0
+    """Seconds until one tool call is stopped; the model reads that it was."""
     returns: Mapping[str, Any] | None = None
     """JSON Schema of the answer."""
     check: Check | None = None
@@ -159,6 +161,7 @@ def _run(order: Order, crew: Crew) -> Run:
         guard=Guard(repeats=1 if crew.model.capabilities.small else 3),
         sampling=order.sampling,
         check=order.check,
+        call_seconds=order.call_seconds,
         listeners=crew.listeners,
     )
     if order.plan and crew.toolbox.specs:
