@@ -15,7 +15,7 @@ from journeyman.mcp_servers.calculator.number import MAX_DIGITS
 MAX_LENGTH = 1000
 MAX_EXPONENT = 1000
 
-# Signs of printed mathematics: times, middle dot, dot operator, divided by, division slash, minus, en dash, fixed space.
+# Printed mathematics: times, middle dot, dot operator, divided by, division slash, minus, en dash, fixed space.
 _SIGNS = str.maketrans("\u00d7\u00b7\u22c5\u00f7\u2215\u2212\u2013\u00a0", "***//-- ")
 _TIMES = re.compile(r"(?<=[0-9)])\s+[xX]\s+(?=[0-9(.+-])")
 _TRAILING_EQUALS = re.compile(r"\s*=\s*\??\s*$")

@@ -1,6 +1,6 @@
 """Text as it lies on disk: bytes, how they are encoded, and the lines a person counts in them.
 
-Nothing is lost on the way through: decoding and encoding give the same bytes back, byte order mark and newlines included.
+Nothing is lost on the way through: decoding and encoding give the same bytes back, mark and newlines included.
 """
 
 import codecs
@@ -35,7 +35,7 @@ class Text:
 
     @property
     def newline(self) -> str:
-        """The most frequent one; `\\n` where there is none."""
+        """The most frequent one; a line feed where there is none."""
         found = NEWLINE.findall(self.text)
         return max(("\n", "\r\n", "\r"), key=found.count)
 

@@ -1,4 +1,4 @@
-"""Text files in one folder: look, read, write, edit. Everything goes through `sandbox.paths`; every result is bounded."""
+"""Text files in one folder: look, read, write, edit. All of it through `sandbox.paths`; every result is bounded."""
 
 import threading
 from dataclasses import dataclass

@@ -1,0 +1,36 @@
+"""Python in the sandbox as an MCP server. All clients of one server share one session."""
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from mcp.server import MCPServer
+
+from journeyman.errors import SandboxError, ToolError
+from journeyman.mcp_servers.base import ToolServer, hints
+from journeyman.mcp_servers.code.session import Session
+
+
+def build(root: Path) -> ToolServer:  # noqa: ARG001 - every server is built the same way; the code sees no folder
+    session = Session()
+
+    @asynccontextmanager
+    async def closing(_: MCPServer[Any]) -> AsyncGenerator[None]:
+        try:
+            yield
+        finally:
+            await session.close()
+
+    async def python(code: str) -> str:
+        """Run Python code"""
+        try:
+            return await session.python(code)
+        except SandboxError as error:
+            raise ToolError(f"{error}; {error.fix}") from error
+
+    server = ToolServer(
+        "code", "Python in a sandbox: a safe subset, without files or network. Variables persist.", lifespan=closing
+    )
+    server.offer(python, hints())
+    return server
