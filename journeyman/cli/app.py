@@ -63,7 +63,7 @@ def show_version(ctx: click.Context, _parameter: click.Parameter, wanted: bool) 
     "--version", is_flag=True, expose_value=False, is_eager=True, callback=show_version, help="Show the version."
 )
 def app() -> None:
-    """An agent for people who run their own models: it plans, calls tools under your policy, and records every token."""
+    """An agent for people who run their own models: plans, calls tools under your policy, records every token."""
 
 
 def main() -> NoReturn:

@@ -1,0 +1,85 @@
+"""A stored run as a person reads it: who said what, which calls were made, decided how, and what came of them.
+
+Everything that a model, a tool or a file said is passed through the renderer that is handed in, so that nothing in it
+can act on a terminal.
+"""
+
+import json
+from collections.abc import Callable, Iterable, Iterator
+from datetime import datetime
+
+from journeyman.traces.events import (
+    ApprovalAnswered,
+    CallDecided,
+    CallFinished,
+    CallProposed,
+    MessageAdded,
+    ModelResponded,
+    PlanUpdated,
+    RunFinished,
+    RunResumed,
+    RunStarted,
+    SampleScored,
+    StoredEvent,
+)
+from journeyman.traces.writer import Stored
+
+Safe = Callable[[str], str]
+MARKS = {"done": "x", "active": ">", "pending": " ", "dropped": "-"}
+
+
+def transcript(stored: Iterable[Stored], safe: Safe) -> Iterator[str]:
+    """The run, a line at a time."""
+    ended = False
+    for each in stored:
+        ended = isinstance(each.event, RunFinished)
+        if isinstance(each.event, RunStarted):
+            when = datetime.fromtimestamp(each.at / 1e6).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+            yield f"run {each.run_id}, {when}, {safe(each.event.model)}, policy {each.event.policy.get('name', '?')}"
+
+        yield from _lines(each.event, safe)
+
+    if not ended:
+        yield "(no end: still running, or killed; go on with journeyman run --resume)"
+
+
+def _lines(event: StoredEvent, safe: Safe) -> Iterator[str]:  # noqa: C901, PLR0912 - one case each
+    match event:
+        case RunStarted():
+            yield from _said("user", event.prompt, safe)
+        case MessageAdded():
+            yield from _said(event.origin, event.text, safe)
+        case ModelResponded():
+            if event.message.thinking:
+                yield from _said("thinking", event.message.thinking, safe)
+            if event.message.text:
+                yield from _said("assistant", event.message.text, safe)
+        case PlanUpdated():
+            for step in event.steps:
+                yield f"  [{MARKS[step.status]}] {safe(step.text)}"
+        case CallProposed(problem=str() as problem):
+            yield f"call {safe(event.tool)}: {safe(problem)}"
+        case CallProposed():
+            yield f"call {safe(event.tool)} {safe(json.dumps(event.arguments, ensure_ascii=False))}"
+        case CallDecided():
+            yield f"  {event.effect} ({safe(event.reason)})"
+        case ApprovalAnswered():
+            yield f"  {'approved' if event.approved else 'refused'} by {event.by}"
+        case CallFinished():
+            yield from _said(f"  {event.status}", event.result.text, safe)
+        case RunResumed():
+            yield "-- taken up again --"
+        case SampleScored():
+            yield f"scored {'-' if event.score is None else f'{event.score:g}'} by {safe(event.verifier)}"
+        case RunFinished():
+            if event.error:
+                yield from _said(f"error ({event.error['kind']})", event.error["message"], safe)
+
+            yield f"{event.outcome}: {event.steps} steps, {event.usage.total_tokens} tokens, {event.seconds:.1f} s"
+
+
+def _said(who: str, text: str, safe: Safe) -> Iterator[str]:
+    first, *rest = text.strip().split("\n")
+    yield f"{who}: {safe(first)}"
+    for line in rest:
+        yield f"    {safe(line)}"
