@@ -82,8 +82,15 @@ class ToolError(JourneymanError):
 
 
 class ServerError(JourneymanError):
+    """An MCP server cannot be started or reached, or is gone."""
+
     kind = "tool"
     exit_code = 7
+
+    def __init__(self, message: str, *, fix: str = "", maybe_done: bool = False) -> None:
+        super().__init__(message, fix=fix)
+        self.maybe_done = maybe_done
+        """The call was under way: its effect may or may not have happened."""
 
 
 class SandboxError(JourneymanError):
