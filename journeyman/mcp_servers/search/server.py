@@ -1,0 +1,44 @@
+"""Full-text search in one folder as an MCP server."""
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import anyio.from_thread
+from mcp.server import MCPServer
+
+from journeyman.mcp_servers.base import ToolServer, hints
+from journeyman.mcp_servers.files.workspace import Workspace
+from journeyman.mcp_servers.search.index import Index
+from journeyman.mcp_servers.search.walk import MAX_BYTES, MAX_FILES
+from journeyman.sandbox.paths import Root
+
+
+def build(root: Path) -> ToolServer:
+    folder = Root(root)
+    index = Index(folder, checkpoint=anyio.from_thread.check_cancelled)
+    files = Workspace(folder)
+
+    @asynccontextmanager
+    async def closing(_: MCPServer[Any]) -> AsyncGenerator[None]:
+        try:
+            yield
+        finally:
+            index.close()
+
+    def search(query: str, k: int = 5) -> str:
+        """Search the text of all files"""
+        hits, complete = index.search(query, k)
+        text = "\n".join(map(str, hits)) or f'no matches for "{query}"'
+        limit = f"the first {MAX_FILES} files or {MAX_BYTES // 1_000_000} MB"
+        return text if complete else f"{text}\n[the folder is large: only {limit} were searched]"
+
+    def open(path: str, start: int = 1, lines: int = 40) -> str:  # noqa: A001 - the tool's name
+        """Read lines of a file"""
+        return files.read(path, start, lines)
+
+    server = ToolServer("search", "Full-text search in the text files of one folder.", lifespan=closing)
+    server.offer(search, hints(read_only=True))
+    server.offer(open, hints(read_only=True))
+    return server

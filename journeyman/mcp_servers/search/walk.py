@@ -1,0 +1,51 @@
+"""The files of a folder that are worth searching, in a fixed order. Links are not followed; nothing leaves the folder."""
+
+from collections.abc import Callable, Iterator
+
+from journeyman.errors import ToolError
+from journeyman.sandbox.paths import Root
+
+MAX_FILES = 20_000
+MAX_BYTES = 100_000_000
+MAX_FILE = 1_000_000
+MAX_DEPTH = 40
+SKIPPED = frozenset({"node_modules", "__pycache__", "venv", "site-packages"})
+
+
+class Walk:
+    """Hidden files and folders, unprintable names and files over `MAX_FILE` bytes are passed over."""
+
+    def __init__(self, root: Root, checkpoint: Callable[[], None]) -> None:
+        self._root = root
+        self._checkpoint = checkpoint
+        self.complete = True
+        """Whether everything was seen; known when `files` has ended."""
+
+    def files(self) -> Iterator[tuple[str, tuple[int, int, int]]]:
+        """Path and stamp of each file."""
+        count = size = 0
+        for path, entry_size, stamp in self._below("", 0):
+            count, size = count + 1, size + entry_size
+            if count > MAX_FILES or size > MAX_BYTES:
+                self.complete = False
+                return
+
+            yield path, stamp
+
+    def _below(self, folder: str, depth: int) -> Iterator[tuple[str, int, tuple[int, int, int]]]:
+        self._checkpoint()
+        try:
+            entries, more = self._root.list(folder or ".", hints=False)
+        except ToolError:
+            return
+
+        self.complete = self.complete and not more
+        for entry in entries:
+            if entry.name.startswith(".") or not entry.name.isprintable():
+                continue
+
+            path = f"{folder}/{entry.name}" if folder else entry.name
+            if entry.kind == "file" and entry.size <= MAX_FILE:
+                yield path, entry.size, entry.stamp
+            elif entry.kind == "folder" and entry.name not in SKIPPED and depth < MAX_DEPTH:
+                yield from self._below(path, depth + 1)
