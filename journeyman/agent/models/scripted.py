@@ -5,7 +5,7 @@ they would have heard. Everything is built when the script is read, so playing i
 """
 
 import json
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -50,7 +50,7 @@ class ScriptedModel:
     async def open(self) -> dict[str, JsonValue]:
         return {"model": self.spec, "items": len(self._items)}
 
-    async def respond(self, request: Request) -> AsyncIterator[ModelDelta | ModelResponded]:
+    async def respond(self, request: Request) -> AsyncGenerator[ModelDelta | ModelResponded]:
         """Play the step's item.
 
         Raises:

@@ -8,8 +8,8 @@ import difflib
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
 
+from journeyman.agent.models.engine import Engine
 from journeyman.agent.models.model import Model
 from journeyman.errors import ModelNotFound
 
@@ -20,14 +20,6 @@ FORMS = {
     "openai:NAME": "OpenAI, with the key in OPENAI_API_KEY",
     "scripted:FILE": "a script, for tests",
 }
-
-
-class Engine(NamedTuple):
-    """How the local engine is to run; None leaves it to the engine."""
-
-    threads: int | None = None
-    context: int | None = None
-    gpu_layers: int | None = None
 
 
 def make_model(spec: str, engine: Engine | None = None) -> Model:
@@ -52,10 +44,10 @@ def forms() -> str:
 
 def _local(spec: str, rest: str, engine: Engine) -> Model:
     from journeyman.agent.models.llama import LlamaModel  # noqa: PLC0415 - only for local models
-    from journeyman.agent.models.starter import find_starter  # noqa: PLC0415
+    from journeyman.agent.models.starter import starter_model  # noqa: PLC0415
 
     if rest == "starter":
-        return LlamaModel(find_starter(), engine, spec=spec)
+        return starter_model(engine, spec=spec)
 
     from journeyman.agent.models.files import ModelFiles  # noqa: PLC0415
 

@@ -1,0 +1,108 @@
+"""What the engine has read and written of one run, as token ids: the next prompt is the last one, the completion, and
+what is new. Ids are made once; nothing that was sampled is ever tokenised again.
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import NamedTuple
+
+from journeyman.agent.models import chatml
+from journeyman.agent.models.chatml import Segment
+from journeyman.agent.models.model import Request
+from journeyman.traces.messages import Message, Tokens, TokenSpan
+
+Tokenise = Callable[[Sequence[Segment], bool], Awaitable[list[int]]]
+"""Segments to ids; True for the start of a sequence, where a model may want a token of its own."""
+Examples = Sequence[Message]
+
+
+class Prompt(NamedTuple):
+    ids: list[int]
+    """The whole prompt."""
+    new: list[int]
+    """Its end: what the last call had not seen."""
+    root: bool
+    messages: int
+    """How many of the request's messages it covers."""
+
+
+class Completion(NamedTuple):
+    ids: list[int]
+    """Sampled, in order."""
+    ended: bool
+    """The model ended its turn; False where it was cut."""
+    exact: bool = True
+    """Every sampled id is there."""
+    logprobs: tuple[float | None, ...] | None = None
+
+
+class Conversation:
+    """One run's sequence."""
+
+    def __init__(self, end: int) -> None:
+        """`end` is the id of `<|im_end|>`."""
+        self._end = end
+        self._ids: list[int] = []
+        self._open = False
+        """The last turn was cut: its end is still to be written."""
+        self._seen: tuple[int, Message | None] = (0, None)
+        self._head: tuple[str, Sequence[object]] = ("", ())
+
+    async def prompt(self, request: Request, tokenise: Tokenise, examples: Examples = ()) -> Prompt:
+        """The ids to send for `request`; nothing is remembered before `answered`."""
+        count, _ = self._seen
+        if not self._extended_by(request):
+            turns = [*examples, *request.messages]
+            segments = chatml.opening(request.instructions, request.tools)
+            segments += [segment for message in turns for segment in chatml.turn(message)]
+            ids = await tokenise([*segments, Segment(chatml.ASSISTANT, control=True)], True)
+            return Prompt(ids, ids, root=True, messages=len(request.messages))
+
+        segments = [Segment("\n", control=True)]
+        segments += [segment for message in request.messages[count:] for segment in chatml.turn(message)]
+        new = await tokenise([*segments, Segment(chatml.ASSISTANT, control=True)], False)
+        if self._open:
+            new = [self._end, *new]
+
+        return Prompt(self._ids + new, new, root=False, messages=len(request.messages))
+
+    def answered(self, request: Request, prompt: Prompt, completion: Completion, message: Message) -> Tokens:
+        """Remember the turn, and say what the trace stores of it."""
+        if not completion.exact:
+            self._ids = []
+            return Tokens(level="text", root=prompt.root)
+
+        sampled, forced = completion.ids, []
+        if completion.ended and sampled[-1:] != [self._end]:
+            # The model ended with another end-of-text token; the conversation goes on after the one of its format.
+            sampled, forced = sampled[:-1], [self._end]
+
+        self._ids = [*prompt.ids, *sampled, *forced]
+        self._open = not completion.ended
+        self._seen = (prompt.messages + 1, message)
+        self._head = (request.instructions, request.tools)
+        logprobs = completion.logprobs[: len(sampled)] if completion.logprobs else None
+        spans = [
+            TokenSpan(kind="context", ids=tuple(prompt.new)),
+            TokenSpan(kind="sampled", ids=tuple(sampled), logprobs=logprobs),
+            TokenSpan(kind="forced", ids=tuple(forced)),
+        ]
+        return Tokens(
+            level="tokens",
+            logprob_kind="raw" if logprobs else "none",
+            root=prompt.root,
+            spans=tuple(span for span in spans if span.ids),
+        )
+
+    def _extended_by(self, request: Request) -> bool:
+        """Does the request go on where the last answer ended. The first and last messages seen tell, not each one."""
+        count, last = self._seen
+        if not self._ids or len(request.messages) < count:
+            return False
+
+        then = request.messages[count - 1]
+        instructions, tools = self._head
+        return (
+            (then is last or then == last)
+            and request.instructions == instructions
+            and (request.tools is tools or list(request.tools) == list(tools))
+        )

@@ -1,0 +1,61 @@
+"""How the local engine is to run, and how many threads it gets."""
+
+import os
+from pathlib import Path
+
+from journeyman.traces.messages import Value
+
+CONTEXT = 8192
+
+
+class Engine(Value):
+    """What can be chosen about the local engine; None leaves it to the engine and this machine."""
+
+    threads: int | None = None
+    context: int | None = None
+    """Tokens of one conversation."""
+    parallel: int = 1
+    """Conversations that are decoded at once, each with a context of its own."""
+    gpu_layers: int | None = None
+    """Layers kept on a GPU: None for as many as fit."""
+    stream: bool = True
+    """False: nothing is shown while the model writes, and ids are complete for every script and emoji."""
+
+
+def threads(cores: int, load: float) -> int:
+    """Cores that are free, at least one.
+
+    Never more than that: the engine's threads wait for each other at every layer, so one that has no core of its own
+    stops them all (measured on two busy cores: 2 tokens a second with two threads, 27 with one).
+    """
+    return max(1, min(cores, round(cores - load)))
+
+
+def free_threads() -> int:
+    """Threads for the engine on this machine now; JOURNEYMAN_THREADS overrides it."""
+    if (wanted := os.environ.get("JOURNEYMAN_THREADS", "")).isdigit():
+        return max(1, int(wanted))
+
+    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
+    return threads(_cores(), load)
+
+
+def _cores() -> int:
+    """Physical cores that this process may use, as far as the system tells."""
+    usable = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set(range(os.cpu_count() or 1))
+    siblings = Path("/sys/devices/system/cpu")
+    try:
+        physical = {(siblings / f"cpu{n}/topology/thread_siblings_list").read_text(encoding="ascii") for n in usable}
+    except OSError:
+        physical = usable
+
+    return max(1, min(len(physical), _quota()))
+
+
+def _quota() -> int:
+    """Whole cores that the control group allows."""
+    try:
+        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text(encoding="ascii").split()
+        return max(1, int(quota) // int(period))
+    except (OSError, ValueError):
+        return 1 << 16

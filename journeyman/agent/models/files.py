@@ -1,0 +1,145 @@
+"""GGUF files: found, checked before a process is started for them, and looked into when one does not load."""
+
+import hashlib
+import struct
+from io import BufferedReader
+from pathlib import Path
+
+from journeyman.errors import ModelError, ModelNotFound
+from journeyman.traces.messages import Value
+
+MAGIC = b"GGUF"
+SMALLEST = 1024
+EDGE = 1 << 20
+
+
+class ModelFiles(Value):
+    """What is loaded: a model, and an adapter on top of it."""
+
+    model: Path
+    adapter: Path | None = None
+
+    @classmethod
+    def of(cls, model: str, adapter: str | None = None) -> "ModelFiles":
+        return cls(
+            model=Path(model).expanduser().absolute(),
+            adapter=Path(adapter).expanduser().absolute() if adapter else None,
+        )
+
+    def check(self) -> None:
+        """See that the files can be what they should be; it takes no time.
+
+        Raises:
+            ModelNotFound: a file is missing, or is a folder.
+            ModelError: a file is no GGUF, or is nearly empty.
+        """
+        check_gguf(self.model, "model")
+        if self.adapter:
+            check_gguf(self.adapter, "adapter")
+
+
+def check_gguf(path: Path, what: str) -> None:
+    if path.is_dir():
+        inside = sorted(path.glob("*.gguf"))
+        raise ModelNotFound(
+            f"The {what} {str(path)!r} is a folder.",
+            fix=f"Name the file: local:{inside[0]}" if inside else "Name a .gguf file; there is none in that folder.",
+        )
+
+    if not path.exists():
+        near = sorted(path.parent.glob("*.gguf"))[:3] if path.parent.is_dir() else []
+        others = f" Files there: {', '.join(each.name for each in near)}." if near else ""
+        raise ModelNotFound(
+            f"There is no {what} file {str(path)!r}.{others}", fix="Check the path, or use local:starter."
+        )
+
+    try:
+        with path.open("rb") as file:
+            magic = file.read(len(MAGIC))
+    except OSError as error:
+        raise ModelNotFound(
+            f"The {what} {str(path)!r} cannot be read: {error}.", fix="Check its permissions."
+        ) from error
+
+    if magic != MAGIC:
+        raise ModelError(
+            f"The {what} {str(path)!r} is not a GGUF file: it begins with {magic!r}.",
+            fix="Use a model converted to GGUF (llama.cpp's format); a download may have saved an error page instead.",
+        )
+
+    if path.stat().st_size < SMALLEST:
+        raise ModelError(f"The {what} {str(path)!r} is truncated: {path.stat().st_size} bytes.", fix="Copy it again.")
+
+
+def fingerprint(path: Path) -> str:
+    """Size, first and last MiB, hashed: tells two models apart in a millisecond. Not a checksum of the whole."""
+    size = path.stat().st_size
+    digest = hashlib.sha256(str(size).encode())
+    with path.open("rb") as file:
+        digest.update(file.read(EDGE))
+        file.seek(max(0, size - EDGE))
+        digest.update(file.read(EDGE))
+
+    return digest.hexdigest()[:32]
+
+
+def missing_bytes(path: Path) -> int:
+    """How many bytes a GGUF file lacks at its end, as its own header tells; 0 for a whole one.
+
+    Raises:
+        ValueError: the header makes no sense.
+    """
+    with path.open("rb") as file:
+        try:
+            needed = _end_of_tensors(file)
+        except struct.error:
+            return 1
+
+    return max(0, needed - path.stat().st_size)
+
+
+# The GGUF header: magic, version, two counts, key-value pairs, then a name, shape, type and offset for each tensor.
+SCALARS = {0: 1, 1: 1, 2: 2, 3: 2, 4: 4, 5: 4, 6: 4, 7: 1, 10: 8, 11: 8, 12: 8}
+STRING, ARRAY, UINT32 = 8, 9, 4
+ALIGNMENT = 32
+
+
+def _end_of_tensors(file: BufferedReader) -> int:
+    """Offset in the file that its last tensor reaches at least: where it starts, which is enough to notice a cut."""
+    _magic, _version, tensors, pairs = struct.unpack("<4sIQQ", file.read(24))
+    for _ in range(pairs):
+        _text(file)
+        _skip(file, _number(file, "<I"))
+
+    last = 0
+    for _ in range(tensors):
+        _text(file)
+        dimensions = _number(file, "<I")
+        file.seek(8 * dimensions + 4, 1)
+        last = max(last, _number(file, "<Q"))
+
+    return -(-file.tell() // ALIGNMENT) * ALIGNMENT + last
+
+
+def _number(file: BufferedReader, layout: str) -> int:
+    return struct.unpack(layout, file.read(struct.calcsize(layout)))[0]
+
+
+def _text(file: BufferedReader) -> None:
+    file.seek(_number(file, "<Q"), 1)
+
+
+def _skip(file: BufferedReader, kind: int) -> None:
+    if kind == STRING:
+        _text(file)
+    elif kind == ARRAY:
+        inner, count = struct.unpack("<IQ", file.read(12))
+        if inner in SCALARS:
+            file.seek(SCALARS[inner] * count, 1)
+        else:
+            for _ in range(count):
+                _skip(file, inner)
+    elif kind in SCALARS:
+        file.seek(SCALARS[kind], 1)
+    else:
+        raise ValueError(f"{kind} is no type of a GGUF value")

@@ -1,0 +1,189 @@
+r"""The grammar that a local model's next turn is sampled under: what was offered, and nothing else.
+
+The engine's grammars are Lark syntax for llguidance, with each tool's JSON Schema embedded:
+
+    %llguidance {}
+    start: (PLAIN | lead rest ("\n<tool_call>" rest)*) <|im_end|>
+    rest: "\n{\"name\": \"" tool "}\n</tool_call>"
+    tool: "add\", \"arguments\": " arguments0 | ...
+    arguments0: %json {...}
+
+The end is spelled out because the engine would else accept any end-of-text token, and the next turn must continue
+after `<|im_end|>`. A grammar that does not compile is *ignored* by the engine, with a line in its log: schemas are
+therefore reduced to what is known to compile, and `LOOSE` grammars carry none.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from journeyman.agent.models.chatml import CALL_CLOSE, END
+from journeyman.traces.events import Choice
+from journeyman.traces.messages import ToolSpec
+
+GUIDANCE = {
+    "whitespace_flexible": False,
+    "item_separator": ", ",
+    "key_separator": ": ",
+    "lenient": True,
+    "coerce_one_of": True,
+}
+STRING, ITEMS = 1000, 64
+"""Bounds for a small model's strings and lists that have none of their own: it may never stop by itself."""
+
+NAME_OPEN = '\n{"name": "'
+ARGUMENTS = ', "arguments": '
+THINK = r"think[lazy]: /<think>(?s:.*)<\/think>/"
+PLAIN = r"PLAIN: /(?s:.+)/ & ~/(?s:.*<tool_call>.*)/"
+LEAD = r"lead[lazy]: /(?s:.*)<tool_call>/"
+
+
+def grammar(
+    tools: Sequence[ToolSpec],
+    choice: Choice,
+    *,
+    returns: Mapping[str, Any] | None = None,
+    thinking: bool = False,
+    small: bool = False,
+    loose: bool = False,
+) -> str:
+    """Lark text for one turn in which `tools` are offered; empty where anything may be said.
+
+    thinking: a `<think>` block may come first. small: at most one call, bounded strings. loose: without schemas.
+    """
+    if not tools and returns is None:
+        return ""
+
+    if not tools:
+        choice = "none"
+
+    rules = []
+    turns = _turns(choice, returns is not None, small=small, rules=rules)
+    if returns is not None and choice != "required":
+        rules.append(f"answer: {_json(returns, small=small, loose=loose)}")
+
+    if choice != "none":
+        rules += _calls(tools, small=small, loose=loose)
+
+    if thinking:
+        turns = f'(think "\\n"*)? ({turns})'
+        rules.append(THINK)
+
+    return "\n".join(["%llguidance {}", f"start: ({turns}) {END}", *rules, ""])
+
+
+def _turns(choice: Choice, typed: bool, *, small: bool, rules: list[str]) -> str:
+    """Alternatives of what the turn may be; adds the rules they need."""
+    more = "" if small else ' ("\\n<tool_call>" rest)*'
+    if choice == "required":
+        return f'"<tool_call>" rest{more}'
+
+    if typed:
+        return "answer" if choice == "none" else f'answer | "<tool_call>" rest{more}'
+
+    rules.append(PLAIN)
+    if choice == "none":
+        return "PLAIN"
+
+    rules.append(LEAD)
+    return f"PLAIN | lead rest{more}"
+
+
+def _calls(tools: Sequence[ToolSpec], *, small: bool, loose: bool) -> list[str]:
+    heads = [f"{_text(json.dumps(tool.name)[1:] + ARGUMENTS)} arguments{n}" for n, tool in enumerate(tools)]
+    return [
+        f"rest: {_text(NAME_OPEN)} tool {_text('}' + CALL_CLOSE)}",
+        f"tool: {' | '.join(heads)}",
+        *(
+            f"arguments{n}: {_json(tool.parameters or {'type': 'object'}, small=small, loose=loose)}"
+            for n, tool in enumerate(tools)
+        ),
+    ]
+
+
+def _text(text: str) -> str:
+    return json.dumps(text)
+
+
+def _json(schema: Mapping[str, Any], *, small: bool, loose: bool) -> str:
+    kept = {"type": "object"} if loose else simplified(schema, small=small)
+    return "%json " + json.dumps({"x-guidance": GUIDANCE, **kept})
+
+
+def simplified(schema: Any, *, small: bool = False) -> dict[str, Any]:
+    """The part of a JSON Schema that the engine can enforce; what is left out is checked when the call is made."""
+    if not isinstance(schema, Mapping):
+        return {}
+
+    kept: dict[str, Any] = {key: schema[key] for key in PLAIN_KEYS if _fits(key, schema.get(key))}
+    reference = schema.get("$ref")
+    if isinstance(reference, str) and reference.startswith("#/$defs/") and reference.count("/") == 2:  # noqa: PLR2004
+        kept["$ref"] = reference
+
+    for key in ("properties", "$defs"):
+        if isinstance(schema.get(key), Mapping):
+            kept[key] = {name: simplified(value, small=small) for name, value in schema[key].items()}
+
+    for key in ("anyOf", "oneOf"):
+        if isinstance(schema.get(key), Sequence) and schema[key]:
+            kept["anyOf"] = [simplified(value, small=small) for value in schema[key]]
+
+    if isinstance(schema.get("items"), Mapping):
+        kept["items"] = simplified(schema["items"], small=small)
+
+    return _closed(_bounded(kept) if small else kept, schema)
+
+
+PLAIN_KEYS = (
+    "type", "const", "enum", "required", "minLength", "maxLength", "minimum", "maximum",
+    "exclusiveMinimum", "exclusiveMaximum", "minItems", "maxItems",
+)  # fmt: skip
+TYPES = {"object", "array", "string", "number", "integer", "boolean", "null"}
+NUMBERS = {"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"}
+COUNTS = {"minLength", "maxLength", "minItems", "maxItems"}
+LARGEST = 4096
+
+
+def _fits(key: str, value: Any) -> bool:
+    """Is it a value that this key may have."""
+    if key == "type":
+        return value in TYPES if isinstance(value, str) else isinstance(value, list) and set(map(str, value)) <= TYPES
+
+    if key in ("enum", "required"):
+        return isinstance(value, list) and bool(value)
+
+    if key in COUNTS:
+        return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= LARGEST
+
+    if key in NUMBERS:
+        return isinstance(value, int | float) and not isinstance(value, bool)
+
+    return value is not None
+
+
+def _bounded(schema: dict[str, Any]) -> dict[str, Any]:
+    match schema.get("type"):
+        case "string" if "enum" not in schema and "const" not in schema:
+            return {"maxLength": max(STRING, schema.get("minLength", 0)), **schema}
+        case "array":
+            return {"maxItems": max(ITEMS, schema.get("minItems", 0)), **schema}
+
+    return schema
+
+
+def _closed(kept: dict[str, Any], schema: Mapping[str, Any]) -> dict[str, Any]:
+    """Objects with named properties take no others, unless they say so; what is required must be named."""
+    properties = kept.get("properties")
+    if not properties:
+        kept.pop("required", None)
+        return kept
+
+    if "required" in kept:
+        kept["required"] = [name for name in kept["required"] if name in properties]
+
+    more = schema.get("additionalProperties")
+    return {
+        "type": "object",
+        **kept,
+        "additionalProperties": simplified(more) if isinstance(more, Mapping) else more is True,
+    }

@@ -1,0 +1,219 @@
+"""A local model: llama.cpp in a process of its own, prompts and completions as token ids.
+
+The conversation is rendered here (`chatml`), kept as ids (`conversation`), sampled under a grammar made from what is
+offered (`grammar`) and read back piece by piece (`parse`).
+"""
+
+import time
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
+from typing import Any
+
+import anyio
+from pydantic import JsonValue
+
+from journeyman.agent.models import chatml
+from journeyman.agent.models.conversation import Conversation
+from journeyman.agent.models.engine import Engine
+from journeyman.agent.models.files import ModelFiles, fingerprint
+from journeyman.agent.models.llama_process import EngineProcess
+from journeyman.agent.models.model import Capabilities, Request
+from journeyman.agent.models.tokenise import Tokeniser
+from journeyman.agent.models.turn import Turn, overflow
+from journeyman.agent.models.wire import Refused
+from journeyman.errors import EngineDied, ModelError
+from journeyman.traces.events import ModelDelta, ModelResponded
+
+SMALL = 1_000_000_000
+"""Parameters below which a model needs the runtime's help."""
+PROBE = ("<|im_start|>", chatml.END, "<think>", "<tool_call>")
+PROBED = {"content": "".join(PROBE), "add_special": False, "parse_special": True, "with_pieces": True}
+
+
+class LlamaModel:
+    """`files` run by llama.cpp as `engine` says.
+
+    `small` and `untrained` say what the model needs; None finds out from its size and its vocabulary.
+    """
+
+    def __init__(
+        self,
+        files: ModelFiles,
+        engine: Engine | None = None,
+        *,
+        spec: str = "",
+        small: bool | None = None,
+        untrained: bool | None = None,
+    ) -> None:
+        self.spec = spec or f"local:{files.model}"
+        self.capabilities = Capabilities(token_ids=True, logprobs=True, grammar=True, small=bool(small))
+        self._files = files
+        self._engine = engine or Engine()
+        self._wanted = (small, untrained)
+        self._process: EngineProcess | None = None
+        self._opening = anyio.Lock()
+        self._info: dict[str, JsonValue] = {}
+        self._end = 0
+        self._conversations: dict[str, Conversation] = {}
+        self._slots: dict[str, int] = {}
+        self._grammars: dict[str, bool] = {}
+        self._tokenise: Tokeniser | None = None
+
+    def start(self) -> None:
+        """Start the engine's process and return at once; `open` waits for it.
+
+        Raises:
+            ModelNotFound, ModelError: the files cannot be loaded.
+        """
+        if self._process is None:
+            self._files.check()
+            self._process = EngineProcess(self._files, self._engine)
+
+    async def open(self) -> Mapping[str, JsonValue]:
+        """Load the model, once, or again after its process has died.
+
+        Raises:
+            ModelError: it cannot be had, with the fix.
+        """
+        async with self._opening:
+            if self._process is not None and self._info and not self._process.alive:
+                self._process.drop()
+                self._process, self._info = None, {}
+
+            if not self._info:
+                self.start()
+                await self._load()
+
+        return self._info
+
+    async def respond(self, request: Request) -> AsyncGenerator[ModelDelta | ModelResponded]:
+        """Sample one turn.
+
+        Raises:
+            EngineDied: the engine's process ended; the next call starts it again.
+            ContextOverflow: the conversation does not fit.
+            ModelError: the model cannot be had.
+        """
+        started = time.perf_counter()
+        if not self._info:
+            yield ModelDelta(kind="status", text=f"loading {self._files.model.stem}")
+
+        await self.open()
+        turn = self._turn(request)
+        try:
+            async with aclosing(turn.sampled()) as deltas:
+                async for delta in deltas:
+                    yield delta
+        except Refused as refused:
+            raise _refusal(refused) from refused
+        except (OSError, TimeoutError) as error:
+            raise await self._died() from error
+
+        yield turn.response(time.perf_counter() - started)
+
+    def forget(self, run_id: str) -> None:
+        self._conversations.pop(run_id, None)
+        self._slots.pop(run_id, None)
+
+    async def close(self) -> None:
+        process, self._process, self._info = self._process, None, {}
+        if process is not None:
+            await process.close()
+
+    def _turn(self, request: Request) -> Turn:
+        process = self._running
+        conversation = self._conversations.setdefault(request.run_id, Conversation(self._end))
+        return Turn(
+            request,
+            conversation,
+            process,
+            self._tokenise or Tokeniser(process.wire),
+            self.capabilities,
+            self._grammars,
+            stream=self._engine.stream,
+            slot=self._slot(request.run_id),
+        )
+
+    def _slot(self, run_id: str) -> int:
+        """The engine's slot that keeps this run's prefix; the one that was used longest ago where all are taken."""
+        if self._engine.parallel == 1:
+            return -1
+
+        free = set(range(self._engine.parallel)) - set(self._slots.values())
+        slot = self._slots.pop(run_id, None)
+        if slot is None:
+            slot = min(free) if free else self._slots.pop(next(iter(self._slots)))
+
+        self._slots[run_id] = slot
+        return slot
+
+    async def _load(self) -> None:
+        process = self._running
+        try:
+            found = await process.ready()
+            listed = await process.wire.get("/v1/models")
+            probe = await process.wire.post("/tokenize", PROBED)
+        except ModelError:
+            process.drop()
+            self._process = None
+            raise
+        except (OSError, Refused) as error:
+            raise await self._died() from error
+
+        self._tokenise = Tokeniser(process.wire)
+        meta = listed["data"][0]["meta"]
+        self._know(meta, {token["piece"]: token["id"] for token in probe["tokens"] if token["piece"] in PROBE})
+        self._info = self._identity(found["engine"], meta)
+
+    @property
+    def _running(self) -> EngineProcess:
+        if self._process is None:
+            raise EngineDied("The local engine is closed.", fix="Open the model again.")
+
+        return self._process
+
+    async def _died(self) -> EngineDied:
+        return await self._running.died()
+
+    def _know(self, meta: Mapping[str, Any], special: Mapping[str, int]) -> None:
+        """Learn from the loaded model what it can do and what it needs."""
+        if chatml.END not in special or "<|im_start|>" not in special:
+            raise ModelError(
+                f"{self._files.model.name} was not trained on ChatML: it has no <|im_start|> and <|im_end|> tokens.",
+                fix="Serve it with its own template (llama-server, Ollama) and use http://127.0.0.1:PORT/v1#NAME.",
+            )
+
+        small, untrained = self._wanted
+        small = meta["n_params"] < SMALL if small is None else small
+        taught = bool(self._files.adapter) or "<tool_call>" in special
+        self._end = special[chatml.END]
+        self.capabilities = self.capabilities.model_copy(
+            update={
+                "thinking": "<think>" in special,
+                "small": small,
+                "untrained": small and not taught if untrained is None else untrained,
+                "context": meta["n_ctx"],
+            }
+        )
+
+    def _identity(self, engine: str, meta: Mapping[str, Any]) -> dict[str, JsonValue]:
+        adapter = self._files.adapter
+        return {
+            "file": self._files.model.name,
+            "fingerprint": fingerprint(self._files.model),
+            "adapter": adapter.name if adapter else None,
+            "adapter_fingerprint": fingerprint(adapter) if adapter else None,
+            "parameters": meta["n_params"],
+            "quantisation": meta.get("ftype"),
+            "renderer": chatml.VERSION,
+            "context": meta["n_ctx"],
+            "engine": engine,
+            "threads": self._running.threads,
+        }
+
+
+def _refusal(refused: Refused) -> ModelError:
+    if refused.error.get("type") == "exceed_context_size_error":
+        return overflow(refused.error.get("n_prompt_tokens", 0), refused.error.get("n_ctx", 0))
+
+    return ModelError(f"The local engine refused the request: {refused}.", fix="Report it, with the run's trace.")

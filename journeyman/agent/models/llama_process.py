@@ -1,0 +1,165 @@
+"""The parent's hold on the engine's process: started at once, waited for without blocking, told apart when it fails."""
+
+import contextlib
+import json
+import os
+import secrets
+import subprocess
+import sys
+import tempfile
+import threading
+from typing import Any
+
+import anyio
+from anyio import to_thread
+
+from journeyman.agent.models.engine import CONTEXT, Engine, free_threads
+from journeyman.agent.models.files import ModelFiles, missing_bytes
+from journeyman.agent.models.wire import Wire
+from journeyman.errors import EngineDied, ModelError, ModelNotFound
+
+LOADING = 900.0
+"""Seconds a model may take to load from a slow disk."""
+CACHE_MB = 512
+"""Memory for prompts of conversations that are not being decoded just now."""
+TAIL = 2000
+SIGKILL, SIGABRT = 9, 6
+
+
+class EngineProcess:
+    """One running engine. `wire` is how to talk to it, once `ready` has returned."""
+
+    wire: Wire
+
+    def __init__(self, files: ModelFiles, engine: Engine) -> None:
+        """Start it; this takes milliseconds, loading goes on in the other process."""
+        self._files = files
+        self._key = secrets.token_urlsafe(24)
+        self._log = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the process
+        self.threads = engine.threads or free_threads()
+        self.process = subprocess.Popen(
+            [sys.executable, "-P", "-m", "journeyman.agent.models.llama_child"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._log,
+            env={**os.environ, "GGML_NO_BACKTRACE": "1"},
+        )
+        self._tell(engine)
+
+    def _tell(self, engine: Engine) -> None:
+        # The kernel ends a child with the *thread* that started it: only the main thread lives as long as the process.
+        main = sys.platform == "linux" and threading.current_thread() is threading.main_thread()
+        wanted = {
+            "model": str(self._files.model),
+            "adapter": str(self._files.adapter) if self._files.adapter else None,
+            "context": engine.context or CONTEXT,
+            "parallel": engine.parallel,
+            "threads": self.threads,
+            "gpu_layers": engine.gpu_layers,
+            "cache_mb": CACHE_MB,
+            "key": self._key,
+            "parent": os.getpid() if main else 0,
+        }
+        assert self.process.stdin is not None  # noqa: S101 - it is a pipe
+        with contextlib.suppress(BrokenPipeError):  # it has ended already, and `ready` tells why
+            self.process.stdin.write(json.dumps(wanted).encode() + b"\n")
+            self.process.stdin.flush()
+
+    async def ready(self) -> dict[str, Any]:
+        """Wait until the model is loaded; what the engine says of itself.
+
+        Raises:
+            ModelNotFound: the engine is not installed.
+            ModelError: the model does not load.
+            EngineDied: the process ended while it loaded.
+        """
+        assert self.process.stdout is not None  # noqa: S101 - it is a pipe
+        try:
+            with anyio.fail_after(LOADING):
+                line = await to_thread.run_sync(self.process.stdout.readline, abandon_on_cancel=True)
+        except TimeoutError as error:
+            raise ModelError(f"{self._files.model.name} is not loaded after {LOADING:.0f} seconds.") from error
+
+        if not line:
+            raise await self.died()
+
+        found = json.loads(line)
+        if error := found.get("error"):
+            raise self._refusal(error, found.get("text", ""))
+
+        self.wire = Wire(found["address"], self._key)
+        return found
+
+    @property
+    def alive(self) -> bool:
+        return self.process.poll() is None
+
+    async def died(self) -> EngineDied:
+        """Why the process ended, as an error to raise."""
+        await self._reap()
+        code = self.process.returncode
+        if code is None:
+            return EngineDied("The local engine closed the connection and still runs.", fix="Run it again.")
+
+        why, fix = f"with exit code {code}", "Run it again; if it happens again, try another model file."
+        if code == -SIGKILL:
+            why = "because it was killed: often the system ran out of memory"
+            fix = "Use a smaller model or a smaller context, or close other programs."
+        elif code == -SIGABRT:
+            why = "by its own abort"
+
+        return EngineDied(f"The local engine ended {why}.{self._told()}", fix=fix)
+
+    def log(self, since: int = 0) -> str:
+        """What the engine wrote to its log after the first `since` bytes."""
+        return os.pread(self._log.fileno(), 1 << 20, since).decode(errors="replace")
+
+    @property
+    def log_size(self) -> int:
+        return os.fstat(self._log.fileno()).st_size
+
+    async def close(self) -> None:
+        """End it; nothing in it needs to be saved."""
+        self.process.kill()
+        await self._reap()
+        self.drop()
+
+    def drop(self) -> None:
+        """Close what is open to a process that has ended, or that is told to by this."""
+        for pipe in (self.process.stdin, self.process.stdout):
+            if pipe is not None:
+                pipe.close()
+
+        self._log.close()
+
+    async def _reap(self) -> None:
+        def wait() -> None:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.process.wait(2)
+
+        with anyio.CancelScope(shield=True):
+            await to_thread.run_sync(wait)
+
+    def _told(self) -> str:
+        text = self.log(max(0, self.log_size - TAIL)).strip()
+        return f" Its last words: {text.splitlines()[-1]}" if text else ""
+
+    def _refusal(self, error: str, text: str) -> ModelError:
+        if error == "no_engine":
+            return ModelNotFound(
+                f"The local engine is not installed: {text}.", fix='Install it: pip install "journeyman[local]"'
+            )
+
+        for path in filter(None, (self._files.model, self._files.adapter)):
+            try:
+                missing = missing_bytes(path)
+            except (ValueError, OSError, OverflowError, MemoryError):
+                return ModelError(f"The header of {str(path)!r} makes no sense.", fix="Get the file again.")
+
+            if missing:
+                return ModelError(f"{str(path)!r} is truncated: its end is missing.", fix="Copy or download it again.")
+
+        return ModelError(
+            f"{self._files.model.name} does not load: {text}.{self._told()}",
+            fix="Try a smaller context, a newer engine, or an adapter made for this very model.",
+        )

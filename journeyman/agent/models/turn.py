@@ -1,0 +1,267 @@
+"""One turn of a local model: from a request to sampled ids, shown as they come and read back."""
+
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from typing import Any
+
+from journeyman.agent.models.conversation import Completion, Conversation, Prompt
+from journeyman.agent.models.examples import examples
+from journeyman.agent.models.grammar import grammar
+from journeyman.agent.models.llama_process import EngineProcess
+from journeyman.agent.models.model import Capabilities, Request
+from journeyman.agent.models.parse import Parser
+from journeyman.agent.models.tokenise import Tokeniser
+from journeyman.errors import ContextOverflow
+from journeyman.traces.events import ModelDelta, ModelResponded
+from journeyman.traces.messages import AssistantMessage, Usage
+
+PIECE = 64
+"""Tokens asked for at a time where nothing is streamed: such a request cannot be cancelled."""
+ROOM = 16
+"""Tokens that must be left for an answer."""
+SHOW_READING = 512
+"""New tokens from which the reading of a prompt is shown."""
+REJECTED = "llg error"
+"""What the engine logs about a grammar that it then ignores."""
+KEPT = [
+    "content", "tokens", "stop", "stop_type", "tokens_predicted", "tokens_evaluated", "timings",
+    "completion_probabilities",
+]  # fmt: skip
+
+
+@dataclass
+class Turn:
+    """`sampled` runs it; then `response` is what came of it."""
+
+    request: Request
+    conversation: Conversation
+    process: EngineProcess
+    tokenise: Tokeniser
+    capabilities: Capabilities
+    grammars: dict[str, bool]
+    """Grammars tried so far on this engine: did they compile."""
+    stream: bool = True
+    slot: int = -1
+    prompt: Prompt = field(init=False)
+    parser: Parser = field(init=False)
+    ids: list[int] = field(default_factory=list)
+    logprobs: list[float | None] = field(default_factory=list)
+    final: dict[str, Any] = field(default_factory=dict)
+    cached: int = 0
+    predicted: int = 0
+    reasoning: int = 0
+
+    async def sampled(self) -> AsyncGenerator[ModelDelta]:
+        """Sample the turn, showing it.
+
+        Raises:
+            ContextOverflow: no room for an answer.
+            OSError, TimeoutError, Refused: from the engine.
+        """
+        shown = examples(self.request.tools) if self.capabilities.untrained else ()
+        self.prompt = await self.conversation.prompt(self.request, self.tokenise, shown)
+        if len(self.prompt.ids) + ROOM > self.capabilities.context:
+            raise overflow(len(self.prompt.ids), self.capabilities.context)
+
+        sample = self._in_pieces if self.request.sampling.logprobs else self._locked
+        async with aclosing(sample()) as deltas:
+            async for delta in deltas:
+                yield delta
+
+        for delta in self.parser.rest():
+            yield delta
+
+    def response(self, seconds: float) -> ModelResponded:
+        message = AssistantMessage(parts=self.parser.finish())
+        ended = self.final["stop_type"] == "eos"
+        completion = Completion(
+            self.ids,
+            ended=ended,
+            exact=len(self.ids) == self.predicted,
+            logprobs=tuple(self.logprobs) if self.request.sampling.logprobs else None,
+        )
+        return ModelResponded(
+            step=self.request.step,
+            message=message,
+            finish="stop" if ended else "length",
+            usage=Usage(
+                prompt_tokens=len(self.prompt.ids),
+                cached_tokens=self.cached,
+                completion_tokens=self.predicted,
+                reasoning_tokens=self.reasoning,
+            ),
+            cost_usd=0.0,
+            seconds=round(seconds, 6),
+            tokens=self.conversation.answered(self.request, self.prompt, completion, message),
+        )
+
+    async def _locked(self) -> AsyncGenerator[ModelDelta]:
+        """Sample under the grammar of what is offered; under a looser one where the engine cannot read that."""
+        for text in self._candidates():
+            before = self.process.log_size
+            self._begin()
+            async with aclosing(self._asked(text)) as deltas:
+                async for delta in deltas:
+                    yield delta
+
+            if text not in self.grammars:
+                self.grammars[text] = REJECTED not in self.process.log(before)
+
+            if self.grammars[text]:
+                return
+
+    def _candidates(self) -> Iterator[str]:
+        request, able = self.request, self.capabilities
+        if not request.tools and request.returns is None:
+            yield ""
+            return
+
+        tools = [tool for tool in request.tools if request.offered is None or tool.name in request.offered]
+        for loose in (False, True):
+            text = grammar(
+                tools, request.choice, returns=request.returns, thinking=able.thinking, small=able.small, loose=loose
+            )
+            if loose or self.grammars.get(text, True):
+                yield text
+
+    async def _asked(self, text: str) -> AsyncGenerator[ModelDelta]:
+        """One request for the whole turn."""
+        body = self._body(self._room()) | ({"grammar": text} if text else {})
+        if not self.stream:
+            async with aclosing(self._read()) as deltas:
+                async for delta in deltas:
+                    yield delta
+
+            for delta in self._take(await self.process.wire.post("/completion", body)):
+                yield delta
+
+            return
+
+        async with aclosing(
+            self.process.wire.stream("/completion", body | {"stream": True, "return_progress": True})
+        ) as events:
+            async for event in events:
+                if progress := event.get("prompt_progress"):
+                    for delta in _reading(progress):
+                        yield delta
+                else:
+                    for delta in self._take(event):
+                        yield delta
+
+        if not self.final:
+            raise ConnectionError("the engine's answer ended early")
+
+    async def _in_pieces(self) -> AsyncGenerator[ModelDelta]:
+        """Sample without grammar or stream, a piece at a time, so that ids and log-probabilities are complete.
+
+        A piece's first token costs what a token costs: the prompt is in the engine's cache.
+        """
+        self._begin()
+        async with aclosing(self._read()) as deltas:
+            async for delta in deltas:
+                yield delta
+
+        room = self._room()
+        seed = self.request.sampling.seed
+        while len(self.ids) < room:
+            body = self._body(min(PIECE, room - len(self.ids))) | {"n_probs": 1}
+            if seed is not None:
+                body["seed"] = seed + len(self.ids)
+
+            event = await self.process.wire.post("/completion", body)
+            self.logprobs += _logprobs(event)
+            for delta in self._take(event):
+                yield delta
+
+            if event["stop_type"] != "limit":
+                break
+
+        await self._reread()
+
+    async def _reread(self) -> None:
+        """Parse the whole text again: a character may have been cut between two pieces."""
+        ids = self.ids[:-1] if self.final["stop_type"] == "eos" else self.ids
+        text = (await self.process.wire.post("/detokenize", {"tokens": ids}))["content"]
+        self.parser = Parser(self.request.step, self._names)
+        self.parser.feed(text)
+        self.predicted = len(self.ids)
+
+    async def _read(self) -> AsyncGenerator[ModelDelta]:
+        """Have the engine read the prompt, in a way that can be cancelled."""
+        body = self._body(0) | {"stream": True, "return_progress": True}
+        async with aclosing(self.process.wire.stream("/completion", body)) as events:
+            async for event in events:
+                self.cached = event.get("timings", {}).get("cache_n", self.cached)
+                for delta in _reading(event.get("prompt_progress")):
+                    yield delta
+
+    def _begin(self) -> None:
+        self.parser = Parser(self.request.step, self._names)
+        self.ids, self.logprobs, self.final, self.predicted, self.reasoning = [], [], {}, 0, 0
+
+    @property
+    def _names(self) -> frozenset[str]:
+        return frozenset(tool.name for tool in self.request.tools)
+
+    def _room(self) -> int:
+        return min(self.request.sampling.max_tokens, self.capabilities.context - len(self.prompt.ids))
+
+    def _body(self, tokens: int) -> dict[str, Any]:
+        """Neutral sampling: nothing but temperature and top-p, so that what is recorded is what was drawn from."""
+        sampling = self.request.sampling
+        return {
+            "prompt": self.prompt.ids + self.ids,
+            "n_predict": tokens,
+            "temperature": sampling.temperature,
+            "top_p": sampling.top_p,
+            "top_k": 0,
+            "min_p": 0.0,
+            "samplers": ["top_p", "temperature"],
+            "seed": -1 if sampling.seed is None else sampling.seed,
+            "cache_prompt": True,
+            "return_tokens": True,
+            "id_slot": self.slot,
+            "response_fields": KEPT,
+        }
+
+    def _take(self, event: dict[str, Any]) -> list[ModelDelta]:
+        """Add what one event of the engine brings."""
+        self.ids += event["tokens"]
+        if event["stop"]:
+            self.final = event
+            self.cached = self.cached or event["timings"]["cache_n"]
+
+        self.predicted = max(self.predicted, event["tokens_predicted"])
+        deltas = self.parser.feed(event["content"])
+        if self.parser.kind == "thinking":
+            self.reasoning += len(event["tokens"])
+
+        return deltas
+
+
+def overflow(tokens: int, context: int) -> ContextOverflow:
+    return ContextOverflow(
+        f"The conversation has {tokens} tokens and the model's window holds {context}.",
+        fix="Start a new run, read less at a time, or give the model a larger context.",
+    )
+
+
+def _reading(progress: dict[str, int] | None) -> Iterator[ModelDelta]:
+    if progress and progress["total"] - progress["cache"] >= SHOW_READING:
+        yield ModelDelta(kind="status", text=f"reading {progress['processed']} of {progress['total']} tokens")
+
+
+def _logprobs(event: dict[str, Any]) -> list[float | None]:
+    """One for each id of the event, matched by id; None for a token that the engine reported no value for."""
+    values: list[float | None] = []
+    reported = iter(event.get("completion_probabilities") or ())
+    entry = next(reported, None)
+    for token in event["tokens"]:
+        if entry is not None and entry["id"] == token:
+            values.append(entry["logprob"])
+            entry = next(reported, None)
+        else:
+            values.append(None)
+
+    return values
