@@ -4,10 +4,18 @@ import ipaddress
 import socket
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
+
+import anyio
 
 from journeyman.errors import ServerError, UsageError
 from journeyman.mcp_servers.registry import build
+
+if TYPE_CHECKING:
+    from journeyman.mcp_servers.base import ToolServer
+
+GOODBYE_S = 2
+"""How long open connections may take to end."""
 
 
 async def serve(
@@ -35,20 +43,37 @@ async def serve(
         await server.run_stdio_async()
         return
 
-    host, port = http
-    with _listen(host, port) as listener:
-        await _serve_http(server.streamable_http_app(host=host), listener, ready)
+    with _listen(*http) as listener:
+        await _serve_http(server, listener, ready)
 
 
-async def _serve_http(app: Any, listener: socket.socket, ready: Callable[[str], None] | None) -> None:
-    import uvicorn  # noqa: PLC0415 - only HTTP needs it
+async def _serve_http(server: "ToolServer", listener: socket.socket, ready: Callable[[str], None] | None) -> None:
+    import uvicorn  # noqa: PLC0415 - only HTTP needs these
+    from mcp.server.transport_security import TransportSecuritySettings  # noqa: PLC0415
 
-    if ready is not None:
-        host, port = listener.getsockname()[:2]
-        ready(f"http://{f'[{host}]' if ':' in host else host}:{port}/mcp")
+    host, port = listener.getsockname()[:2]
+    name = f"[{host}]" if ":" in host else host
+    # No browser has business here: whatever names an origin, or reached us under another name, is refused.
+    guard = TransportSecuritySettings(allowed_hosts=[f"{name}:*", "localhost:*"], allowed_origins=[])
+    app = server.streamable_http_app(host=host, transport_security=guard)
+    web = uvicorn.Server(uvicorn.Config(app, log_level="error", timeout_graceful_shutdown=GOODBYE_S))
+    async with anyio.create_task_group() as tasks:
 
-    config = uvicorn.Config(app, log_level="warning", lifespan="on")
-    await uvicorn.Server(config).serve(sockets=[listener])
+        async def run() -> None:
+            # Cancelled from outside, it would leave its connections open; it is asked to stop instead.
+            with anyio.CancelScope(shield=True):
+                await web.serve(sockets=[listener])
+
+            tasks.cancel_scope.cancel()
+
+        tasks.start_soon(run)
+        try:
+            if ready is not None:
+                ready(f"http://{name}:{port}/mcp")
+
+            await anyio.sleep_forever()
+        finally:
+            web.should_exit = True
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -7,7 +7,6 @@ hard links that somebody else put into the folder, and mounts below it, count as
 """
 
 import contextlib
-import errno
 import os
 import secrets
 import stat
@@ -18,11 +17,10 @@ from typing import Literal
 
 from journeyman.errors import ConfigError, ToolError
 from journeyman.sandbox.beneath import Open, best_open
-from journeyman.sandbox.nearby import hint
+from journeyman.sandbox.refusals import demand_file, outside, refusals, told
 
 MAX_READ = 8 * 1024 * 1024
 MAX_WRITE = 4 * 1024 * 1024
-MAX_NAME = 200
 MAX_ENTRIES = 10_000
 FOLDER = os.O_RDONLY | os.O_DIRECTORY
 
@@ -32,7 +30,7 @@ Kind = Literal["file", "folder", "link", "other"]
 @dataclass(frozen=True, slots=True)
 class Entry:
     name: str
-    """As the system gives it; bytes that are no UTF-8 are surrogates (`printable` makes them safe to show)."""
+    """As the system gives it; bytes that are no UTF-8 are surrogates (`told` makes them safe to show)."""
     kind: Kind
     size: int
     stamp: tuple[int, int, int]
@@ -67,14 +65,14 @@ class Root:
         """
         with self._opened(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY) as descriptor:
             status = os.fstat(descriptor)
-            _demand_file(path, status)
+            demand_file(path, status)
             if status.st_size > limit:
-                raise ToolError(f"{path} has {status.st_size} bytes; at most {limit} can be read")
+                raise ToolError(f"{told(path)} has {status.st_size} bytes; at most {limit} can be read")
 
             data = _read_up_to(descriptor, limit + 1)
 
         if len(data) > limit:
-            raise ToolError(f"{path} has more than {limit} bytes; that is all that can be read")
+            raise ToolError(f"{told(path)} has more than {limit} bytes; that is all that can be read")
 
         return Content(data, stat.S_IMODE(status.st_mode), _stamp(status))
 
@@ -115,15 +113,15 @@ class Root:
         relative = self.relative(path)
         parent, _, name = relative.rpartition("/")
         if relative == "." or path.endswith("/"):
-            raise ToolError(f"{path!r} names a folder; give the name of a file")
+            raise ToolError(f"{told(path)} names a folder; give the name of a file")
 
         if len(data) > MAX_WRITE:
             raise ToolError(f"{len(data)} bytes are too many for one file; at most {MAX_WRITE} can be written")
 
         if name == ".." or not name.isprintable():
-            raise ToolError(f"{name!r} is no name for a file")
+            raise ToolError(f"{told(name)} is no name for a file")
 
-        with self._parent(parent) as folder, _refusals(path, self):
+        with self._parent(parent) as folder, refusals(path, self):
             _replace(folder, name, data, path)
 
     def relative(self, path: str) -> str:
@@ -132,7 +130,7 @@ class Root:
             raise ToolError("the path is empty; give the name of a file or a folder")
 
         if "\0" in path:
-            raise ToolError(f"{path!r} is no name for a file")
+            raise ToolError(f"{told(path)} is no name for a file")
 
         if path.startswith("/"):
             path = self._inside(path)
@@ -143,11 +141,11 @@ class Root:
         with contextlib.suppress(ValueError):
             return str(Path(path).relative_to(self.folder))
 
-        raise ToolError(_outside(path))
+        raise ToolError(outside(path))
 
     @contextlib.contextmanager
     def _opened(self, path: str, flags: int, *, hints: bool = True) -> Generator[int]:
-        with _refusals(path, self if hints else None):
+        with refusals(path, self if hints else None):
             relative = self.relative(path)
             folder = os.open(self.folder, FOLDER | os.O_CLOEXEC)
             try:
@@ -168,19 +166,13 @@ class Root:
             above, name = "/".join(parts[: depth - 1]) or ".", parts[depth - 1]
             with self._opened(above, FOLDER) as folder, contextlib.suppress(FileExistsError):
                 if not name.isprintable():
-                    raise ToolError(f"{name!r} is no name for a folder")
+                    raise ToolError(f"{told(name)} is no name for a folder")
 
                 if name != "..":
                     os.mkdir(name, dir_fd=folder)
 
         with self._opened("/".join(parts) or ".", FOLDER) as folder:
             yield folder
-
-
-def printable(name: str) -> str:
-    """A name for people and models: what is no UTF-8, or controls a terminal, is shown escaped."""
-    name = name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-    return "".join(letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in name)
 
 
 def _replace(folder: int, name: str, data: bytes, path: str) -> None:
@@ -214,21 +206,13 @@ def _mode_of_target(folder: int, name: str, path: str) -> int | None:
         return None
 
     if stat.S_ISLNK(status.st_mode):
-        raise ToolError(f"{path} is a link; write to the file it points to")
+        raise ToolError(f"{told(path)} is a link; write to the file it points to")
 
-    _demand_file(path, status)
+    demand_file(path, status)
     if not status.st_mode & 0o222:
-        raise ToolError(f"{path} is protected against writing")
+        raise ToolError(f"{told(path)} is protected against writing")
 
     return stat.S_IMODE(status.st_mode)
-
-
-def _demand_file(path: str, status: os.stat_result) -> None:
-    if stat.S_ISDIR(status.st_mode):
-        raise ToolError(f"{path} is a folder, not a file")
-
-    if not stat.S_ISREG(status.st_mode):
-        raise ToolError(f"{path} is not a regular file")
 
 
 def _read_up_to(descriptor: int, limit: int) -> bytes:
@@ -247,33 +231,3 @@ def _entry(name: str, status: os.stat_result) -> Entry:
 
 def _stamp(status: os.stat_result) -> tuple[int, int, int]:
     return (status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
-
-
-def _outside(path: str) -> str:
-    return f"{path} is outside the folder the tools may use; give a path inside it, such as notes.txt"
-
-
-@contextlib.contextmanager
-def _refusals(path: str, root: Root | None) -> Generator[None]:
-    """Turn what the system says into words a model can act on."""
-    try:
-        yield
-    except UnicodeEncodeError:
-        raise ToolError(f"{path!r} is no name for a file") from None
-    except FileNotFoundError:
-        raise ToolError(f"no such file: {path}{hint(root, path) if root else ''}") from None
-    except OSError as error:
-        reasons = {
-            errno.EXDEV: _outside(path),
-            errno.ELOOP: f"{path} is a link that may not be followed",
-            errno.ENOTDIR: f"{path} is not a folder",
-            errno.EISDIR: f"{path} is a folder, not a file",
-            errno.EACCES: f"{path}: the system denies access",
-            errno.EPERM: f"{path}: the system denies access",
-            errno.ENAMETOOLONG: f"{path[:MAX_NAME]}...: the name is too long",
-            errno.ENXIO: f"{path} is not a regular file",
-            errno.ENOSPC: f"{path}: the disk is full",
-            errno.EDQUOT: f"{path}: the disk quota is used up",
-            errno.EROFS: f"{path}: this disk is read-only",
-        }
-        raise ToolError(reasons.get(error.errno or 0, f"{path}: {error.strerror}")) from None

@@ -9,6 +9,8 @@ from journeyman.mcp_servers.files.text import NEWLINE, Text
 COMPARED = 2_000
 """Lines looked at to say what the model may have meant."""
 LISTED = 5
+COUNTED = 100
+_PAIR = re.compile(r"\r\n")
 
 
 def replace(path: str, file: Text, old: str, new: str) -> str:
@@ -23,25 +25,42 @@ def replace(path: str, file: Text, old: str, new: str) -> str:
     if old == new:
         raise ToolError("old and new are the same; nothing would change")
 
-    pattern = r"(?:\r\n|\n|\r)".join(re.escape(piece) for piece in NEWLINE.split(old))
-    places = [found.start() for found in re.finditer(f"(?={pattern})", file.text)]
+    text, wanted = _unified(file.text), _unified(old)
+    places = _places(text, wanted)
     if not places:
         raise ToolError(f"{path} does not contain that text{_nearest(file, old)}")
 
     if len(places) > 1:
-        lines = [str(_line_number(file.text, place)) for place in places[:LISTED]]
-        where = ", ".join(lines) + (", ..." if len(places) > LISTED else "")
-        raise ToolError(
-            f"{path} contains that text {len(places)} times (lines {where}); give more of the text around it"
-        )
+        lines = ", ".join(str(text.count("\n", 0, place) + 1) for place in places[:LISTED])
+        many = f"{COUNTED} or more" if len(places) == COUNTED else str(len(places))
+        raise ToolError(f"{path} contains that text {many} times (lines {lines}...); give more of the text around it")
 
-    found = re.compile(pattern).match(file.text, places[0])
-    end = found.end() if found else places[0]
-    return file.text[: places[0]] + file.newline.join(NEWLINE.split(new)) + file.text[end:]
+    start, end = _raw(file.text, places[0]), _raw(file.text, places[0] + len(wanted))
+    return file.text[:start] + file.newline.join(NEWLINE.split(new)) + file.text[end:]
 
 
-def _line_number(text: str, place: int) -> int:
-    return len(NEWLINE.findall(text[:place])) + 1
+def _unified(text: str) -> str:
+    return NEWLINE.sub("\n", text)
+
+
+def _places(text: str, wanted: str) -> list[int]:
+    """Where it occurs, overlapping or not; counting stops at `COUNTED`."""
+    places: list[int] = []
+    place = text.find(wanted)
+    while place >= 0 and len(places) < COUNTED:
+        places.append(place)
+        place = text.find(wanted, place + 1)
+
+    return places
+
+
+def _raw(text: str, place: int) -> int:
+    """The place in the text as it is of a place in the text with unified newlines."""
+    for pair, found in enumerate(_PAIR.finditer(text)):
+        if found.start() - pair >= place:
+            return place + pair
+
+    return place + text.count("\r\n")
 
 
 def _nearest(file: Text, old: str) -> str:

@@ -1,5 +1,6 @@
 """Text files of one folder as an MCP server."""
 
+from dataclasses import asdict
 from pathlib import Path
 
 from pydantic import BaseModel
@@ -15,6 +16,7 @@ class Info(BaseModel):
     bytes: int | None
     lines: int | None
     words: int | None
+    entries: int | None
 
 
 def build(root: Path) -> ToolServer:
@@ -24,8 +26,7 @@ def build(root: Path) -> ToolServer:
     def info(path: str) -> Reply:
         """Count lines, words and bytes of a file"""
         facts = files.info(path)
-        data = Info(path=facts.path, kind=facts.kind, bytes=facts.bytes, lines=facts.lines, words=facts.words)
-        return Reply(facts.text, data)
+        return Reply(facts.text, Info(**asdict(facts)))
 
     def read(path: str, start: int = 1, lines: int = 200) -> str:
         """Read a text file"""

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from journeyman.mcp_servers.files.editing import replace
 from journeyman.mcp_servers.files.reading import excerpt
 from journeyman.mcp_servers.files.text import Text, decode, is_binary
-from journeyman.sandbox.paths import MAX_READ, Root, printable
+from journeyman.sandbox.paths import MAX_READ, Root
+from journeyman.sandbox.refusals import told
 
 LISTED = 200
 
@@ -15,20 +16,23 @@ LISTED = 200
 class Facts:
     path: str
     kind: str
-    """file, folder, binary or other"""
+    """file, folder, binary, too large to count, or other"""
     bytes: int | None = None
     lines: int | None = None
     words: int | None = None
+    entries: int | None = None
 
     @property
     def text(self) -> str:
         """What the model reads: `notes.txt: 12 lines, 61 words, 340 bytes`."""
-        counts = [
-            _plural(number, noun)
-            for number, noun in ((self.lines, "line"), (self.words, "word"), (self.bytes, "byte"))
-            if number is not None
-        ]
-        return f"{self.path}: {', '.join([self.kind, *counts] if self.kind != 'file' else counts)}"
+        known = (
+            (self.lines, "line", "lines"),
+            (self.words, "word", "words"),
+            (self.bytes, "byte", "bytes"),
+            (self.entries, "entry", "entries"),
+        )
+        counts = [f"{number} {one if number == 1 else many}" for number, one, many in known if number is not None]
+        return f"{told(self.path)}: {', '.join([self.kind, *counts] if self.kind != 'file' else counts)}"
 
 
 class Workspace:
@@ -42,7 +46,7 @@ class Workspace:
         """What a path is and how much is in it."""
         entry = self._root.stat(path)
         if entry.kind == "folder":
-            return Facts(path, "folder")
+            return Facts(path, "folder", entries=len(self._root.list(path)[0]))
 
         if entry.kind != "file":
             return Facts(path, "other")
@@ -54,19 +58,19 @@ class Workspace:
         if is_binary(data):
             return Facts(path, "binary", bytes=len(data))
 
-        file = decode(data, path)
+        file = decode(data, told(path))
         return Facts(path, "file", bytes=len(data), lines=len(file.lines), words=len(file.text.split()))
 
     def read(self, path: str, start: int = 1, lines: int = 200) -> str:
         """Lines of a text file; what was left out is told in a last line."""
-        return excerpt(path, self._text(path).lines, start, lines)
+        return excerpt(told(path), self._text(path).lines, start, lines)
 
     def list(self, path: str = ".") -> str:
         """The names in a folder, one a line, folders with a `/` behind."""
         entries, more = self._root.list(path)
-        names = [printable(entry.name) + ("/" if entry.kind == "folder" else "") for entry in entries]
+        names = [told(entry.name) + ("/" if entry.kind == "folder" else "") for entry in entries]
         if not names:
-            return f"{path} is empty" if path != "." else "the folder is empty"
+            return f"{told(path)} is empty" if path != "." else "the folder is empty"
 
         if len(names) <= LISTED:
             return "\n".join(names)
@@ -86,18 +90,18 @@ class Workspace:
         """Replace the only occurrence of `old`; encoding, byte order mark and newlines stay as they are."""
         with self._changing:
             file = self._text(path)
-            text = replace(path, file, old, new)
+            text = replace(told(path), file, old, new)
             data = file.encode(text)
             self._root.write(path, data)
 
         return f"edited {_size(path, Text(text, file.encoding), data)}"
 
     def _text(self, path: str) -> Text:
-        return decode(self._root.read(path).data, path)
+        return decode(self._root.read(path).data, told(path))
 
 
 def _size(path: str, file: Text, data: bytes) -> str:
-    return f"{path}: {_plural(len(file.lines), 'line')}, {_plural(len(data), 'byte')}"
+    return f"{told(path)}: {_plural(len(file.lines), 'line')}, {_plural(len(data), 'byte')}"
 
 
 def _plural(count: int, noun: str) -> str:

@@ -13,6 +13,7 @@ from journeyman.mcp_servers.files.workspace import Workspace
 from journeyman.mcp_servers.search.index import Index
 from journeyman.mcp_servers.search.walk import MAX_BYTES, MAX_FILES
 from journeyman.sandbox.paths import Root
+from journeyman.sandbox.refusals import told
 
 
 def build(root: Path) -> ToolServer:
@@ -30,7 +31,7 @@ def build(root: Path) -> ToolServer:
     def search(query: str, k: int = 5) -> str:
         """Search the text of all files"""
         hits, complete = index.search(query, k)
-        text = "\n".join(map(str, hits)) or f'no matches for "{query}"'
+        text = "\n".join(map(str, hits)) or f'no matches for "{told(query)}"'
         limit = f"the first {MAX_FILES} files or {MAX_BYTES // 1_000_000} MB"
         return text if complete else f"{text}\n[the folder is large: only {limit} were searched]"
 

@@ -1,4 +1,4 @@
-"""The files of a folder that are worth searching, in a fixed order. Links are not followed; nothing leaves the folder."""
+"""The files of a folder that are worth searching, in a fixed order; no link is followed, nothing leaves the folder."""
 
 from collections.abc import Callable, Iterator
 
