@@ -1,0 +1,65 @@
+"""The perfect run of a task: the oracle's calls, really executed, and what the tools really said."""
+
+import json
+from collections.abc import Awaitable, Callable, Collection
+from pathlib import Path
+
+from pydantic import JsonValue
+
+from journeyman.traces.messages import AssistantMessage, Message, Text, ToolCall, ToolResult, UserMessage
+from journeyman.training.tasks import OracleCall, Task
+
+PLAN = "update_plan"
+
+Call = Callable[[str, dict[str, JsonValue]], Awaitable[tuple[str, bool]]]
+"""Alias and arguments -> what the tool says, and whether that is an error."""
+
+
+def lay_out(task: Task, root: Path) -> None:
+    """Put the task's files into an empty folder."""
+    for path, text in task.files.items():
+        target = root / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(text, encoding="utf-8", newline="")
+
+
+async def play(
+    task: Task, call: Call, *, offered: Collection[str], denial: str = "denied: not allowed"
+) -> list[Message]:
+    """The conversation of the perfect agent; without the planner's tool it does not plan."""
+    messages: list[Message] = [UserMessage(text=task.prompt)]
+    for step in task.oracle:
+        if step.tool == PLAN and PLAN not in offered:
+            continue
+
+        id_ = f"c{len(messages)}"
+        arguments = json.dumps(step.arguments, ensure_ascii=False)
+        text, is_error = await _result(task, step, call, denial)
+        messages.append(AssistantMessage(parts=(ToolCall(id=id_, name=step.tool, arguments=arguments),)))
+        messages.append(ToolResult(call_id=id_, name=step.tool, text=text, is_error=is_error))
+
+    last = messages[-1].text if task.oracle else ""
+    messages.append(AssistantMessage(parts=(Text(text=_final(task, last)),)))
+    return messages
+
+
+async def _result(task: Task, step: OracleCall, call: Call, denial: str) -> tuple[str, bool]:
+    if step.denied:
+        return denial, True
+
+    for tool in task.extra:
+        if tool.name == step.tool:
+            return tool.result, False
+
+    return ("ok", False) if step.tool == PLAN else await call(step.tool, step.arguments)
+
+
+def _final(task: Task, last: str) -> str:
+    """The oracle's words: what a calculator printed is repeated as it is, 17/3 with its decimals."""
+    if task.says:
+        return task.says
+
+    if task.oracle[-1].tool == "calculator__calculate":
+        return last
+
+    return task.answer
