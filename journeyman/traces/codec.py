@@ -8,8 +8,8 @@ from array import array
 from collections.abc import Callable
 from typing import Any, NamedTuple, get_args
 
-from journeyman.traces.events import CallFinished, ModelResponded, RunStarted, StoredEvent
-from journeyman.traces.messages import Tokens, TokenSpan
+from journeyman.traces.events import CallFinished, RunStarted, StoredEvent
+from journeyman.traces.messages import TokenSpan
 
 LONG_TEXT = 4096
 """Characters from which a result's text is kept as a blob."""
@@ -27,19 +27,23 @@ class Row(NamedTuple):
 
 
 def encode(event: StoredEvent) -> Row:
-    match event:
-        case ModelResponded(tokens=Tokens() as tokens):
-            body = event.model_dump_json(exclude={"type": True, "tokens": {"spans"}}, exclude_none=True)
-            return Row(event.type, body, pack_spans(tokens.spans), ())
-        case CallFinished() if len(event.result.text) >= LONG_TEXT:
-            return _with_blobs(event)
-        case RunStarted():
-            return _with_blobs(event)
-        case _:
-            return Row(event.type, event.model_dump_json(exclude=_NOT_TYPE, exclude_none=True), None, ())
+    if event.type == "model_responded" and event.tokens is not None:
+        return Row(event.type, _body(event, _NO_SPANS), pack_spans(event.tokens.spans), ())
+
+    if event.type == "run_started" or (event.type == "call_finished" and len(event.result.text) >= LONG_TEXT):
+        return _with_blobs(event)
+
+    return Row(event.type, _body(event), None, ())
 
 
-_NOT_TYPE = {"type"}
+_NO_SPANS = {"tokens": {"spans": True}}
+_HEADS = {kind: len(f'{{"type":"{kind}",') for kind in CLASSES}
+
+
+def _body(event: StoredEvent, exclude: dict[str, Any] | None = None) -> str:
+    """The event as JSON without its type, which is a column of its own. `type` is every event's first field."""
+    text = event.__pydantic_serializer__.to_json(event, exclude=exclude, exclude_none=True).decode()
+    return "{" + text[_HEADS[event.type] :]
 
 
 def decode(kind: str, body: str, tokens: bytes | None, blob: Callable[[str], bytes]) -> StoredEvent:
@@ -67,8 +71,8 @@ _BLOBS = {"run_started": (("tools",), ("instructions",)), "call_finished": (("re
 """Where a body may hold `{"$blob": hash}`: only here, so that nobody's data is ever mistaken for one."""
 
 
-def _with_blobs(event: StoredEvent) -> Row:
-    body = event.model_dump(mode="json", exclude=_NOT_TYPE, exclude_none=True)
+def _with_blobs(event: RunStarted | CallFinished) -> Row:
+    body = event.model_dump(mode="json", exclude={"type"}, exclude_none=True)
     blobs = []
     for path in _BLOBS[event.type]:
         holder, name = _holder(body, path)

@@ -187,7 +187,7 @@ _FIXES = {
 }
 
 
-def explain(where: str, error: SQLAlchemyError) -> StoreError:
+def explain(where: str, error: Exception) -> StoreError:
     """Say what a database error means for the person who owns the store."""
     text = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
     return _unusable(where, text, next((fix for word, fix in _FIXES.items() if word in text), ""))

@@ -10,6 +10,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from contextlib import closing
 from typing import NamedTuple
 
 import anyio
@@ -21,7 +22,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from journeyman.errors import StoreError
 from journeyman.traces import schema
 from journeyman.traces.codec import Row, encode
-from journeyman.traces.events import MessageAdded, RunFinished, RunStarted, StoredEvent
+from journeyman.traces.events import RunFinished, RunStarted, StoredEvent
 
 LINGER = 0.02
 
@@ -57,7 +58,7 @@ class _Barrier:
 
 
 class Writer:
-    def __init__(self, engine: Engine, explain: Callable[[SQLAlchemyError], StoreError]) -> None:
+    def __init__(self, engine: Engine, explain: Callable[[Exception], StoreError]) -> None:
         self._engine = engine
         self._explain = explain
         self._entries: deque[Stored] = deque()
@@ -65,6 +66,7 @@ class Writer:
         self._known_blobs: set[str] = set()
         self._error: StoreError | None = None
         self._insert = _insert_statement(engine)
+        self._driver_error = engine.dialect.loaded_dbapi.Error
         self._thread = threading.Thread(target=self._work, name="journeyman-store", daemon=True)
         self._thread.start()
 
@@ -115,8 +117,11 @@ class Writer:
         entries = [self._entries.popleft() for _ in range(len(self._entries))]
         try:
             self._write(connection, entries)
-            connection.commit()
-        except SQLAlchemyError as error:
+            if connection.in_transaction():
+                connection.commit()
+            else:
+                connection.connection.commit()
+        except (SQLAlchemyError, self._driver_error) as error:
             self._error = self._explain(error)
 
     def _write(self, connection: Connection, entries: list[Stored]) -> None:
@@ -125,11 +130,12 @@ class Writer:
             if row.blobs:
                 self._write_blobs(connection, row)
 
-        connection.exec_driver_sql(
-            self._insert, [(e.run_id, e.seq, e.at, row.type, row.body, row.tokens) for e, row in rows]
-        )
+        values = [(e.run_id, e.seq, e.at, row.type, row.body, row.tokens) for e, row in rows]
+        with closing(connection.connection.cursor()) as cursor:  # the driver's own: the hot path
+            cursor.executemany(self._insert, values)
+
         for entry in entries:
-            if isinstance(entry.event, RunStarted | RunFinished | MessageAdded):
+            if entry.event.type in _PROJECTED:
                 _project(connection, entry)
 
     def _write_blobs(self, connection: Connection, row: Row) -> None:
@@ -188,6 +194,9 @@ def _insert_statement(engine: Engine) -> str:
     mark = placeholders[engine.dialect.paramstyle]
     columns = [column.name for column in schema.event.columns]
     return f"INSERT INTO event ({', '.join(columns)}) VALUES ({', '.join([mark] * len(columns))})"  # noqa: S608 - no data
+
+
+_PROJECTED = {"run_started", "run_finished", "message_added"}
 
 
 def _project(connection: Connection, entry: Stored) -> None:

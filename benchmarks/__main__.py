@@ -1,0 +1,15 @@
+"""Run the benchmarks that need no model: `uv run python -m benchmarks [NAME ...]`.
+
+Each prints our figure beside a floor that is measured in the same run: what the bare parts cost without a runtime. CPU
+time, not wall time, because machines are shared. Nothing here fails a build.
+"""
+
+import sys
+
+from benchmarks import concurrency, startup, steps
+
+ALL = {"startup": startup.main, "steps": steps.main, "concurrency": concurrency.main}
+
+if __name__ == "__main__":
+    for name in sys.argv[1:] or ALL:
+        ALL[name]()
