@@ -1,0 +1,145 @@
+"""Everything a model may call in a run, under one roof.
+
+    async with Catalog([add, Builtin("files", root), target("uvx mcp-server-time")]) as catalog:
+        catalog.specs; catalog.find("files__read")
+
+Servers are started side by side. One that fails, or a tool that cannot be used, is left out and told in `problems`; the
+others work. The order of tools is the same each time: servers' tools by name, then functions as they were given.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from difflib import get_close_matches
+from typing import Self
+
+import anyio
+from anyio.abc import TaskGroup
+
+from journeyman.errors import ServerError, UsageError
+from journeyman.policies.safe import safe
+from journeyman.tools.alias import named
+from journeyman.tools.choose import ranked
+from journeyman.tools.remote import RemoteTool, offered
+from journeyman.tools.server import Patience, Server
+from journeyman.tools.target import Builtin, Command, Target, Url
+from journeyman.tools.tool import Tool
+from journeyman.traces.messages import ToolSpec
+
+LEAVING_S = 6.0
+"""For servers to end by themselves; what is left then is killed."""
+OWN = "update_plan"
+"""The agent's own tool; no other may have its name."""
+
+
+class Toolbox:
+    """Tools by the names that a model is offered, in a fixed order."""
+
+    def __init__(self, tools: Iterable[Tool] = ()) -> None:
+        self._tools: Mapping[str, Tool] = {tool.spec.name: tool for tool in tools}
+        self.specs: Sequence[ToolSpec] = tuple(tool.spec for tool in self._tools.values())
+
+    def find(self, name: str) -> Tool | None:
+        return self._tools.get(name)
+
+    def suggest(self, name: str) -> str:
+        """A sentence for a model that named no tool."""
+        told = f"there is no tool {safe(name, 80)!r}"
+        if near := self._nearest(name):
+            return f"{told}; did you mean {near}?"
+
+        return f"{told}; there are: {', '.join(self._tools)}" if self._tools else f"{told}, nor any other; just answer"
+
+    def _nearest(self, name: str) -> str | None:
+        """`calculate` and `calculator.calculate` mean `calculator__calculate`, and so do near misses."""
+        bare = name.replace(".", "__")
+        same = [spec.name for spec in self.specs if bare in {spec.name, spec.tool}]
+        return (same or get_close_matches(bare, self._tools, n=1) or [None])[0]
+
+    def choose(self, prompt: str, k: int) -> "Toolbox":
+        """The at most `k` tools that have most to do with the prompt, in the same order; for small models."""
+        keep = set(ranked(prompt, self.specs)[:k])
+        return Toolbox(tool for name, tool in self._tools.items() if name in keep)
+
+
+class Catalog(Toolbox):
+    """A toolbox over functions and servers, which live as long as it is open. Enter and leave it in one task.
+
+    Args:
+        sources: functions and other tools; targets of servers.
+        patience: how long to wait for servers.
+
+    Raises:
+        UsageError: two sources have the same name.
+    """
+
+    def __init__(self, sources: Iterable[Tool | Target] = (), *, patience: Patience | None = None) -> None:
+        sources = tuple(sources)
+        self._targets = [each for each in sources if isinstance(each, Builtin | Command | Url)]
+        self._native = [each for each in sources if not isinstance(each, Builtin | Command | Url)]
+        self._patience = patience or Patience()
+        self._servers: list[Server] = []
+        self._group: TaskGroup | None = None
+        self.problems: list[ServerError] = []
+        """Servers and tools that were left out; worth a line each on stderr."""
+        _refuse_twins([target.name for target in self._targets], "servers")
+        _refuse_twins([tool.spec.name for tool in self._native], "functions")
+        super().__init__(self._native)
+
+    async def __aenter__(self) -> Self:
+        if not self._targets:
+            return self
+
+        self._group = anyio.create_task_group()
+        await self._group.__aenter__()
+        try:
+            await self._gather(self._group)
+        except BaseException:
+            await self._leave(self._group)
+            raise
+
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        if self._group is not None:
+            await self._leave(self._group)
+
+    async def _gather(self, group: TaskGroup) -> None:
+        self._servers = [Server(target, group, self._patience) for target in self._targets]
+        found: dict[str, list[ToolSpec]] = {}
+
+        async def ask(server: Server) -> None:
+            try:
+                found[server.name] = await offered(server)
+            except ServerError as error:
+                self.problems.append(error)
+
+        async with anyio.create_task_group() as asking:
+            for server in self._servers:
+                asking.start_soon(ask, server)
+
+        for server in self._servers:
+            self.problems += [ServerError(f"MCP server {server.name!r}: {safe(notice)}") for notice in server.notices]
+
+        servers = {server.name: server for server in self._servers}
+        specs = named(
+            [spec for name in sorted(found) for spec in found[name]], [tool.spec.name for tool in self._native]
+        )
+        remote = [RemoteTool(servers[spec.server], spec) for spec in sorted(specs, key=lambda each: each.name)]
+        Toolbox.__init__(self, [*remote, *self._native])
+
+    async def _leave(self, group: TaskGroup) -> None:
+        """Owners end by themselves, then by force; an error under way is not wrapped on its way out."""
+        for server in self._servers:
+            server.close()
+
+        self._group = None
+        group.cancel_scope.deadline = anyio.current_time() + LEAVING_S
+        await group.__aexit__(None, None, None)
+
+
+def _refuse_twins(names: Sequence[str], what: str) -> None:
+    for name in names:
+        if names.count(name) > 1:
+            raise UsageError(f"two {what} are called {name!r}", fix="give one of them another name")
+
+        if name == OWN:
+            raise UsageError(f"{OWN!r} is the agent's own tool", fix="give yours another name")

@@ -1,0 +1,121 @@
+"""The MCP SDK's client, tamed: imported on first use, silent on the terminal, lenient about one bad tool in a list."""
+
+import logging
+from collections.abc import Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import IO, TYPE_CHECKING, Any, Self
+
+from journeyman.mcp_servers import build
+from journeyman.tools.target import Builtin, Command, Target, Url
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
+    from mcp import Client
+    from mcp.client import Transport
+
+Notice = Callable[[str], None]
+
+
+def client(target: Target, mode: str, stderr: IO[str], timeout: float, notice: Notice) -> "Client":
+    """A client that is not entered yet. It must be entered and left in one task.
+
+    Args:
+        target: whom to reach.
+        mode: `auto` or `legacy`, the era of the protocol.
+        stderr: a real file that takes what a command writes there.
+        timeout: seconds an answer may take.
+        notice: is told about tools that had to be left out.
+    """
+    from mcp import Client  # noqa: PLC0415 - takes half a second
+
+    logging.getLogger("mcp").addHandler(logging.NullHandler())  # else its tracebacks reach the terminal
+    match target:
+        case Builtin():
+            return Client(build(target.name, target.root), read_timeout_seconds=timeout)
+        case Command():
+            transport = _sifted(_command(target, stderr), notice)
+        case Url():
+            transport = _sifted(_url(target, timeout), notice)
+
+    return Client(transport, mode=mode, read_timeout_seconds=timeout)
+
+
+def _command(target: Command, stderr: IO[str]) -> "Transport":
+    from mcp import StdioServerParameters, stdio_client  # noqa: PLC0415
+
+    command, *args = target.command
+    parameters = StdioServerParameters(command=command, args=args, env=dict(target.env), cwd=target.cwd)
+    return stdio_client(parameters, errlog=stderr)  # ty: ignore[invalid-argument-type]
+
+
+@asynccontextmanager
+async def _url(target: Url, timeout: float) -> "AsyncGenerator[Any]":  # noqa: ASYNC109 - the HTTP client's own
+    import httpx2  # noqa: PLC0415
+    from mcp.client.streamable_http import streamable_http_client  # noqa: PLC0415
+
+    async with AsyncExitStack() as stack:
+        limits = httpx2.Timeout(10, read=timeout)
+        http = await stack.enter_async_context(httpx2.AsyncClient(headers=dict(target.headers), timeout=limits))
+        yield await stack.enter_async_context(streamable_http_client(target.url, http_client=http))
+
+
+@asynccontextmanager
+async def _sifted(transport: "Transport", notice: Notice) -> "AsyncGenerator[Any]":
+    async with transport as (reading, writing):
+        yield Sieve(reading, notice), writing
+
+
+class Sieve:
+    """A transport's reading end that takes unusable tools out of a list; the SDK would refuse the whole list."""
+
+    def __init__(self, stream: Any, notice: Notice) -> None:
+        self._stream = stream
+        self._notice = notice
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    async def __aenter__(self) -> Self:
+        await self._stream.__aenter__()
+        return self
+
+    async def __aexit__(self, *error: object) -> bool | None:
+        return await self._stream.__aexit__(*error)
+
+    def __aiter__(self) -> "Sieve":
+        return self
+
+    async def __anext__(self) -> Any:
+        return self._sift(await self._stream.__anext__())
+
+    async def receive(self) -> Any:
+        return self._sift(await self._stream.receive())
+
+    def _sift(self, item: Any) -> Any:
+        result = getattr(getattr(item, "message", None), "result", None)
+        if isinstance(result, dict) and isinstance(result.get("tools"), list):
+            result["tools"] = [tool for tool in result["tools"] if self._keep(tool)]
+
+        return item
+
+    def _keep(self, tool: Any) -> bool:
+        from mcp_types import Tool  # noqa: PLC0415
+        from pydantic import ValidationError  # noqa: PLC0415
+
+        if isinstance(tool, dict) and isinstance(schema := tool.get("inputSchema"), dict):
+            schema.setdefault("type", "object")
+
+        try:
+            Tool.model_validate(tool, by_name=False)
+            problem = "" if tool["inputSchema"]["type"] == "object" else "its arguments are not an object"
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            place = ".".join(str(part) for part in first["loc"])
+            problem = f"{place}: {first['msg']}" if place else "it is not an object"
+
+        if problem:
+            name = tool.get("name") if isinstance(tool, dict) else tool
+            self._notice(f"the tool {name!r} is left out: {problem}")
+
+        return not problem

@@ -1,0 +1,218 @@
+"""The user's own MCP servers, in the `.mcp.json` form that other clients read too.
+
+    {"mcpServers": {"time": {"command": "uvx", "args": ["mcp-server-time"]},
+                    "wiki": {"url": "https://wiki.example/mcp", "headers": {"Authorization": "Bearer ${WIKI_TOKEN}"}}}}
+
+Two files: the user's (`mcp.json` in the config folder) and the project's (`.mcp.json` in the working folder). A project
+can be a clone of somebody else's and starting its servers is running its programs, so its file counts only once the
+user has trusted exactly this content (`journeyman.home.trust`); until then it is a notice. `${NAME}` and
+`${NAME:-default}` stand for environment variables. Keys that are not known here, and the order of all, are kept.
+"""
+
+import json
+import os
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from journeyman.errors import ConfigError
+from journeyman.home import config_dir, is_trusted
+from journeyman.policies.safe import safe
+from journeyman.tomlfile import read_text
+from journeyman.tools.target import Command, Target, Url, check_name
+
+SERVERS = "mcpServers"
+VARIABLE = re.compile(r"\$\{(\w+)(?::-([^}]*))?\}")
+
+
+class Entry(BaseModel):
+    """One server. Keys of other clients are let pass."""
+
+    model_config = ConfigDict(frozen=True, extra="allow", strict=True)
+
+    command: str | None = Field(None, min_length=1)
+    args: list[str] = []
+    env: dict[str, str] = {}
+    cwd: str | None = None
+    url: str | None = Field(None, pattern=r"^https?://")
+    headers: dict[str, str] = {}
+    disabled: bool = False
+
+    @model_validator(mode="after")
+    def _one_way(self) -> "Entry":
+        if (self.command is None) == (self.url is None):
+            raise ValueError("a server has either a command or a url")
+
+        return self
+
+    def __str__(self) -> str:
+        """What it reaches, for a person."""
+        return safe(self.url or " ".join([self.command or "", *self.args]))
+
+
+class Found(NamedTuple):
+    targets: tuple[Target, ...]
+    notices: tuple[str, ...]
+    """What was left out and why; worth a line each on stderr."""
+
+
+def user_file() -> Path:
+    return config_dir() / "mcp.json"
+
+
+def project_file(root: Path) -> Path:
+    return root / ".mcp.json"
+
+
+def servers(root: Path) -> Found:
+    """The servers that may be started for a run in this folder; a user's server wins over a project's namesake.
+
+    Raises:
+        ConfigError: a file that counts is not right; with the server and the key.
+    """
+    targets: dict[str, Target] = {}
+    notices: list[str] = []
+    for path, ours in ((user_file(), True), (project_file(root), False)):
+        entries = {name: entry for name, entry in load(path).items() if not entry.disabled} if path.exists() else {}
+        if entries and not ours and not is_trusted(path):
+            named = "; ".join(f"{safe(name)} ({entry})" for name, entry in entries.items())
+            notices.append(f"{path} is not trusted, so its servers are not started: {named}")
+            continue
+
+        for name, entry in entries.items():
+            if name in targets:
+                notices.append(f"{path}: {name} is left out: the user's own server has that name")
+            else:
+                targets[name] = _target(name, entry, path)
+
+    return Found(tuple(targets.values()), tuple(notices))
+
+
+def load(path: Path) -> dict[str, Entry]:
+    """The file's servers, in its order; none where there is no file.
+
+    Raises:
+        ConfigError: it is not right; with the server and the key.
+    """
+    return {name: _entry(name, raw, path) for name, raw in _section(_document(path), path).items()}
+
+
+def add(path: Path, name: str, entry: Entry) -> None:
+    """Write a server into the file, which is made if need be.
+
+    Raises:
+        ConfigError: the name will not do or is taken, or the file cannot be read or written.
+    """
+    check_name(name)
+    document = _document(path)
+    section = _section(document, path)
+    if name in section:
+        raise ConfigError(f"{path} has a server {name!r} already", fix=f"remove it first: journeyman mcp remove {name}")
+
+    section[name] = entry.model_dump(exclude_unset=True)
+    document[SERVERS] = section
+    _write(path, document)
+
+
+def remove(path: Path, name: str) -> None:
+    """Take a server out of the file.
+
+    Raises:
+        ConfigError: it is not there, or the file cannot be read or written.
+    """
+    document = _document(path)
+    section = _section(document, path)
+    if name not in section:
+        known = f"it has {', '.join(section)}" if section else "it has none"
+        raise ConfigError(f"{path} has no server {name!r}", fix=f"{known}; journeyman mcp list")
+
+    del section[name]
+    _write(path, document)
+
+
+def _document(path: Path) -> dict[str, Any]:
+    if not path.exists():
+        return {}
+
+    try:
+        document = json.loads(read_text(path) or "{}", object_pairs_hook=_no_twins)
+    except (ValueError, RecursionError) as error:
+        raise ConfigError(f"{path} is not valid JSON: {error}", fix="mend that place") from None
+
+    if not isinstance(document, dict):
+        raise ConfigError(f"{path} is not a JSON object", fix=f'begin with {{"{SERVERS}": {{}}}}')
+
+    return document
+
+
+def _no_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    values = dict(pairs)
+    if len(values) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise ValueError(f"{next(name for name in names if names.count(name) > 1)!r} is there twice")
+
+    return values
+
+
+def _section(document: dict[str, Any], path: Path) -> dict[str, Any]:
+    section = document.get(SERVERS, {})
+    if not isinstance(section, dict):
+        raise ConfigError(f"{path}: {SERVERS} is not an object", fix=f'write {{"{SERVERS}": {{"name": {{...}}}}}}')
+
+    return section
+
+
+def _entry(name: str, raw: Any, path: Path) -> Entry:
+    try:
+        return Entry.model_validate(raw)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        place = ".".join([SERVERS, safe(name), *(str(part) for part in first["loc"])])
+        message = first["msg"].removeprefix("Value error, ")
+        raise ConfigError(f"{path}: {place}: {message}", fix=f"mend it or journeyman mcp remove {safe(name)}") from None
+
+
+def _target(name: str, entry: Entry, path: Path) -> Target:
+    check_name(name)
+
+    def filled(text: str) -> str:
+        return _filled(text, os.environ, lambda variable: _unset(f"{path}: {SERVERS}.{name}", variable))
+
+    if entry.url is not None:
+        return Url(name, filled(entry.url), {key: filled(value) for key, value in entry.headers.items()})
+
+    words = (filled(entry.command or ""), *(filled(word) for word in entry.args))
+    folder = path.parent / filled(entry.cwd) if entry.cwd is not None else None
+    return Command(name, words, {key: filled(value) for key, value in entry.env.items()}, folder)
+
+
+def _filled(text: str, environment: Mapping[str, str], unset: Callable[[str], ConfigError]) -> str:
+    def value(match: re.Match[str]) -> str:
+        found = environment.get(match[1], match[2])
+        if found is None:
+            raise unset(match[1])
+
+        return found
+
+    return VARIABLE.sub(value, text)
+
+
+def _unset(place: str, variable: str) -> ConfigError:
+    return ConfigError(
+        f"{place} needs the environment variable {variable}, which is not set", fix=f"export {variable}=..."
+    )
+
+
+def _write(path: Path, document: dict[str, Any]) -> None:
+    fresh = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        fresh.write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        fresh.replace(path)
+    except OSError as error:
+        raise ConfigError(
+            f"cannot write {path}: {error.strerror or error}", fix="check its folder's permissions"
+        ) from None

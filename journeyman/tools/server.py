@@ -1,0 +1,283 @@
+"""One MCP server at work: started when it is needed, watched, started again when it dies.
+
+A client of the SDK lives and dies in one task, so each connection has an owner task that does nothing else; calls are
+made from the callers' own tasks. A server that died is started again at the next call, a little later each time, and
+given up after three deaths without a result in between. A call that was under way is made again only where doing it
+twice is the same as doing it once; otherwise its error says that it may have happened.
+"""
+
+import os
+import tempfile
+from dataclasses import dataclass, field
+from typing import IO, TYPE_CHECKING, Any
+
+import anyio
+from anyio.abc import TaskGroup, TaskStatus
+from pydantic import JsonValue
+
+from journeyman.errors import JourneymanError, ServerError, ToolError
+from journeyman.policies.safe import safe
+from journeyman.tools.client import client
+from journeyman.tools.target import Builtin, Command, Target
+from journeyman.tools.thread import in_thread
+from journeyman.tools.tool import Report
+
+if TYPE_CHECKING:
+    from mcp import Client
+    from mcp_types import CallToolResult, Tool
+
+GIVE_UP = 3
+"""Deaths in a row after which a server is left alone."""
+BACKOFF_S = 0.1
+PAGES = 100
+TAIL_BYTES = 4096
+TAIL_LINES = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """Seconds."""
+
+    answer: float = 60.0
+    """For the result of a call."""
+    probe: float = 5.0
+    """For a server to answer in the present protocol before it is started again and spoken to in the older one."""
+    start: float = 20.0
+    """For that."""
+
+
+@dataclass(slots=True)
+class _Connection:
+    client: "Client"
+    stderr: IO[str]
+    over: anyio.Event = field(default_factory=anyio.Event)
+
+
+class Server:
+    """A source of tools.
+
+    Args:
+        target: whom to reach.
+        group: where its owner tasks live; `close` ends them.
+        patience: how long to wait for what.
+    """
+
+    def __init__(self, target: Target, group: TaskGroup, patience: Patience) -> None:
+        self.target = target
+        self.notices: list[str] = []
+        """What was left out, a sentence each."""
+        self._group = group
+        self._patience = patience
+        self._lock = anyio.Lock()
+        self._connection: _Connection | None = None
+        self._mode = "auto"
+        self._deaths = 0
+        self._said = ""
+
+    @property
+    def name(self) -> str:
+        return self.target.name
+
+    async def tools(self) -> "list[Tool]":
+        """What it offers.
+
+        Raises:
+            ServerError: it cannot be started, or does not answer as it should.
+        """
+        connection = await self._connected()
+        tools: list[Tool] = []
+        cursor = None
+        try:
+            for _ in range(PAGES):
+                page = await connection.client.list_tools(cursor=cursor)
+                tools += page.tools
+                if (cursor := page.next_cursor) is None:
+                    break
+        except Exception as error:  # whatever a stranger's server makes the SDK raise
+            raise self._error(f"does not list its tools: {_words(error)}", self._bury(connection)) from error
+
+        return tools
+
+    async def call(
+        self, tool: str, arguments: dict[str, JsonValue], report: Report, *, repeatable: bool
+    ) -> "CallToolResult":
+        """Call a tool there.
+
+        Raises:
+            ToolError: the server says no to the call.
+            ServerError: it is gone or silent; `maybe_done` tells whether the effect may have happened.
+        """
+        for last in (False, True):
+            connection = await self._connected()
+            try:
+                result = await connection.client.call_tool(tool, arguments, progress_callback=_progress(report))
+            except Exception as error:  # the boundary to the SDK and to a stranger's server
+                if (refusal := self._refusal(error)) is not None:
+                    raise refusal from error
+
+                stderr = self._bury(connection)
+                if last or not repeatable:
+                    raise self._lost(tool, stderr, repeatable=repeatable) from error
+            else:
+                self._deaths = 0
+                return result
+
+        raise AssertionError  # the second round returns or raises
+
+    def close(self) -> None:
+        """Let it go; its owner task ends soon after."""
+        if self._connection is not None:
+            self._connection.over.set()
+            self._connection = None
+
+    async def _connected(self) -> _Connection:
+        async with self._lock:
+            if self._connection is None:
+                if self._deaths >= GIVE_UP:
+                    raise self._error(f"died {self._deaths} times in a row and is not started again", "")
+
+                if self._deaths:
+                    await anyio.sleep(BACKOFF_S * 4 ** (self._deaths - 1))
+
+                try:
+                    self._connection = await self._start()
+                except ServerError:
+                    self._deaths += 1
+                    raise
+
+            return self._connection
+
+    async def _start(self) -> _Connection:
+        """In the present era if the server takes it, else in the one it was found to speak."""
+        await in_thread(_import_sdk)
+        if self._mode == "auto":
+            fallback = not isinstance(self.target, Builtin)
+            try:
+                with anyio.fail_after(self._patience.probe if fallback else self._patience.start):
+                    return await self._group.start(self._own)
+            except (TimeoutError, ServerError) as error:
+                if not fallback or isinstance(error.__cause__, OSError):
+                    raise
+
+            self._mode = "legacy"
+
+        try:
+            with anyio.fail_after(self._patience.start):
+                return await self._group.start(self._own)
+        except TimeoutError as error:
+            self._mode = "auto"
+            raise self._error(f"did not answer within {self._patience.start:g} seconds", self._said) from error
+        except ServerError:
+            self._mode = "auto"
+            raise
+
+    async def _own(self, *, task_status: TaskStatus[_Connection]) -> None:
+        """Be the task that a connection lives in."""
+        started = False
+        with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as stderr:
+            try:
+                async with client(self.target, self._mode, stderr, self._patience.answer, self.notices.append) as live:
+                    connection = _Connection(live, stderr)
+                    started = True
+                    task_status.started(connection)
+                    await connection.over.wait()
+            except JourneymanError:
+                raise
+            except Exception as error:  # noqa: BLE001 - whatever a transport fails by
+                if not started:
+                    raise self._unstarted(_first(error), _tail(stderr)) from _first(error)
+            finally:
+                self._said = _tail(stderr)
+
+    def _bury(self, connection: _Connection) -> str:
+        """End the connection; what the server last said on stderr."""
+        stderr = _tail(connection.stderr)
+        connection.over.set()
+        if self._connection is connection:
+            self._connection = None
+            self._deaths += 1
+
+        return stderr
+
+    def _refusal(self, error: Exception) -> JourneymanError | None:
+        """The error for the caller where the server still lives; None where it is gone."""
+        from mcp import MCPError  # noqa: PLC0415
+        from mcp_types import CONNECTION_CLOSED, REQUEST_TIMEOUT  # noqa: PLC0415
+
+        error = _first(error)
+        if isinstance(error, JourneymanError):
+            return error
+
+        if isinstance(error, MCPError):
+            if error.code == REQUEST_TIMEOUT:
+                patience = (
+                    f"gave no result within {self._patience.answer:g} seconds; the call may or may not have happened"
+                )
+                return self._error(patience, "", maybe_done=True)
+
+            return None if error.code == CONNECTION_CLOSED else ToolError(safe(error.message))
+
+        if isinstance(error, ValueError | RuntimeError):
+            return ToolError(f"the server's result does not fit what it declared: {safe(str(error), 300)}")
+
+        return None
+
+    def _lost(self, tool: str, stderr: str, *, repeatable: bool) -> ServerError:
+        if repeatable:
+            return self._error(f"died during {tool}, and again when it was repeated", stderr)
+
+        return self._error(f"died during {tool}; the call may or may not have happened", stderr, maybe_done=True)
+
+    def _unstarted(self, error: Exception, stderr: str) -> ServerError:
+        match error:
+            case FileNotFoundError() if isinstance(self.target, Command):
+                program = self.target.command[0]
+                return ServerError(
+                    f"MCP server {self.name!r} cannot be started: there is no program {program!r}",
+                    fix=f"install {program} or correct the command",
+                )
+            case OSError():
+                return self._error(f"cannot be reached: {error.strerror or error}", stderr)
+            case _:
+                return self._error(f"does not answer: {_words(error)}", stderr)
+
+    def _error(self, what: str, stderr: str, *, maybe_done: bool = False) -> ServerError:
+        said = f". It last said: {stderr}" if stderr else ""
+        look = f"run it by hand and look: {self.target}" if isinstance(self.target, Command) else f"check {self.target}"
+        return ServerError(f"MCP server {self.name!r} {what}{said}", fix=safe(look), maybe_done=maybe_done)
+
+
+def _import_sdk() -> None:
+    import jsonschema  # noqa: F401, PLC0415
+    import mcp  # noqa: F401, PLC0415
+
+
+def _progress(report: Report) -> Any:
+    async def progress(done: float, total: float | None, message: str | None) -> None:
+        report(message or "", done / total if total else None)
+
+    return progress
+
+
+def _first(error: Exception) -> Exception:
+    """The first plain error in nested groups."""
+    while isinstance(error, ExceptionGroup):
+        error = error.exceptions[0]
+
+    return error
+
+
+def _words(error: Exception) -> str:
+    error = _first(error)
+    return safe(str(error), 300) or type(error).__name__
+
+
+def _tail(stderr: IO[str]) -> str:
+    """The last lines that a server wrote, on one line."""
+    try:
+        size = os.fstat(stderr.fileno()).st_size
+        text = os.pread(stderr.fileno(), TAIL_BYTES, max(0, size - TAIL_BYTES)).decode(errors="replace")
+    except (OSError, ValueError):  # closed: its owner has gone
+        return ""
+
+    return " | ".join(safe(line.strip(), 200) for line in text.splitlines()[-TAIL_LINES:] if line.strip())
