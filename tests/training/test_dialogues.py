@@ -1,0 +1,63 @@
+import pytest
+
+from journeyman.errors import UsageError
+from journeyman.traces.messages import AssistantMessage, ToolResult
+from journeyman.training.dialogues import played
+from journeyman.training.mixture import Mixture
+from journeyman.training.play import lay_out, play
+from journeyman.training.tasks import generate
+from journeyman.training.workshop import Workshop, builtin_specs
+
+NAMES = (
+    "calculator__calculate", "code__python", "files__edit", "files__info", "files__list", "files__read", "files__write",
+    "search__open", "search__search", "update_plan",
+)  # fmt: skip
+
+
+async def test_the_built_in_tools_are_offered_in_one_order(tmp_path):
+    assert tuple(spec.name for spec in await builtin_specs(tmp_path)) == NAMES
+
+
+async def test_an_oracle_without_a_planner_does_not_plan(tmp_path):
+    task = generate("plan", 1, seed=1, split="train")[0]
+    lay_out(task, tmp_path)
+    with_plan = await play(task, Workshop(tmp_path).call, offered=NAMES)
+    without = await play(task, Workshop(tmp_path).call, offered=NAMES[:-1])
+    called = [call.name for message in without if isinstance(message, AssistantMessage) for call in message.calls]
+    assert called == [step.tool for step in task.oracle if step.tool != "update_plan"]
+    assert (with_plan[0], with_plan[-1]) == (without[0], without[-1])
+
+
+async def test_played_dialogues_call_only_what_they_were_offered(tmp_path):
+    mixture = Mixture(await builtin_specs(tmp_path), tasks=400, seed=3)
+    groups, dropped = await played(mixture, 12, size=4, seed=3)
+    assert (len(groups), dropped) == (12, [])
+    for group in groups:
+        offered = {tool.name for tool in group.tools}
+        messages = [message for dialogue in group.dialogues for message in dialogue]
+        assert {call.name for message in messages if message.type == "assistant" for call in message.calls} <= offered
+
+
+async def test_an_oracle_that_fails_is_dropped_not_learnt(tmp_path):
+    """A tool that lies: no dialogue whose answer is not grounded in what a tool said may be trained on."""
+    from journeyman.training.dialogues import _right  # noqa: PLC0415
+
+    task = generate("search", 1, seed=1, split="train")[0]
+    lay_out(task, tmp_path)
+    messages = await play(task, Workshop(tmp_path).call, offered=NAMES)
+    lies = [
+        message.model_copy(update={"text": "no"}) if isinstance(message, ToolResult) else message
+        for message in messages
+    ]
+    assert (_right(task, messages, tmp_path), _right(task, lies, tmp_path)) == (True, False)
+
+
+async def test_the_same_seed_gives_the_same_mixture(tmp_path):
+    specs = await builtin_specs(tmp_path)
+    one, two = (Mixture(specs, tasks=300, seed=5) for _ in range(2))
+    assert [one.group(5) for _ in range(10)] == [two.group(5) for _ in range(10)]
+
+
+async def test_a_call_to_a_server_that_is_not_ours_is_refused(tmp_path):
+    with pytest.raises(UsageError, match="no server 'weather'"):
+        await Workshop(tmp_path).call("weather__get", {"city": "Oslo"})
