@@ -5,12 +5,14 @@ reads it, and needs no lock between processes; building it costs about a second 
 by times and inode; a file changed within the last moments is read again the next time, since its clock may stand still.
 """
 
+import contextlib
+import hashlib
 import sqlite3
 import threading
 import time
 from collections.abc import Callable
-from contextlib import closing
 from pathlib import PurePosixPath
+from typing import NamedTuple
 
 from journeyman.errors import ToolError
 from journeyman.mcp_servers.files.text import decode, is_binary
@@ -25,7 +27,7 @@ Stamp = tuple[int, int, int]
 UNSETTLED_NS = 2_000_000_000
 MAX_HITS = 20
 _SCHEMA = """
-CREATE TABLE file (path TEXT PRIMARY KEY, stamp TEXT NOT NULL, first INTEGER NOT NULL, last INTEGER NOT NULL) STRICT;
+CREATE TABLE file (path TEXT PRIMARY KEY, stamp TEXT, digest BLOB, first INTEGER, last INTEGER);
 CREATE VIRTUAL TABLE chunk USING fts5 (
     body, context, path UNINDEXED, lines UNINDEXED, tokenize = "porter unicode61 remove_diacritics 2"
 );
@@ -85,58 +87,76 @@ class Index:
         return self._database
 
     def _matching(self, database: sqlite3.Connection, expression: str, k: int) -> dict[int, Hit]:
-        with closing(database.execute(_SEARCH, (expression, k))) as rows:
+        with contextlib.closing(database.execute(_SEARCH, (expression, k))) as rows:
             return {rowid: hit(path, lines, marked) for rowid, path, lines, marked in rows}
 
     def _refresh(self, database: sqlite3.Connection) -> bool:
-        known = {path: (stamp, first, last) for path, stamp, first, last in database.execute("SELECT * FROM file")}
+        known = {path: _Known(*rest) for path, *rest in database.execute("SELECT * FROM file")}
         walk = Walk(self._root, self._checkpoint)
         database.execute("BEGIN")
         try:
             for path, stamp in walk.files():
-                row = known.pop(path, None)
-                if row is not None and row[0] == str(stamp):
-                    continue
+                before = known.pop(path, None)
+                if before is None or before.stamp != str(stamp):
+                    self._update(database, path, stamp, before)
 
-                if row is not None:
-                    self._forget(database, path, *row[1:])
-
-                self._add(database, path, stamp)
-
-            for path, row in known.items():
-                self._forget(database, path, *row[1:])
+            for path, gone in known.items():
+                _forget(database, path, gone)
         finally:
             # What was indexed before a cancellation is right, and saves the next search the work.
             database.execute("COMMIT")
 
         return walk.complete
 
-    def _forget(self, database: sqlite3.Connection, path: str, first: int, last: int) -> None:
-        database.execute("DELETE FROM chunk WHERE rowid BETWEEN ? AND ?", (first, last))
-        database.execute("DELETE FROM file WHERE path = ?", (path,))
+    def _update(self, database: sqlite3.Connection, path: str, stamp: Stamp, before: "_Known | None") -> None:
+        data = self._data(path)
+        digest = hashlib.blake2b(data, digest_size=16).digest()
+        settled = str(stamp) if time.time_ns() - max(stamp[:2]) > UNSETTLED_NS else ""
+        if before is not None and before.digest == digest:
+            database.execute("UPDATE file SET stamp = ? WHERE path = ?", (settled, path))
+            return
 
-    def _add(self, database: sqlite3.Connection, path: str, stamp: Stamp) -> None:
-        pieces = self._pieces(path)
-        (last,) = database.execute("SELECT coalesce(max(rowid), 0) FROM chunk").fetchone()
-        context = " ".join(PurePosixPath(path).with_suffix("").parts)
-        database.executemany(
-            "INSERT INTO chunk (body, context, path, lines) VALUES (?, ?, ?, ?)",
-            [(piece.body, f"{context} {' '.join(piece.trail)}", path, " ".join(_numbers(piece))) for piece in pieces],
-        )
-        settled = time.time_ns() - max(stamp[:2]) > UNSETTLED_NS
-        row = (path, str(stamp) if settled else "", last + 1, last + len(pieces))
-        database.execute("INSERT INTO file (path, stamp, first, last) VALUES (?, ?, ?, ?)", row)
+        if before is not None:
+            _forget(database, path, before)
 
-    def _pieces(self, path: str) -> list[Chunk]:
-        """Of a file that cannot be read or is no text: none."""
-        try:
+        first, last = _add(database, path, data)
+        database.execute("INSERT INTO file VALUES (?, ?, ?, ?, ?)", (path, settled, digest, first, last))
+
+    def _data(self, path: str) -> bytes:
+        """Of a file that cannot be read or is no text: nothing."""
+        with contextlib.suppress(ToolError):
             data = self._root.read(path, limit=MAX_FILE).data
-            if is_binary(data):
-                return []
+            return b"" if is_binary(data) else data
 
-            return list(chunks(decode(data, path).lines, PurePosixPath(path).suffix.lower()))
-        except ToolError:
-            return []
+        return b""
+
+
+class _Known(NamedTuple):
+    stamp: str
+    """Empty for a file that was still warm when it was read."""
+    digest: bytes
+    first: int
+    last: int
+    """Row ids of its pieces."""
+
+
+def _forget(database: sqlite3.Connection, path: str, known: _Known) -> None:
+    database.execute("DELETE FROM chunk WHERE rowid BETWEEN ? AND ?", (known.first, known.last))
+    database.execute("DELETE FROM file WHERE path = ?", (path,))
+
+
+def _add(database: sqlite3.Connection, path: str, data: bytes) -> tuple[int, int]:
+    where = PurePosixPath(path)
+    context = " ".join(where.with_suffix("").parts)
+    try:
+        pieces = list(chunks(decode(data, path).lines, where.suffix.lower()))
+    except ToolError:  # it only begins like text
+        pieces = []
+
+    (last,) = database.execute("SELECT coalesce(max(rowid), 0) FROM chunk").fetchone()
+    rows = [(piece.body, f"{context} {' '.join(piece.trail)}", path, " ".join(_numbers(piece))) for piece in pieces]
+    database.executemany("INSERT INTO chunk (body, context, path, lines) VALUES (?, ?, ?, ?)", rows)
+    return last + 1, last + len(rows)
 
 
 def _numbers(piece: Chunk) -> list[str]:
