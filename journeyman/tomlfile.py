@@ -80,12 +80,13 @@ def _names(line: str, key: str) -> bool:
 
 
 def explained(model: type[BaseModel], problem: ValidationError) -> tuple[Loc, str, str]:
-    """Where the first problem is, what it is and what to do about it."""
-    first = problem.errors(include_url=False)[0]
+    """Where the first problem is, what it is and what to do about it; a misspelt key before what it leaves missing."""
+    errors = problem.errors(include_url=False)
+    first = next((each for each in errors if each["type"] == "extra_forbidden"), errors[0])
     loc = tuple(first["loc"])
     if first["type"] == "extra_forbidden":
         known = sorted(_known(model, loc[:-1]))
-        near = get_close_matches(str(loc[-1]), known, n=1)
+        near = get_close_matches(str(loc[-1]), known, n=1, cutoff=0.7)
         hint = f"did you mean {near[0]!r}?" if near else f"known keys: {', '.join(known)}"
         return loc, f"unknown key {str(loc[-1])!r}", hint
 

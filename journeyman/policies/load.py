@@ -35,9 +35,9 @@ class PolicyFile(Value):
     description: StrictStr = ""
     extends: Literal["readonly", "ask", "auto", "headless", "yolo"] | None = None
     default: Effect | None = None
-    allow: ToolNames | tuple[()] = ()
-    ask: ToolNames | tuple[()] = ()
-    deny: ToolNames | tuple[()] = ()
+    allow: ToolNames = ()
+    ask: ToolNames = ()
+    deny: ToolNames = ()
     rule: tuple[Rule, ...] = Field(default=())
 
 

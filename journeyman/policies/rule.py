@@ -45,13 +45,13 @@ def _qualified(name: str) -> str:
 
 
 ToolName = Annotated[StrictStr, BeforeValidator(lambda name: _qualified(name) if isinstance(name, str) else name)]
-ToolNames = Annotated[tuple[ToolName, ...], BeforeValidator(_as_tuple), Field(min_length=1)]
+ToolNames = Annotated[tuple[ToolName, ...], BeforeValidator(_as_tuple)]
 
 
 class Condition(Value):
     """Which calls: all that is given must hold."""
 
-    tool: ToolNames = ("*",)
+    tool: ToolNames = Field(("*",), min_length=1)
     where: dict[str, Matcher] = Field(default_factory=dict)
     """By argument's name."""
     read_only: StrictBool | None = None
@@ -90,7 +90,7 @@ Examples = Annotated[
 class Rule(Condition):
     id: StrictStr = ""
     effect: Effect
-    tool: ToolNames
+    tool: ToolNames = Field(min_length=1)
     unless: tuple[Condition, ...] = ()
     """Exceptions: where any of them holds, the rule does not match."""
     why: StrictStr = ""

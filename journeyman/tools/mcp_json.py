@@ -75,20 +75,31 @@ def servers(root: Path) -> Found:
     """
     targets: dict[str, Target] = {}
     notices: list[str] = []
-    for path, ours in ((user_file(), True), (project_file(root), False)):
-        entries = {name: entry for name, entry in load(path).items() if not entry.disabled} if path.exists() else {}
-        if entries and not ours and not is_trusted(path):
-            named = "; ".join(f"{safe(name)} ({entry})" for name, entry in entries.items())
-            notices.append(f"{path} is not trusted, so its servers are not started: {named}")
+    for path in (user_file(), project_file(root)):
+        if path != user_file() and not is_trusted(path):
+            notices += _untrusted(path)
             continue
 
-        for name, entry in entries.items():
+        for name, entry in load(path).items():
+            if entry.disabled:
+                continue
+
             if name in targets:
                 notices.append(f"{path}: {name} is left out: the user's own server has that name")
             else:
                 targets[name] = _target(name, entry, path)
 
     return Found(tuple(targets.values()), tuple(notices))
+
+
+def _untrusted(path: Path) -> list[str]:
+    """What would be started, for a person to judge by."""
+    try:
+        entries = [f"{safe(name)} ({entry})" for name, entry in load(path).items() if not entry.disabled]
+    except ConfigError as error:
+        return [f"{path} is not trusted and not read: {error}"]
+
+    return [f"{path} is not trusted, so its servers are not started: {'; '.join(entries)}"] if entries else []
 
 
 def load(path: Path) -> dict[str, Entry]:

@@ -1,0 +1,81 @@
+import pytest
+
+from journeyman.errors import PolicyError
+from journeyman.policies.load import PRESETS, preset_layer, read_layer
+from journeyman.policies.policy import Policy
+
+GOOD = """\
+name = "house"
+default = "deny"
+allow = "calculator.*"
+
+[[rule]]
+effect = "allow"
+tool = ["files.write", "files.edit"]
+where.path = { under = "notes" }
+why = "notes are mine to change"
+match = [{ tool = "files.write", arguments = { path = "notes/a.md" } }]
+not_match = ["files.write", { tool = "files.write", arguments = { path = "src/a.py" } }]
+
+[[rule.unless]]
+where.path = { under = "notes/private" }
+"""
+
+
+def test_a_file_becomes_a_layer(tmp_path):
+    path = tmp_path / "house.toml"
+    path.write_text(GOOD, "utf-8")
+    layer, content = read_layer(path, "user")
+    assert (layer.tier, layer.origin, layer.default, content.name) == ("user", str(path), "deny", "house")
+    assert [(rule.id, rule.effect, rule.tool) for rule in layer.rules] == [
+        ("allow", "allow", ("calculator.*",)),
+        ("allow files.write, files.edit", "allow", ("files.write", "files.edit")),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "problem", "fix"),
+    [
+        ("default", "defualt", ":2: unknown key 'defualt'", "did you mean 'default'?"),
+        ("tool = [", "tools = [", ":7: unknown key 'tools'", "did you mean 'tool'?"),
+        ('under = "notes"', 'undr = "notes"', ":8: unknown key 'undr'", "did you mean 'under'?"),
+        ("why =", "reason =", ":9: unknown key 'reason'", "known keys: effect"),
+        ('effect = "allow"', 'effect = "permit"', ":6: rule.effect: Input should be 'allow', 'ask' or 'deny'", "mend"),
+        ('effect = "allow"', "", ":5: rule.effect: Field required", "mend"),
+        ("notes/a.md", "other/a.md", ":5: rule 'allow files.write, files.edit': it does not match its example", "mend"),
+        ("src/a.py", "notes/b.md", ":5: rule 'allow files.write, files.edit': it matches files.write", "mend"),
+        ('"deny"', '"deny', " is not valid TOML: Illegal character", "mend"),
+        ('name = "house"', 'name = "a"\nname = "b"', " is not valid TOML: Cannot overwrite a value", "mend"),
+        ("calculator.*", "calculator__*", ":3: allow: 'calculator__*' is how a model writes it", "mend"),
+    ],
+)
+def test_a_mistake_is_told_with_its_line_and_what_to_do(tmp_path, old, new, problem, fix):
+    path = tmp_path / "house.toml"
+    assert old in GOOD
+    path.write_text(GOOD.replace(old, new, 1), "utf-8")
+    with pytest.raises(PolicyError) as caught:
+        Policy.load(path)
+
+    assert str(caught.value).removeprefix(str(path)).startswith(problem)
+    assert fix in caught.value.fix
+
+
+def test_two_rules_of_one_name_are_refused(tmp_path):
+    path = tmp_path / "p.toml"
+    path.write_text('[[rule]]\nid="a"\neffect="ask"\ntool="x.y"\n' * 2, "utf-8")
+    with pytest.raises(PolicyError, match=r":5: a second rule is called 'a'"):
+        Policy.load(path)
+
+
+def test_a_folder_and_nothing_are_no_policies(tmp_path):
+    with pytest.raises(PolicyError, match="is a folder"):
+        Policy.load(tmp_path)
+
+    with pytest.raises(PolicyError, match="does not exist"):
+        Policy.load(tmp_path / "none.toml")
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_every_preset_loads_and_bears_its_name(name):
+    assert preset_layer(name).origin == name
+    assert Policy.preset(name).name == name
