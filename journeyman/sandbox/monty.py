@@ -204,8 +204,8 @@ class _Worker:
             self._open.close()
 
     def usable(self, status: Status) -> bool:
-        """Whether the session can go on; a time limit leaves the interpreter's memory in no defined state."""
-        return status in {"ok", "error", "oom", "output_limit"} and not self._flooded and bool(self._session.worker_pid)
+        """Whether the session can go on: not without defined memory after a time limit, nor with full memory."""
+        return status in {"ok", "error", "output_limit"} and not self._flooded and bool(self._session.worker_pid)
 
     def printed(self, stream: str) -> str:
         return "".join(text for name, text in list(self._output) if name == stream)

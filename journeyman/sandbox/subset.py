@@ -12,16 +12,13 @@ if TYPE_CHECKING:
     from pydantic_monty import Frame, MontyError
 
 SUBSET = "this sandbox runs a safe subset of Python"
-MODULES = (
-    "asyncio base64 binascii bisect collections copy csv dataclasses datetime decimal functools hashlib itertools json"
-    " math random re time typing unicodedata"
-)
+MODULES = "math, random, re, json, datetime, collections, itertools, ..."
 FRAMES = 5
 MAX_LINE = 200
 _NAME = re.compile(r"name '(\w+)' is not defined")
 _LACKS = (
     (re.compile(r"The monty syntax parser does not yet support (.*)"), "{0}"),
-    (re.compile(r"No module named '([^']*)'"), f"module {{0!r}}; it has {', '.join(MODULES.split())}"),
+    (re.compile(r"No module named '([^']*)'"), f"module {{0!r}}; there are {MODULES}"),
     (re.compile(r"module '(\w+)' has no attribute '(\w+)'"), "{0}.{1}"),
 )
 
