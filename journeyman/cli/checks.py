@@ -1,0 +1,174 @@
+"""What `journeyman doctor` looks at: can the main job work here, and what else is missing.
+
+Nothing is created, downloaded or asked of another machine. Native code is tried in a process of its own, because it can
+end the one it is in.
+"""
+
+import os
+import platform
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from journeyman.config import Settings, load_settings
+from journeyman.errors import ConfigError, JourneymanError, ModelNotFound, ServerError, StoreError
+from journeyman.traces.messages import Value
+
+PATIENCE = 30.0
+"""Seconds that the engine may take to be imported; it takes a twentieth of one."""
+STARTER = "local:starter"
+
+
+class Check(Value):
+    name: str
+    ok: bool
+    detail: str
+    """What was found, or what is wrong and why."""
+    fix: str = ""
+    """The command that mends it."""
+    required: bool = True
+    """Without it the main job, a run, cannot work."""
+
+
+def checkup() -> Iterator[Check]:
+    """Every check, each as soon as it is made."""
+    yield _check("python", _python)
+    yield _check("settings", _settings)
+    try:
+        settings = load_settings()
+    except ConfigError:
+        settings = Settings()
+
+    local = settings.model is None or settings.model.startswith("local:")
+    yield _check("policy", lambda: _policy(settings))
+    yield _check("model", lambda: _model(settings.model or STARTER))
+    yield _check("engine", _engine, required=local)
+    yield _check("store", lambda: _store(settings.store))
+    yield _check("sandbox", _sandbox, required=False)
+    yield _check("servers", lambda: _servers(settings.root), required=False)
+
+
+def _check(name: str, look: Callable[[], str], *, required: bool = True) -> Check:
+    try:
+        return Check(name=name, ok=True, detail=look(), required=required)
+    except JourneymanError as error:
+        return Check(name=name, ok=False, detail=str(error), fix=error.fix, required=required)
+
+
+def _python() -> str:
+    return f"{platform.python_implementation()} {platform.python_version()}, {platform.platform(terse=True)}"
+
+
+def _settings() -> str:
+    settings = load_settings()
+    origins = {name: settings.origin(name) for name in Settings.model_fields}
+    changed = [f"{name} ({origin})" for name, origin in origins.items() if origin != "default"]
+    return "; ".join([", ".join(changed) or "all default", *settings.notices])
+
+
+def _policy(settings: Settings) -> str:
+    from journeyman.policies.policy import Policy  # noqa: PLC0415 - as late as the check
+
+    return Policy.assemble(settings.policy, project=settings.root).name
+
+
+def _model(spec: str) -> str:
+    from journeyman.agent.models.files import ModelFiles  # noqa: PLC0415
+    from journeyman.agent.models.spec import make_model  # noqa: PLC0415
+    from journeyman.agent.models.starter import find_starter  # noqa: PLC0415
+
+    kind, _, rest = spec.partition(":")
+    if kind != "local":
+        make_model(spec)
+        return f"{spec}; it is asked when a run begins"
+
+    model, _, adapter = rest.partition("+")
+    files = find_starter() if spec == STARTER else ModelFiles.of(model, adapter or None)
+    files.check()
+    return f"{files.model}{f' with {files.adapter}' if files.adapter else ', without an adapter'}"
+
+
+def _engine() -> str:
+    code = "import xllamacpp, importlib.metadata as m; print(m.version('xllamacpp'))"
+    try:
+        done = subprocess.run(
+            [sys.executable, "-P", "-c", code],
+            capture_output=True,
+            text=True,
+            encoding="utf-8",
+            timeout=PATIENCE,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        raise ModelNotFound(f"the local engine is not imported after {PATIENCE:.0f} seconds") from None
+
+    if done.returncode == 0:
+        return f"xllamacpp {done.stdout.strip()}"
+
+    why = done.stderr.strip().splitlines()[-1:] or [f"it ended with {done.returncode}"]
+    raise ModelNotFound(f"the local engine cannot be imported: {why[0]}", fix='pip install "journeyman[local]"')
+
+
+def _store(path: Path) -> str:
+    if not path.exists():
+        return _room_for(path)
+
+    import sqlite3  # noqa: PLC0415
+    from contextlib import closing  # noqa: PLC0415
+
+    from journeyman.traces.store import Store  # noqa: PLC0415
+
+    with closing(Store.open(path)) as store:
+        newest = store.runs(limit=1)
+
+    try:
+        with closing(sqlite3.connect(path, timeout=1, isolation_level=None)) as connection:
+            connection.execute("BEGIN IMMEDIATE")
+    except sqlite3.OperationalError as error:
+        raise StoreError(
+            f"{path} cannot be written: {error}", fix="set a place that can be: JOURNEYMAN_STORE=PATH"
+        ) from None
+
+    return f"{path}, newest run {newest[0].run_id}" if newest else f"{path}, no runs yet"
+
+
+def _room_for(path: Path) -> str:
+    folder = next(parent for parent in path.absolute().parents if parent.exists())
+    if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
+        raise StoreError(f"{path} cannot be made: {folder} cannot be written", fix="set JOURNEYMAN_STORE=PATH")
+
+    return f"{path}, made by the first run"
+
+
+def _sandbox() -> str:
+    import anyio  # noqa: PLC0415
+
+    from journeyman.errors import SandboxError  # noqa: PLC0415
+    from journeyman.sandbox.select import probe_all  # noqa: PLC0415
+
+    probes = anyio.run(probe_all)
+    usable = [probe for probe in probes if probe.available]
+    if not usable:
+        raise SandboxError("; ".join(f"{probe.backend}: {probe.reason}" for probe in probes), fix="uv sync")
+
+    broken = [f"{probe.backend}: {name}" for probe in usable for name, held in probe.guarantees.items() if not held]
+    if broken:
+        raise SandboxError(f"a promise does not hold here: {', '.join(broken)}", fix="uv sync --upgrade")
+
+    return "; ".join(f"{probe.backend}, level {probe.level}: {', '.join(probe.guarantees)}" for probe in usable)
+
+
+def _servers(root: Path) -> str:
+    from shutil import which  # noqa: PLC0415
+
+    from journeyman.tools.mcp_json import servers  # noqa: PLC0415
+    from journeyman.tools.target import Command  # noqa: PLC0415
+
+    found = servers(root)
+    gone = [each.name for each in found.targets if isinstance(each, Command) and not which(each.command[0])]
+    if gone:
+        names = ", ".join(gone)
+        raise ServerError(f"no program for: {names}", fix=f"install it, or journeyman mcp remove {gone[0]}")
+
+    return "; ".join([", ".join(each.name for each in found.targets) or "none of your own", *found.notices])

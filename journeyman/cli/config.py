@@ -1,0 +1,91 @@
+"""`journeyman config`: the settings in force, and which of a project's files count."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from journeyman.cli.group import Group
+from journeyman.cli.output import json_option, print_json
+
+if TYPE_CHECKING:
+    from journeyman.config import Settings
+
+SHOW = """\b
+Try:
+  journeyman config show
+  JOURNEYMAN_STEPS=5 journeyman config show
+  journeyman config show --json | python -m json.tool"""
+
+TRUST = """\b
+Try:
+  journeyman config trust
+  journeyman config trust --yes journeyman.policy.toml"""
+
+
+@click.group(cls=Group)
+def config() -> None:
+    """Show the settings and where each comes from; trust a project's files."""
+
+
+@config.command(epilog=SHOW)
+@json_option()
+def show(json: bool) -> None:
+    """Show every setting, its value and its origin.
+
+    Strongest last: default, your config.toml, the project's journeyman.toml, JOURNEYMAN_* in the environment, options
+    of a command.
+    """
+    from journeyman.config import load_settings  # noqa: PLC0415 - after --help
+
+    settings = load_settings()
+    if json:
+        print_json(_as_json(settings))
+        return
+
+    rows = [(name, _worded(value), settings.origin(name)) for name, value in settings]
+    widths = [max(len(row[column]) for row in rows) for column in (0, 1)]
+    for name, value, origin in rows:
+        click.echo(f"{name:<{widths[0]}}  {value:<{widths[1]}}  {origin}")
+
+    for notice in settings.notices:
+        click.echo(f"Note: {notice}", err=True)
+
+
+def _as_json(settings: "Settings") -> dict[str, Any]:
+    values = settings.model_dump(mode="json")
+    return {
+        "settings": {name: {"value": value, "origin": settings.origin(name)} for name, value in values.items()},
+        "notices": list(settings.notices),
+        "files": {name: str(path) for name, path in _files().items()},
+    }
+
+
+def _worded(value: object) -> str:
+    from journeyman.policies.safe import safe  # noqa: PLC0415
+
+    return "-" if value is None else f"{value:g}" if isinstance(value, float) else safe(str(value))
+
+
+def _files() -> dict[str, Path]:
+    from journeyman.config import PROJECT_FILE  # noqa: PLC0415
+    from journeyman.home import config_dir  # noqa: PLC0415
+
+    return {"user": config_dir() / "config.toml", "project": Path.cwd() / PROJECT_FILE}
+
+
+@config.command(epilog=TRUST)
+@click.argument("files", nargs=-1, type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+def trust(files: tuple[Path, ...], yes: bool) -> None:
+    """Trust a project's settings and policy.
+
+    They then count in full, as they are now; any change to a file ends that. Until then they may only tighten. Without
+    FILES: journeyman.toml and journeyman.policy.toml in this folder, those that are there.
+    """
+    from journeyman.cli.trust import trust_files  # noqa: PLC0415
+    from journeyman.config import PROJECT_FILE  # noqa: PLC0415
+    from journeyman.policies.policy import PROJECT_FILE as POLICY_FILE  # noqa: PLC0415
+
+    here = [path for path in (Path(PROJECT_FILE), Path(POLICY_FILE)) if path.exists()]
+    trust_files(files or here, yes=yes, names=f"{PROJECT_FILE} or {POLICY_FILE}")

@@ -1,0 +1,250 @@
+"""`journeyman mcp`: our tool servers for any client, and the user's own servers for our agent."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from journeyman.cli.group import Group
+from journeyman.cli.output import json_option, print_json
+from journeyman.errors import UsageError
+from journeyman.mcp_servers.registry import SERVERS
+
+if TYPE_CHECKING:
+    from journeyman.tools.mcp_json import Entry
+
+PORT = 8765
+URL = ("http://", "https://")
+
+SERVE = f"""\b
+Try:
+  journeyman mcp serve calculator
+  journeyman mcp serve files --root ~/notes
+  journeyman mcp serve search --root docs --http {PORT}
+
+\b
+The servers:
+{chr(10).join(f"  {each.name:<10}  {each.summary}" for each in SERVERS.values())}"""
+
+LIST = """\b
+Try:
+  journeyman mcp list
+  journeyman mcp list --json"""
+
+ADD = """\b
+Try:
+  journeyman mcp add time -- uvx mcp-server-time --local-timezone Europe/Paris
+  journeyman mcp add -e 'TOKEN=${WIKI_TOKEN}' wiki -- npx -y wiki-mcp
+  journeyman mcp add --header 'Authorization: Bearer ${WIKI_TOKEN}' wiki https://wiki.example/mcp
+
+\b
+A ${NAME} is filled in from the environment when the server starts, so the
+file holds no secret."""
+
+REMOVE = """\b
+Try:
+  journeyman mcp remove time
+  journeyman mcp remove --project time"""
+
+TRUST = """\b
+Try:
+  journeyman mcp trust
+  journeyman mcp trust --yes"""
+
+
+def where_option(help_text: str) -> Any:
+    """The option that tells the two files apart: True for the project's, None where it was not given."""
+    return click.option("--project/--user", "project", default=None, help=help_text)
+
+
+@click.group(cls=Group)
+def mcp() -> None:
+    """Tool servers: serve ours to any MCP client, manage yours for the agent."""
+
+
+@mcp.command(epilog=SERVE)
+@click.argument("name", type=click.Choice(list(SERVERS)))
+@click.option("--root", default=".", show_default=True, help="The only folder the server may use.")
+@click.option(
+    "--http",
+    "port",
+    type=click.IntRange(0, 65535),
+    is_flag=False,
+    flag_value=PORT,
+    metavar="[PORT]",
+    help=f"Listen on 127.0.0.1 instead of stdin; PORT is {PORT} unless given, 0 takes a free one.",
+)
+def serve(name: str, root: str, port: int | None) -> None:
+    """Serve one of our tool servers.
+
+    To any MCP client: on stdin and stdout, or over HTTP on this machine.
+    """
+    import anyio  # noqa: PLC0415 - after --help
+
+    from journeyman.mcp_servers import serve as run  # noqa: PLC0415
+
+    if port is None and sys.stdin.isatty():
+        click.echo(f"{name} waits for an MCP client on stdin; Ctrl-C ends it.", err=True)
+
+    anyio.run(_serving(run, name, Path(root).expanduser(), port))
+
+
+def _serving(run: Any, name: str, root: Path, port: int | None) -> Any:
+    async def serving() -> None:
+        http = None if port is None else ("127.0.0.1", port)
+        await run(name, root, http, ready=lambda url: click.echo(f"{name} listens on {url}", err=True))
+
+    return serving
+
+
+@mcp.command("list", epilog=LIST)
+@json_option()
+def list_servers(json: bool) -> None:
+    """List the servers the agent can use.
+
+    Ours, yours, and this project's; its own start only when you have trusted its .mcp.json.
+    """
+    from journeyman.policies.safe import safe  # noqa: PLC0415 - after --help
+
+    rows = _rows()
+    if json:
+        print_json(rows)
+        return
+
+    widths = {key: max(len(row[key]) for row in rows) for key in ("name", "from", "state")}
+    for row in rows:
+        told = "  ".join(f"{safe(row[key]):<{width}}" for key, width in widths.items())
+        click.echo(f"{told}  {safe(row['reaches'])}".rstrip())
+
+    if any(row["state"] == "not trusted" for row in rows):
+        click.echo("To let this project's servers start: journeyman mcp trust", err=True)
+
+
+def _rows() -> list[dict[str, str]]:
+    from journeyman.config import load_settings  # noqa: PLC0415
+    from journeyman.home import is_trusted  # noqa: PLC0415
+    from journeyman.tools.mcp_json import load, project_file, user_file  # noqa: PLC0415
+
+    rows = [_row(each.name, "journeyman", "ready", each.summary) for each in SERVERS.values()]
+    users, project = load(user_file()), project_file(load_settings().root)
+    rows += [_row(name, "user", "disabled" if entry.disabled else "ready", str(entry)) for name, entry in users.items()]
+    for name, entry in load(project).items():
+        state = "ready" if is_trusted(project) else "not trusted"
+        if entry.disabled or name in users:
+            state = "disabled" if entry.disabled else "hidden by yours"
+
+        rows.append(_row(name, "project", state, str(entry)))
+
+    return rows
+
+
+def _row(name: str, origin: str, state: str, reaches: str) -> dict[str, str]:
+    return {"name": name, "from": origin, "state": state, "reaches": reaches}
+
+
+@mcp.command(epilog=ADD)
+@click.argument("name")
+@click.argument("target", nargs=-1, required=True, metavar="(-- COMMAND [ARGS]... | URL)")
+@click.option("-e", "--env", multiple=True, metavar="NAME=VALUE", help="A variable for the command; repeatable.")
+@click.option("--header", multiple=True, metavar="NAME: VALUE", help="A header for the URL; repeatable.")
+@where_option("Into ./.mcp.json, or into your own file (the default).")
+def add(name: str, target: tuple[str, ...], env: tuple[str, ...], header: tuple[str, ...], project: bool) -> None:
+    """Add an MCP server of yours.
+
+    A command that speaks MCP on stdin and stdout, or a URL. Calls of its tools are asked about unless your policy
+    allows them.
+    """
+    from journeyman.home import is_trusted, trust  # noqa: PLC0415 - after --help
+    from journeyman.tools import mcp_json  # noqa: PLC0415
+
+    path, entry = _file(project=project), _entry(target, env, header)
+    ours = not path.exists() or is_trusted(path)
+    mcp_json.add(path, name, entry)
+    if project and ours:
+        trust(path)
+
+    click.echo(f"added {name} to {path}: {entry}")
+    if project and not ours:
+        click.echo("The file held servers already that you have not trusted: journeyman mcp trust", err=True)
+
+
+def _entry(target: tuple[str, ...], env: tuple[str, ...], header: tuple[str, ...]) -> "Entry":
+    from journeyman.tools.mcp_json import Entry  # noqa: PLC0415
+
+    if not target[0].startswith(URL):
+        if header or not target[0]:
+            raise UsageError("--header goes with a URL, a command is not empty", fix="journeyman mcp add --help")
+
+        entry = {"command": target[0], "args": list(target[1:]), "env": _pairs(env, "=", "-e")}
+    elif len(target) > 1 or env:
+        raise UsageError("a URL takes neither arguments nor -e", fix='send secrets with --header "NAME: VALUE"')
+    else:
+        entry = {"url": target[0], "headers": _pairs(header, ":", "--header")}
+
+    return Entry.model_validate({key: value for key, value in entry.items() if value})
+
+
+def _pairs(given: tuple[str, ...], between: str, option: str) -> dict[str, str]:
+    pairs = {}
+    for each in given:
+        name, found, value = each.partition(between)
+        if not found or not name.strip():
+            raise UsageError(f"{option} {each!r} is no pair", fix=f"write {option} 'NAME{between} VALUE'")
+
+        pairs[name.strip()] = value.strip() if between == ":" else value
+
+    return pairs
+
+
+@mcp.command(epilog=REMOVE)
+@click.argument("name")
+@where_option("From ./.mcp.json, or from your own file; without either: from the one that has it.")
+def remove(name: str, project: bool | None) -> None:
+    """Remove an MCP server of yours."""
+    from journeyman.home import is_trusted, trust  # noqa: PLC0415 - after --help
+    from journeyman.tools import mcp_json  # noqa: PLC0415
+
+    if project is None:
+        project = _in_project(name)
+
+    path = _file(project=project)
+    ours = is_trusted(path)
+    mcp_json.remove(path, name)
+    if ours:
+        trust(path)
+
+    click.echo(f"removed {name} from {path}")
+
+
+def _in_project(name: str) -> bool:
+    from journeyman.tools.mcp_json import load  # noqa: PLC0415
+
+    users, projects = (name in load(_file(project=project)) for project in (False, True))
+    if users and projects:
+        raise UsageError(f"{name!r} is in both files", fix=f"say which: journeyman mcp remove --project|--user {name}")
+
+    return projects
+
+
+def _file(*, project: bool) -> Path:
+    from journeyman.config import load_settings  # noqa: PLC0415
+    from journeyman.tools.mcp_json import project_file, user_file  # noqa: PLC0415
+
+    return project_file(load_settings().root) if project else user_file()
+
+
+@mcp.command(epilog=TRUST)
+@click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+def trust(yes: bool) -> None:
+    """Trust this project's .mcp.json.
+
+    Its servers may then start, as the file is now; any change to it ends that. A project can be a clone of somebody
+    else's, and starting its servers is running its programs: read it first.
+    """
+    from journeyman.cli.trust import trust_files  # noqa: PLC0415 - after --help
+    from journeyman.tools.mcp_json import load  # noqa: PLC0415
+
+    path = _file(project=True)
+    load(path)
+    trust_files([path] if path.exists() else [], yes=yes, names=".mcp.json")

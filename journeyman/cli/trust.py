@@ -1,0 +1,32 @@
+"""Trusting a project's file: it is shown first, and only a person's word makes it count."""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from journeyman.errors import UsageError
+from journeyman.home import trust
+from journeyman.policies.safe import safe
+from journeyman.tomlfile import read_text
+
+
+def trust_files(files: Sequence[Path], *, yes: bool, names: str) -> None:
+    """Show each file and trust it if the person says so; `names` are the files looked for.
+
+    Raises:
+        UsageError: there is no such file, or nobody is there to ask.
+        ConfigError: a file cannot be read, or the answer cannot be kept.
+    """
+    if not files:
+        raise UsageError(f"there is no {names} in {Path.cwd()}", fix="nothing has to be trusted here")
+
+    if not yes and not sys.stdin.isatty():
+        raise UsageError("nobody is there to ask", fix="read the file, then say --yes")
+
+    for path in files:
+        click.echo(f"{path}:\n{safe(read_text(path), None, lines=True)}", err=True)
+        if yes or click.confirm(f"Trust {path} as it is?", err=True):
+            trust(path)
+            click.echo(f"trusted {path}")
