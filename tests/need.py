@@ -1,0 +1,39 @@
+"""Tests of a part that may not be installed: skipped where it is missing, failed where the machine promised it.
+
+`TESTS_REQUIRE=local` (several with commas) is that promise. Without it a clone of only the core passes its tests; with
+it nothing that was installed can drop out of them unseen.
+"""
+
+import os
+from importlib.util import find_spec
+
+import pytest
+
+from journeyman.errors import ModelNotFound
+
+PROMISED = frozenset(filter(None, os.environ.get("TESTS_REQUIRE", "").split(",")))
+
+
+def need(part: str) -> None:
+    """Go on only if the part is here: `local` is the engine and the starter, anything else a module's name."""
+    missing = _local() if part == "local" else _module(part)
+    if missing and part in PROMISED:
+        pytest.fail(f"{part} was promised: {missing}")
+
+    if missing:
+        pytest.skip(missing)
+
+
+def _local() -> str:
+    from journeyman.agent.models.starter import find_starter  # noqa: PLC0415 - only where it is needed
+
+    try:
+        find_starter()
+    except ModelNotFound as error:
+        return str(error)
+
+    return _module("xllamacpp")
+
+
+def _module(name: str) -> str:
+    return "" if find_spec(name) else f"{name} is not installed"
