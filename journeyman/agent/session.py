@@ -5,7 +5,7 @@ a failure is an outcome in the trace and an error on the result, and only cancel
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from time import perf_counter
 from typing import Any
 
@@ -19,6 +19,7 @@ from journeyman.agent.loop import drive
 from journeyman.agent.models.model import Model, Sampling
 from journeyman.agent.parts import Approver, Policy, Recorder, Toolbox, nobody
 from journeyman.agent.plan import UpdatePlan
+from journeyman.agent.returns import fits
 from journeyman.agent.run import Check, Listener, Run
 from journeyman.errors import JourneymanError, RunTimeout, StoreError, UsageError
 from journeyman.tools.tool import Tool
@@ -49,6 +50,7 @@ class Order:
     returns: Mapping[str, Any] | None = None
     """JSON Schema of the answer."""
     check: Check | None = None
+    """What is wrong with an answer; without it, `returns` tells."""
     plan: bool = True
     """Offer the model a plan to keep."""
     root: str = ""
@@ -132,7 +134,8 @@ async def resume(events: Sequence[StoredEvent], order: Order, crew: Crew) -> Res
         UsageError: the run has answered already and nothing new was said.
     """
     await crew.model.open()
-    run = _run(order, crew)
+    returns = events[0].returns if isinstance(events[0], RunStarted) else None
+    run = _run(replace(order, returns=returns), crew)
     for event in events:
         run.fold(event)
 
@@ -160,7 +163,7 @@ def _run(order: Order, crew: Crew) -> Run:
         budget=Budget(order.limits),
         guard=Guard(repeats=1 if crew.model.capabilities.small else 3),
         sampling=order.sampling,
-        check=order.check,
+        check=order.check or (fits(order.returns) if order.returns is not None else None),
         call_seconds=order.call_seconds,
         listeners=crew.listeners,
     )

@@ -2,7 +2,10 @@
 
 import json
 import os
+import signal
 import sys
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 
 import anyio
 
@@ -50,3 +53,24 @@ async def _line() -> str:
 
     await anyio.wait_readable(sys.stdin)
     return sys.stdin.readline()
+
+
+@asynccontextmanager
+async def stop_on_sigterm() -> AsyncGenerator[None, None]:
+    """Let SIGTERM end the run as Ctrl-C does: with an end in its trace and exit code 130."""
+    if os.name == "nt":
+        yield
+        return
+
+    async with anyio.create_task_group() as group:
+
+        async def listen() -> None:
+            with anyio.open_signal_receiver(signal.SIGTERM) as signals:
+                async for _ in signals:
+                    os.kill(os.getpid(), signal.SIGINT)
+
+        group.start_soon(listen)
+        try:
+            yield
+        finally:
+            group.cancel_scope.cancel()

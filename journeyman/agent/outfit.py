@@ -1,0 +1,64 @@
+"""From settings to a runtime: which model, which tools, which policy, which store."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from journeyman.agent.budget import Limits
+from journeyman.agent.models.spec import Engine, make_model
+from journeyman.agent.runtime import Runtime
+from journeyman.config import Settings
+from journeyman.errors import ConfigError
+from journeyman.mcp_servers.registry import SERVERS
+from journeyman.policies.policy import Policy
+from journeyman.tools.catalog import Catalog
+from journeyman.tools.mcp_json import servers
+from journeyman.tools.target import Builtin, Target
+from journeyman.tools.tool import Tool
+from journeyman.traces.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What this run's flags say, on top of the policy."""
+
+    allow: Sequence[str] = ()
+    ask: Sequence[str] = ()
+    deny: Sequence[str] = ()
+
+
+async def outfit(settings: Settings, rules: Rules, notices: list[str]) -> Runtime:
+    """The runtime a command line means. What was left out, and why, is added to `notices`.
+
+    Raises:
+        ConfigError, PolicyError, StoreError: a setting, a policy or the store will not do.
+        ModelNotFound: the model's spec names nothing that can be had.
+    """
+    root = working_folder(settings)
+    found = servers(root)
+    notices += [*settings.notices, *found.notices]
+    policy = Policy.assemble(settings.policy, project=root, allow=rules.allow, ask=rules.ask, deny=rules.deny)
+    store = Store.open(settings.store, durable=settings.durable)
+    model = make_model(settings.model or "local:starter", Engine(threads=settings.threads))
+    return Runtime(model, Catalog([*builtins(root), *found.targets]), policy.within(root), store)
+
+
+def builtins(root: Path, names: Iterable[str] = SERVERS) -> list[Tool | Target]:
+    return [Builtin(name, root) for name in names]
+
+
+def limits(settings: Settings) -> Limits:
+    return Limits(steps=settings.steps, tokens=settings.tokens, seconds=settings.seconds, usd=settings.usd)
+
+
+def working_folder(settings: Settings) -> Path:
+    """The folder the tools work in.
+
+    Raises:
+        ConfigError: it is no folder.
+    """
+    root = settings.root.expanduser().absolute()
+    if not root.is_dir():
+        raise ConfigError(f"{root} is not a folder.", fix="Name one that exists: --root DIR")
+
+    return root

@@ -1,0 +1,107 @@
+"""What runs share: a model, tools, a policy and a store, opened once and used by any number of runs.
+
+    async with Runtime(model, catalog, policy, store) as runtime:
+        result = await runtime.run(Order("How many lines does notes.txt have?"))
+
+The model starts loading before the tools are connected, so that one does not wait for the other.
+"""
+
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from typing import Self
+
+from journeyman.agent.models.model import Model
+from journeyman.agent.parts import Approver, Toolbox, nobody
+from journeyman.agent.run import Listener
+from journeyman.agent.session import Crew, Order, Result, execute, resume
+from journeyman.policies.policy import Policy
+from journeyman.tools.catalog import Catalog
+from journeyman.traces.events import RunStarted
+from journeyman.traces.store import Store, new_run_id
+from journeyman.traces.writer import Recorder, Watch
+
+TOOLS_FOR_A_SMALL_MODEL = 12
+"""More than these are not offered to a small model; those that have most to do with the prompt are."""
+
+
+class Runtime:
+    """Enter and leave it in one task; runs may be made from any task in between."""
+
+    def __init__(self, model: Model, catalog: Catalog, policy: Policy, store: Store) -> None:
+        self.model = model
+        self.catalog = catalog
+        self.policy = policy
+        self.store = store
+        self._stack = AsyncExitStack()
+
+    async def __aenter__(self) -> Self:
+        start = getattr(self.model, "start", None)
+        if start is not None:
+            start()  # in a process of its own: nothing here waits for it
+
+        await self._stack.enter_async_context(self.catalog)
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        await self._stack.aclose()
+        await self.model.close()
+
+    async def run(
+        self,
+        order: Order,
+        *,
+        approver: Approver = nobody,
+        listeners: Sequence[Listener] = (),
+        watch: Watch | None = None,
+    ) -> Result:
+        """Start a run and see it to its end. A failure of the run is in `Result.error`.
+
+        Raises:
+            ModelError: the model cannot be had; no run was started.
+            StoreError: the run cannot be stored; no run was started.
+        """
+        await self.model.open()
+        recorder = self.store.recorder(new_run_id(), watch=watch)
+        return await execute(order, self._crew(self._toolbox(order.prompt), recorder, approver, listeners))
+
+    async def resume(
+        self,
+        run_id: str,
+        order: Order,
+        *,
+        approver: Approver = nobody,
+        listeners: Sequence[Listener] = (),
+        watch: Watch | None = None,
+    ) -> Result:
+        """Go on with a stored run; `order.prompt`, if any, is what the user says next.
+
+        Raises:
+            UsageError: there is no such run, or it has answered and nothing new was said.
+            ModelError, StoreError: as in `run`.
+        """
+        run_id = self.store.resolve(run_id)
+        stored = list(self.store.events(run_id))
+        recorder = self.store.recorder(run_id, seq=stored[-1].seq, watch=watch)
+        toolbox = self._toolbox(_prompt(stored[0].event))
+        events = [each.event for each in stored]
+        return await resume(events, order, self._crew(toolbox, recorder, approver, listeners))
+
+    def _toolbox(self, prompt: str) -> Toolbox:
+        few = self.model.capabilities.small and len(self.catalog.specs) > TOOLS_FOR_A_SMALL_MODEL
+        return self.catalog.choose(prompt, TOOLS_FOR_A_SMALL_MODEL) if few else self.catalog
+
+    def _crew(self, toolbox: Toolbox, recorder: Recorder, approver: Approver, listeners: Sequence[Listener]) -> Crew:
+        return Crew(
+            model=self.model,
+            toolbox=toolbox,
+            policy=self.policy,
+            recorder=recorder,
+            run_id=recorder.run_id,
+            approver=approver,
+            listeners=listeners,
+            policy_info={"name": self.policy.name, "digest": self.policy.digest},
+        )
+
+
+def _prompt(event: object) -> str:
+    return event.prompt if isinstance(event, RunStarted) else ""

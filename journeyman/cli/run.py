@@ -1,0 +1,172 @@
+"""`journeyman run`: one prompt, one answer on stdout; everything else on stderr."""
+
+import json as json_module
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from journeyman.cli.output import error_json, json_option, print_json
+
+if TYPE_CHECKING:
+    from journeyman.agent.session import Order, Result
+    from journeyman.config import Settings
+
+HELP = """Answer one prompt: plan, call tools under the policy, print the answer.
+
+\b
+Examples:
+  journeyman run "What is 37 * 43 - 12?"
+  journeyman run --root docs "Which page mentions the port?"
+  journeyman run --allow "code.*" "Run this Python: print(sum(range(101)))"
+  journeyman run --json "2 + 3?" | jq .answer
+  journeyman run --resume last            go on with a run that was cut short
+  echo "2 + 3?" | journeyman run -        read the prompt from stdin
+
+The answer is printed on stdout, what happens on stderr if it is a terminal.
+Calls that the policy asks about are answered there with y or n; where nobody
+is there they are refused, the model is told so, and the exit code is 5.
+"""
+
+
+@click.command(help=HELP)
+@click.argument("prompt", required=False)
+@click.option("-m", "--model", help="local:starter, local:PATH.gguf, http://HOST:PORT/v1#NAME, scripted:FILE ...")
+@click.option("--root", type=click.Path(path_type=Path), help="The folder the tools work in.  [default: here]")
+@click.option("--policy", help="readonly, ask, auto, headless, yolo, or a policy file.  [default: ask]")
+@click.option("--allow", multiple=True, metavar="TOOL", help='Allow these calls: "code.*". May be repeated.')
+@click.option("--ask", multiple=True, metavar="TOOL", help="Ask about these calls.")
+@click.option("--deny", multiple=True, metavar="TOOL", help="Deny these calls.")
+@click.option("--resume", metavar="RUN", help="Go on with a stored run: its id, a part of it, or `last`.")
+@click.option("--returns", type=click.Path(path_type=Path), metavar="FILE", help="JSON Schema the answer must match.")
+@click.option("--max-steps", type=int, metavar="N", help="Model calls the run may make.")
+@click.option("--max-tokens", type=int, metavar="N", help="Tokens it may read and write.")
+@click.option("--max-seconds", type=float, metavar="S", help="Seconds it may work; it ends between two steps.")
+@click.option("--max-usd", type=float, metavar="USD", help="Money it may cost.")
+@click.option("--timeout", type=float, metavar="S", help="Seconds until it is stopped wherever it is (exit code 124).")
+@click.option("--threads", type=int, metavar="N", help="Threads of the local engine.")
+@click.option("--temperature", type=float, default=0.0, show_default=True)
+@click.option("--seed", type=int, help="Seed of the sampling.")
+@json_option(help_text="Print one JSON object: answer, run_id, outcome, usage, steps.")
+@json_option("--stream-json", "Print every stored event as it happens, one JSON object a line.")
+@click.option("-q", "--quiet", is_flag=True, help="No progress on stderr.")
+def run(prompt: str | None, **options: Any) -> int:
+    import anyio  # noqa: PLC0415 - after --help
+
+    from journeyman.errors import UsageError  # noqa: PLC0415
+
+    if prompt == "-":
+        prompt = sys.stdin.read().strip()
+
+    if not prompt and not options["resume"]:
+        raise UsageError("There is no prompt.", fix='journeyman run "What is 37 * 43 - 12?"')
+
+    result = anyio.run(_run, prompt or "", options)
+    _print(result, options)
+    return result.exit_code
+
+
+async def _run(prompt: str, options: dict[str, Any]) -> "Result":
+    from journeyman.agent.outfit import Rules, outfit  # noqa: PLC0415
+    from journeyman.agent.parts import nobody  # noqa: PLC0415
+    from journeyman.cli.progress import Progress  # noqa: PLC0415
+    from journeyman.cli.terminal import AskAtTerminal, someone_there, stop_on_sigterm  # noqa: PLC0415
+
+    settings = _settings(options)
+    progress = Progress(sys.stderr)
+    notices: list[str] = []
+    rules = Rules(options["allow"], options["ask"], options["deny"])
+    runtime = await outfit(settings, rules, notices)
+    show = sys.stderr.isatty() and not options["quiet"]
+    async with stop_on_sigterm(), runtime:
+        for problem in [*notices, *_problems(runtime)]:
+            click.echo(f"note: {problem}", err=True)
+
+        if show:
+            progress.live(f"loading {runtime.model.spec}")
+
+        start = runtime.resume if options["resume"] else runtime.run
+        target = [options["resume"]] if options["resume"] else []
+        return await start(
+            *target,
+            _order(prompt, settings, options),
+            approver=AskAtTerminal(progress) if someone_there() else nobody,
+            listeners=[progress] if show else [],
+            watch=(lambda stored: print(stored.json(), flush=True)) if options["stream_json"] else None,
+        )
+
+
+def _settings(options: dict[str, Any]) -> "Settings":
+    from journeyman.config import load_settings  # noqa: PLC0415
+
+    names = {"steps": "max_steps", "tokens": "max_tokens", "seconds": "max_seconds", "usd": "max_usd"}
+    plain = {name: options[name] for name in ("model", "root", "policy", "threads")}
+    return load_settings(**plain, **{name: options[option] for name, option in names.items()})
+
+
+def _order(prompt: str, settings: "Settings", options: dict[str, Any]) -> "Order":
+    from journeyman.agent.models.model import Sampling  # noqa: PLC0415
+    from journeyman.agent.outfit import limits, working_folder  # noqa: PLC0415
+    from journeyman.agent.session import Order  # noqa: PLC0415
+
+    return Order(
+        prompt=prompt,
+        limits=limits(settings),
+        sampling=Sampling(temperature=options["temperature"], seed=options["seed"]),
+        timeout=options["timeout"],
+        returns=_schema(options["returns"]) if options["returns"] else None,
+        root=str(working_folder(settings)),
+    )
+
+
+def _schema(path: Path) -> dict[str, Any]:
+    from journeyman.errors import UsageError  # noqa: PLC0415
+
+    try:
+        return json_module.loads(path.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise UsageError(
+            f"The schema {path} cannot be read: {error}.", fix="Name a file with a JSON Schema."
+        ) from error
+
+
+def _problems(runtime: Any) -> Sequence[str]:
+    unmet = runtime.policy.unmet(runtime.catalog.specs)
+    known = sorted({spec.server for spec in runtime.catalog.specs})
+    return [
+        *(f"{problem} {problem.fix}".strip() for problem in runtime.catalog.problems),
+        *(f"no tool is called {name!r}; there are servers {', '.join(known)}" for name in unmet),
+    ]
+
+
+def _print(result: "Result", options: dict[str, Any]) -> None:
+    if options["stream_json"]:
+        return
+
+    if options["json"]:
+        print_json(
+            {
+                "answer": result.answer,
+                "run_id": result.run_id,
+                "outcome": result.outcome,
+                "usage": result.usage.model_dump(),
+                "steps": result.steps,
+                "denied": result.denied,
+                "seconds": result.seconds,
+                "plan": [step.model_dump() for step in result.plan],
+                "exit_code": result.exit_code,
+                **({"error": error_json(result.error)} if result.error else {}),
+            }
+        )
+        return
+
+    if result.answer is not None:
+        click.echo(result.answer)
+
+    if result.error:
+        from journeyman.cli.output import show_error  # noqa: PLC0415
+
+        show_error(result.error)
+        click.echo(f"  run {result.run_id}: journeyman traces show {result.run_id}", err=True)
