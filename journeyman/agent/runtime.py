@@ -6,14 +6,18 @@
 The model starts loading before the tools are connected, so that one does not wait for the other.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack
-from typing import Self
+from typing import Any, Self
+
+import anyio
+from anyio.abc import TaskGroup
 
 from journeyman.agent.models.model import Model
 from journeyman.agent.parts import Approver, Toolbox, nobody
 from journeyman.agent.run import Listener
 from journeyman.agent.session import Crew, Order, Result, execute, resume
+from journeyman.errors import UsageError
 from journeyman.policies.policy import Policy
 from journeyman.tools.catalog import Catalog
 from journeyman.traces.events import RunStarted
@@ -33,18 +37,38 @@ class Runtime:
         self.policy = policy
         self.store = store
         self._stack = AsyncExitStack()
+        self._group: TaskGroup | None = None
 
     async def __aenter__(self) -> Self:
         start = getattr(self.model, "start", None)
         if start is not None:
             start()  # in a process of its own: nothing here waits for it
 
-        await self._stack.enter_async_context(self.catalog)
+        try:
+            await self._stack.enter_async_context(self.catalog)
+            self._group = await self._stack.enter_async_context(anyio.create_task_group())
+        except BaseException:
+            await self.__aexit__()
+            raise
+
         return self
 
     async def __aexit__(self, *error: object) -> None:
-        await self._stack.aclose()
-        await self.model.close()
+        if self._group is not None:
+            self._group.cancel_scope.cancel()
+
+        try:
+            await self._stack.aclose()
+        finally:
+            with anyio.CancelScope(shield=True):
+                await self.model.close()
+
+    def spawn(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Do something in a task that ends with the runtime at the latest."""
+        if self._group is None:
+            raise UsageError("The runtime is not open.", fix="async with runtime: ...")
+
+        self._group.start_soon(work)
 
     async def run(
         self,

@@ -102,6 +102,16 @@ def _untrusted(path: Path) -> list[str]:
     return [f"{path} is not trusted, so its servers are not started: {'; '.join(entries)}"] if entries else []
 
 
+def targets(path: Path) -> tuple[Target, ...]:
+    """The servers of a file that the caller trusts.
+
+    Raises:
+        ConfigError: there is no such file, or it is not right.
+    """
+    read_text(path)
+    return tuple(_target(name, entry, path) for name, entry in load(path).items() if not entry.disabled)
+
+
 def load(path: Path) -> dict[str, Entry]:
     """The file's servers, in its order; none where there is no file.
 
