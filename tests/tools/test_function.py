@@ -39,7 +39,7 @@ def refusal(function: Function, arguments: str) -> list[str]:
     with pytest.raises(ToolError) as caught:
         function.parse(arguments)
 
-    return str(caught.value).replace(". It", ".; It").split("; ")
+    return str(caught.value).replace(". It is called as ", ".; ").split("; ")
 
 
 def test_a_tool_is_offered_as_its_signature_says():
@@ -93,15 +93,15 @@ def test_a_misfit_tells_the_model_what_would_fit():
         [
             [
                 "a: Input should be a valid integer, unable to parse string as an integer.",
-                "It is called as add(a: integer, b?: integer)",
+                "add(a: integer, b?: integer)",
             ],
-            ["a is missing", "there is no argument 'A'.", "It is called as add(a: integer, b?: integer)"],
+            ["a is missing", "there is no argument 'A'.", "add(a: integer, b?: integer)"],
             [
                 "the arguments are not valid JSON: EOF while parsing an object at line 1 column 1.",
-                "It is called as add(a: integer, b?: integer)",
+                "add(a: integer, b?: integer)",
             ],
-            ["Input should be an object.", "It is called as add(a: integer, b?: integer)"],
-            ["a is missing.", "It is called as add(a: integer, b?: integer)"],
+            ["Input should be an object.", "add(a: integer, b?: integer)"],
+            ["a is missing.", "add(a: integer, b?: integer)"],
         ]
     )
 
@@ -141,23 +141,23 @@ async def test_rich_types_reach_the_function_as_themselves():
     def weather(
         place: Place,
         unit: Unit,
-        depth: Annotated[int, Field(ge=1)] = 1,
+        deep: Annotated[int, Field(ge=1)] = 1,
         kind: Literal["now", "later"] = "now",
         file: Path | None = None,
     ):
-        seen.append((place, unit, depth, kind, file))
+        seen.append((place, unit, deep, kind, file))
         return place
 
     arguments = weather.parse('{"place": {"city": "Oslo"}, "unit": "celsius", "file": "a/b"}')
     assert arguments == {"place": {"city": "Oslo"}, "unit": "celsius", "file": "a/b"}
     assert await weather.call(arguments, silent) == Output('{"city":"Oslo","near":[]}', {"city": "Oslo", "near": []})
     assert seen == [(Place(city="Oslo"), Unit.C, 1, "now", Path("a/b"))]
-    assert refusal(weather, '{"place": {}, "unit": "kelvin", "depth": 0}') == snapshot(
+    assert refusal(weather, '{"place": {}, "unit": "kelvin", "deep": 0}') == snapshot(
         [
             "place.city is missing",
             "unit: Input should be 'celsius' or 'fahrenheit'",
-            "depth: Input should be greater than or equal to 1.",
-            "It is called as weather(place: object, unit: 'celsius'|'fahrenheit', depth?: integer, kind?: 'now'|'later', file?: string)",
+            "deep: Input should be greater than or equal to 1.",
+            "weather(place: object, unit: 'celsius'|'fahrenheit', deep?: integer, kind?: 'now'|'later', file?: string)",
         ]
     )
 

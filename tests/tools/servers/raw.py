@@ -1,0 +1,122 @@
+# ruff: noqa: T201 - its standard output is the wire
+"""Speaks the wire by hand, so that it can do what the SDK would not: `python raw.py KIND`."""
+
+import json
+import os
+import sys
+import time
+from pathlib import Path
+
+OBJECT = {"type": "object"}
+TOOLS = {
+    "odd": [
+        {"name": "big", "inputSchema": OBJECT},
+        {"name": "die", "inputSchema": OBJECT},
+        {"name": "die_once", "inputSchema": OBJECT, "annotations": {"readOnlyHint": True}},
+        {"name": "environment", "inputSchema": OBJECT},
+        {"name": "broken", "inputSchema": OBJECT},
+        {"name": "hang", "inputSchema": OBJECT},
+        {"name": "fine", "inputSchema": OBJECT},
+    ],
+    "bad_schema": [
+        {"name": "fine", "inputSchema": OBJECT},
+        {"name": "loose", "inputSchema": {}},
+        {"name": "schemaless"},
+        {"name": "list", "inputSchema": {"type": "array"}},
+        {"name": "invalid", "inputSchema": {"type": "object", "properties": {"a": {"type": "nonsense"}}}},
+        {"name": "huge", "inputSchema": {"type": "object", "description": "x" * 100_000}},
+        {"name": "hidden\u202e", "inputSchema": OBJECT},
+        {"name": "fine", "inputSchema": OBJECT, "description": "a twin"},
+        "not even an object",
+    ],
+    "fetching": [
+        {"name": "far", "inputSchema": {"type": "object", "properties": {"a": {"$ref": "http://127.0.0.1:9/x.json"}}}}
+    ],
+}
+
+
+def big(_):
+    return "x" * 3_000_000
+
+
+def die(arguments):
+    """Count in a file and end the process."""
+    mark = Path(arguments["mark"])
+    mark.write_text(str(int(mark.read_text()) + 1) if mark.exists() else "1")
+    print("dying now", file=sys.stderr, flush=True)
+    os._exit(3)
+
+
+def die_once(arguments):
+    """The first call ends the process, the second does not."""
+    if not Path(arguments["mark"]).exists():
+        Path(arguments["mark"]).touch()
+        os._exit(3)
+
+    return "alive"
+
+
+def environment(_):
+    return " ".join(sorted(os.environ))
+
+
+def hang(_):
+    time.sleep(600)
+
+
+CALLS = {"big": big, "die": die, "die_once": die_once, "environment": environment, "hang": hang}
+
+
+def call(name, arguments):
+    if name == "broken":
+        return {"content": "no list"}
+
+    text = CALLS[name](arguments) if name in CALLS else "done"
+    return {"content": [{"type": "text", "text": text}]}
+
+
+def answer(request, result):
+    print(json.dumps({"jsonrpc": "2.0", "id": request["id"], "result": result}), flush=True)
+
+
+def serve(kind):
+    for line in sys.stdin:
+        request = json.loads(line)
+        if request.get("method") == "initialize":
+            answer(
+                request,
+                {
+                    "protocolVersion": "2025-06-18",
+                    "capabilities": {"tools": {}},
+                    "serverInfo": {"name": kind, "version": "1"},
+                },
+            )
+        elif request.get("method") == "tools/list":
+            if kind == "noisy":
+                print("this is no JSON", flush=True)
+                print('{"neither": "is this"}', flush=True)
+
+            answer(request, {"tools": TOOLS.get(kind, [{"name": "fine", "inputSchema": OBJECT}])})
+        elif request.get("method") == "tools/call":
+            answer(request, call(request["params"]["name"], request["params"].get("arguments") or {}))
+        elif kind == "old" and request.get("method") == "server/discover":
+            sys.exit("what is server/discover?")
+        elif "id" in request:
+            error = {"code": -32601, "message": "no such method"}
+            print(json.dumps({"jsonrpc": "2.0", "id": request["id"], "error": error}), flush=True)
+
+
+if __name__ == "__main__":
+    if "PID_FILE" in os.environ:
+        Path(os.environ["PID_FILE"]).write_text(str(os.getpid()))
+
+    KIND = sys.argv[1]
+    if KIND == "silent":
+        print("I say nothing", file=sys.stderr, flush=True)
+        sys.stdin.read()
+    elif KIND == "dying":
+        sys.exit("cannot \x1b[31mstart\nmissing key API_KEY")
+    elif KIND == "deaf":
+        time.sleep(600)
+    else:
+        serve(KIND)
