@@ -135,12 +135,18 @@ class Store:
         return found[0]
 
     def events(self, run_id: str) -> Iterator[Stored]:
-        """A run's stored events in order."""
+        """A run's stored events in order; none where there is no such run."""
         table = schema.event
         query = select(table).where(table.c.run_id == run_id).order_by(table.c.seq)
         with self._reading() as connection:
             for row in connection.execute(query):
                 yield Stored(row.run_id, row.seq, row.at, decode(row.type, row.body, row.tokens, self._blob))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
 
     def close(self) -> None:
         """Commit what is left. The store cannot be used afterwards."""

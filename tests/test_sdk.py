@@ -1,0 +1,225 @@
+import asyncio
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, cast
+
+import anyio
+import pytest
+from pydantic import BaseModel
+
+import journeyman
+from journeyman import Agent, Policy, Result, ScriptedModel, mcp, tool
+from journeyman.agent.budget import Limits
+from journeyman.errors import BudgetExceeded, ConfigError, ModelError, UsageError
+from journeyman.tools.target import Command, Url
+from journeyman.traces.events import ApprovalRequested, RunFinished
+from journeyman.traces.store import Store
+
+CALL = {"tool": "add", "arguments": {"a": 2, "b": 3}}
+
+
+@tool
+def add(a: int, b: int) -> int:
+    """Add two numbers."""
+    return a + b
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("JOURNEYMAN_HOME", str(tmp_path / "home"))
+
+
+@pytest.fixture
+def agent():
+    agent = Agent(ScriptedModel([CALL, "5"]), tools=[add])
+    yield agent
+    agent.close()
+
+
+def test_the_face_is_exactly_what_it_lists() -> None:
+    assert set(journeyman.__all__) == set(journeyman._HOME)
+    assert all(getattr(journeyman, name) is not None for name in journeyman.__all__)
+    with pytest.raises(AttributeError, match="no attribute 'Agnet'"):
+        journeyman.Agnet  # noqa: B018
+
+
+def test_importing_it_imports_nothing_heavy() -> None:
+    heavy = ("mcp", "openai", "anthropic", "sqlalchemy", "xllamacpp", "torch", "pydantic", "jsonschema")
+    code = f"import sys, journeyman; print([name for name in {heavy} if name in sys.modules])"
+
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+
+    assert said.strip() == "[]"
+
+
+def test_a_call_prints_as_its_answer(agent: Agent) -> None:
+    result = agent("2+3?")
+
+    assert isinstance(result, Result)
+    assert str(result) == "5"
+
+
+def test_a_typed_answer_is_a_value(agent: Agent) -> None:
+    assert agent("2+3?", returns=int) == 5
+
+
+def test_a_typed_answer_may_be_a_model() -> None:
+    class Sum(BaseModel):
+        value: int
+
+    agent = Agent(ScriptedModel(['{"value": "five"}', '{"value": 5}']), tools=[])
+
+    assert agent("2+3?", returns=Sum) == Sum(value=5)
+    agent.close()
+
+
+async def test_awaiting_gives_the_same(agent: Agent) -> None:
+    assert str(await agent.run("2+3?")) == "5"
+    assert await agent.run("2+3?", returns=int) == 5
+
+
+async def test_an_entered_agent_serves_many_runs_at_once(agent: Agent) -> None:
+    answers = []
+
+    async def ask() -> None:
+        answers.append(str(await agent.run("2+3?")))
+
+    async with agent, anyio.create_task_group() as group:
+        for _ in range(20):
+            group.start_soon(ask)
+
+    assert answers == ["5"] * 20
+
+
+def test_the_sync_face_works_inside_a_running_event_loop(agent: Agent) -> None:
+    async def main() -> str:
+        return str(agent("2+3?"))
+
+    assert [asyncio.run(main()) for _ in range(2)] == ["5", "5"]
+
+
+def test_streaming_tells_everything_and_ends_with_the_end(agent: Agent) -> None:
+    types = [event.type for event in agent.stream("2+3?")]
+
+    assert types[0] == "run_started"
+    assert types[-1] == "run_finished"
+    assert "model_delta" in types
+
+
+@pytest.mark.parametrize("entered", [False, True])
+async def test_streaming_is_an_async_iterator_too(agent: Agent, entered: bool) -> None:
+    async def types() -> list[str]:
+        return [event.type async for event in agent.stream("2+3?")]
+
+    if entered:
+        async with agent:
+            heard = await types()
+    else:
+        heard = await types()
+
+    assert (heard[0], heard[-1]) == ("run_started", "run_finished")
+
+
+def test_leaving_a_stream_ends_the_run(tmp_path: Path) -> None:
+    store = Store.open(tmp_path / "runs.db")
+
+    @tool
+    async def hang() -> None:
+        await anyio.sleep_forever()
+
+    agent = Agent(ScriptedModel([{"tool": "hang", "arguments": {}}]), tools=[hang], store=store)
+    for event in agent.stream("wait"):
+        if event.type == "call_started":
+            break
+
+    agent.close()
+    last = list(store.events(store.resolve("last")))[-1].event
+    store.close()
+    assert isinstance(last, RunFinished)
+    assert last.outcome == "interrupted"
+
+
+def test_a_run_that_fails_raises_with_its_trace() -> None:
+    agent = Agent(ScriptedModel([CALL, CALL]), tools=[add], limits=Limits(steps=1))
+
+    with pytest.raises(BudgetExceeded) as caught:
+        agent("2+3?")
+
+    assert caught.value.run_id
+    agent.close()
+
+
+def test_a_stream_that_fails_raises_after_its_events() -> None:
+    agent = Agent(ScriptedModel([ModelError("no")]), tools=[])
+    heard = []
+
+    with pytest.raises(ModelError, match="no"):
+        heard += [heard.append(event.type) for event in agent.stream("hello")]
+
+    assert heard[-1] == "run_finished"
+    agent.close()
+
+
+@pytest.mark.parametrize(
+    ("answer", "outcome"),
+    [(True, "5"), (False, "denied: the user said no"), ("not now", "denied: not now"), ({"a": 20, "b": 3}, "23")],
+)
+def test_a_callback_answers_what_the_policy_asks(answer: object, outcome: str, tmp_path: Path) -> None:
+    asked: list[ApprovalRequested] = []
+    store = Store.open(tmp_path / "runs.db")
+
+    def approve(request: ApprovalRequested) -> object:
+        asked.append(request)
+        return answer
+
+    agent = Agent(ScriptedModel([CALL, "done"]), tools=[add], policy=Policy.ask("add"), approve=approve, store=store)
+    agent("2+3?")
+    agent.close()
+
+    finished = [each.event for each in store.events(store.resolve("last")) if each.event.type == "call_finished"]
+    store.close()
+    assert asked[0].arguments == {"a": 2, "b": 3}
+    assert [event.result.text for event in finished if event.type == "call_finished"] == [outcome]
+
+
+def test_plain_functions_and_built_in_servers_are_tools_too(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("one\ntwo\n")
+
+    def shout(text: str) -> str:
+        return text.upper()
+
+    script = ScriptedModel(
+        [
+            {"tool": "files__info", "arguments": {"path": "notes.txt"}},
+            {"tool": "shout", "arguments": {"text": "hi"}},
+            "ok",
+        ]
+    )
+    with Store.open(tmp_path / "runs.db") as store:
+        agent = Agent(script, tools=["files", shout], root=tmp_path, store=store)
+        agent("go")
+        agent.close()
+        results = [
+            each.event.result.text for each in store.events(store.resolve("last")) if each.event.type == "call_finished"
+        ]
+
+    assert results[0].startswith("notes.txt: 2 lines")
+    assert results[1] == "HI"
+
+
+def test_servers_are_named_by_command_url_or_file(tmp_path: Path) -> None:
+    path = tmp_path / ".mcp.json"
+    path.write_text(json.dumps({"mcpServers": {"time": {"command": "uvx", "args": ["mcp-server-time"]}}}))
+
+    assert mcp("uvx mcp-server-time", env={"TZ": "UTC"}) == Command("time", ("uvx", "mcp-server-time"), {"TZ": "UTC"})
+    assert mcp("https://wiki.example/mcp", name="wiki") == Url("wiki", "https://wiki.example/mcp")
+    assert mcp.json(path) == (Command("time", ("uvx", "mcp-server-time"), {}),)
+    with pytest.raises(ConfigError):
+        mcp.json(tmp_path / "missing.json")
+
+
+def test_what_is_no_tool_is_refused() -> None:
+    with pytest.raises(UsageError, match="is no tool"):
+        Agent(ScriptedModel([]), tools=[cast("Any", 42)])
