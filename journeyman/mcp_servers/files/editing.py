@@ -32,8 +32,9 @@ def replace(path: str, file: Text, old: str, new: str) -> str:
 
     if len(places) > 1:
         lines = ", ".join(str(text.count("\n", 0, place) + 1) for place in places[:LISTED])
+        lines += ", ..." if len(places) > LISTED else ""
         many = f"{COUNTED} or more" if len(places) == COUNTED else str(len(places))
-        raise ToolError(f"{path} contains that text {many} times (lines {lines}...); give more of the text around it")
+        raise ToolError(f"{path} contains that text {many} times (lines {lines}); give more of the text around it")
 
     start, end = _raw(file.text, places[0]), _raw(file.text, places[0] + len(wanted))
     return file.text[:start] + file.newline.join(NEWLINE.split(new)) + file.text[end:]

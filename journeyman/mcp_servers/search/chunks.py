@@ -5,7 +5,7 @@ together again, so that a sentence is not cut in the middle.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 MAX_LINES = 20
@@ -13,6 +13,7 @@ MAX_CHARACTERS = 4_000
 WRAPPED_FROM = 50
 """A line at least this long that ends without punctuation goes on in the next one."""
 
+DEEPEST = 6
 _HEADING = re.compile(r"(#{1,6})\s+(\S.*)")
 _RULE = re.compile(r"\|?[\s:|-]*-[\s:|-]*\|[\s:|-]*")
 _STARTS_ANEW = re.compile(r"\s*(?:[-*+>|#`]|\d+[.)]\s|$)")
@@ -39,7 +40,7 @@ class Chunk:
         return "\n".join(line.text for line in self.lines)
 
 
-def chunks(lines: list[str], suffix: str) -> Iterator[Chunk]:
+def chunks(lines: Sequence[str], suffix: str) -> Iterator[Chunk]:
     """The pieces of a file whose name ends in `suffix`, in order; blank lines are in none."""
     trail: dict[int, str] = {}
     piece: list[Line] = []
@@ -54,17 +55,17 @@ def chunks(lines: list[str], suffix: str) -> Iterator[Chunk]:
         if line is None:
             continue
 
+        level = _descend(trail, line)
         if not piece:
-            above = tuple(trail.values())
+            above = tuple(heading for depth, heading in trail.items() if depth < level)
 
-        _descend(trail, line)
         piece.append(line)
 
     if piece:
         yield Chunk(tuple(piece), above)
 
 
-def _lines(lines: list[str], *, prose: bool) -> Iterator[Line | None]:
+def _lines(lines: Sequence[str], *, prose: bool) -> Iterator[Line | None]:
     """Logical lines; None for a blank one, where a piece ends."""
     fenced = False
     number = 0
@@ -98,13 +99,15 @@ def _full(piece: list[Line]) -> bool:
     return len(piece) >= MAX_LINES or sum(len(line.text) for line in piece) > MAX_CHARACTERS
 
 
-def _descend(trail: dict[int, str], line: Line) -> None:
+def _descend(trail: dict[int, str], line: Line) -> int:
+    """Take a heading into the trail; how deep it is there, or for any other line below everything."""
     found = _HEADING.match(line.text) if line.heading else None
     if found is None:
-        return
+        return DEEPEST + 1
 
     level = len(found[1])
     for deeper in [known for known in trail if known >= level]:
         del trail[deeper]
 
     trail[level] = found[2]
+    return level

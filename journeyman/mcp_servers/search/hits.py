@@ -20,26 +20,27 @@ class Hit:
 def hit(path: str, numbers: str, marked: str) -> Hit:
     """The line with the most different words of the query; of equals the first.
 
-    A heading is not shown for itself but, in parentheses, behind the line below it that it brought up.
+    A heading is not shown for itself but, in parentheses, behind the line below it, if it has more of those words.
     """
     lines = list(zip(numbers.split(" "), marked.split("\n"), strict=True))
     body = [(int(number), text) for number, text in lines if not number.endswith("h")]
     headings = [(int(number.removesuffix("h")), text) for number, text in lines if number.endswith("h")]
     if not body:
-        number, text = max(headings, key=lambda line: _matches(line[1]))
+        number, text = max(headings, key=lambda line: len(_matches(line[1])))
         return Hit(path, number, _shortened(text))
 
-    number, text = max(body, key=lambda line: _matches(line[1]))
-    best = max(headings, key=lambda line: _matches(line[1]), default=(0, ""))
+    number, text = max(body, key=lambda line: len(_matches(line[1])))
+    best = max((heading for _, heading in headings), key=lambda heading: len(_matches(heading)), default="")
     shown = _shortened(text)
-    if _matches(best[1]) > _matches(text):
-        shown = f"{shown} ({_shortened(best[1].strip('#| '))})"
+    if len(_matches(best)) > len(_matches(text)):
+        shown = f"{shown} ({_shortened(best.strip('#| '))})"
 
     return Hit(path, number, shown)
 
 
-def _matches(text: str) -> int:
-    return len({piece.split(CLOSE, 1)[0].lower() for piece in text.split(OPEN)[1:]})
+def _matches(text: str) -> set[str]:
+    """The words of the query in it."""
+    return {piece.split(CLOSE, 1)[0].lower() for piece in text.split(OPEN)[1:]}
 
 
 def _shortened(marked: str) -> str:

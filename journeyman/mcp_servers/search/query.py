@@ -20,7 +20,7 @@ def words(question: str) -> list[str]:
     found = [phrase or word for phrase, word in _PHRASE.findall(question)]
     found = [word.strip("?!.,;:()[]{}'`*") for word in found if _WORD.search(word)]
     meant = [word for word in found if word.lower().removesuffix("'s") not in STOP_WORDS] or found
-    return list({word.lower(): word for word in meant if _WORD.search(word)}.values())[:MAX_WORDS]
+    return list({word.lower(): word for word in reversed(meant) if _WORD.search(word)}.values())[::-1][:MAX_WORDS]
 
 
 def all_of(terms: list[str]) -> str:
