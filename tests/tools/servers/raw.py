@@ -115,7 +115,7 @@ if __name__ == "__main__":
         print("I say nothing", file=sys.stderr, flush=True)
         sys.stdin.read()
     elif KIND == "dying":
-        sys.exit("cannot \x1b[31mstart\nmissing key API_KEY")
+        sys.exit("cannot \x1b[31mstart\nno API_KEY")
     elif KIND == "deaf":
         time.sleep(600)
     else:
