@@ -19,8 +19,10 @@ from journeyman.policies.safe import safe
 from journeyman.tools.alias import named
 from journeyman.tools.choose import ranked
 from journeyman.tools.remote import RemoteTool, offered
+from journeyman.tools.schema import prepare
 from journeyman.tools.server import Patience, Server
 from journeyman.tools.target import Builtin, Command, Target, Url
+from journeyman.tools.thread import in_thread
 from journeyman.tools.tool import Tool
 from journeyman.traces.messages import ToolSpec
 
@@ -125,6 +127,7 @@ class Catalog(Toolbox):
         )
         remote = [RemoteTool(servers[spec.server], spec) for spec in sorted(specs, key=lambda each: each.name)]
         Toolbox.__init__(self, [*remote, *self._native])
+        group.start_soon(in_thread, prepare)
 
     async def _leave(self, group: TaskGroup) -> None:
         """Owners end by themselves, then by force; an error under way is not wrapped on its way out."""

@@ -73,23 +73,36 @@ def servers(root: Path) -> Found:
     Raises:
         ConfigError: a file that counts is not right; with the server and the key.
     """
-    targets: dict[str, Target] = {}
+    found: dict[str, Target] = {}
     notices: list[str] = []
     for path in (user_file(), project_file(root)):
         if path != user_file() and not is_trusted(path):
             notices += _untrusted(path)
             continue
 
-        for name, entry in load(path).items():
-            if entry.disabled:
-                continue
-
-            if name in targets:
-                notices.append(f"{path}: {name} is left out: the user's own server has that name")
+        for each in _enabled(path):
+            if each.name in found:
+                notices.append(f"{path}: {each.name} is left out: the user's own server has that name")
             else:
-                targets[name] = _target(name, entry, path)
+                found[each.name] = each
 
-    return Found(tuple(targets.values()), tuple(notices))
+    return Found(tuple(found.values()), tuple(notices))
+
+
+def targets(path: Path) -> tuple[Target, ...]:
+    """The servers of a file that the caller names and so trusts.
+
+    Raises:
+        ConfigError: there is no such file, or it is not right; with the server and the key.
+    """
+    if not path.exists():
+        raise ConfigError(f"{path} does not exist", fix="check the path")
+
+    return _enabled(path)
+
+
+def _enabled(path: Path) -> tuple[Target, ...]:
+    return tuple(_target(name, entry, path) for name, entry in load(path).items() if not entry.disabled)
 
 
 def _untrusted(path: Path) -> list[str]:
@@ -100,16 +113,6 @@ def _untrusted(path: Path) -> list[str]:
         return [f"{path} is not trusted and not read: {error}"]
 
     return [f"{path} is not trusted, so its servers are not started: {'; '.join(entries)}"] if entries else []
-
-
-def targets(path: Path) -> tuple[Target, ...]:
-    """The servers of a file that the caller trusts.
-
-    Raises:
-        ConfigError: there is no such file, or it is not right.
-    """
-    read_text(path)
-    return tuple(_target(name, entry, path) for name, entry in load(path).items() if not entry.disabled)
 
 
 def load(path: Path) -> dict[str, Entry]:

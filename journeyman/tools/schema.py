@@ -77,6 +77,11 @@ class Schema:
         return f"{where}: {message}" if where else message
 
 
+def prepare() -> None:
+    """Import what the first call needs (0.1 s), while the model is still thinking about it."""
+    compiled({})
+
+
 def compiled(schema: Mapping[str, Any]) -> Any:
     """A validator of the dialect that the schema names, 2020-12 without one."""
     from jsonschema.validators import Draft202012Validator, validator_for  # noqa: PLC0415

@@ -248,8 +248,7 @@ class Server:
 
 
 def _import_sdk() -> None:
-    import jsonschema  # noqa: F401, PLC0415
-    import mcp  # noqa: F401, PLC0415
+    import mcp  # noqa: F401, PLC0415 - half a second
 
 
 def _progress(report: Report) -> Any:

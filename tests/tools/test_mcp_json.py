@@ -4,7 +4,7 @@ import pytest
 
 from journeyman.errors import ConfigError
 from journeyman.home import config_dir, trust
-from journeyman.tools.mcp_json import Entry, add, load, project_file, remove, servers, user_file
+from journeyman.tools.mcp_json import Entry, add, load, project_file, remove, servers, targets, user_file
 from journeyman.tools.target import Command, Url
 
 
@@ -63,6 +63,12 @@ def test_a_project_s_servers_are_not_started_before_it_is_trusted(project):
     assert servers(project) == ((Command("evil", ("rm", "-rf", "\x1b[2J")),), ())
     write(path, evil={"command": "worse"})
     assert servers(project).targets == ()
+
+
+def test_a_file_that_the_caller_names_is_trusted(project):
+    write(project_file(project), time=TIME, off={"command": "x", "disabled": True})
+    assert targets(project_file(project)) == (Command("time", ("uvx", "mcp-server-time")),)
+    assert "does not exist" in problem(targets, project / "none.json")[0]
 
 
 def test_a_broken_file_that_is_not_trusted_stops_nothing(project):
