@@ -14,6 +14,7 @@ from journeyman.mcp_servers.registry import build
 if TYPE_CHECKING:
     from journeyman.mcp_servers.base import ToolServer
 
+LAST_PORT = 65535
 GOODBYE_S = 2
 """How long open connections may take to end."""
 
@@ -34,7 +35,7 @@ async def serve(
         ready: called once with the URL when HTTP is listening.
 
     Raises:
-        UsageError: no such server, or an address that other machines can reach.
+        UsageError: no such server or port, or an address that other machines can reach.
         ConfigError: `root` is no folder.
         ServerError: the port is taken.
     """
@@ -56,7 +57,7 @@ async def _serve_http(server: "ToolServer", listener: socket.socket, ready: Call
     # No browser has business here: whatever names an origin, or reached us under another name, is refused.
     guard = TransportSecuritySettings(allowed_hosts=[f"{name}:*", "localhost:*"], allowed_origins=[])
     app = server.streamable_http_app(host=host, transport_security=guard)
-    web = uvicorn.Server(uvicorn.Config(app, log_level="error", timeout_graceful_shutdown=GOODBYE_S))
+    web = uvicorn.Server(uvicorn.Config(app, log_config=None, log_level="error", timeout_graceful_shutdown=GOODBYE_S))
     async with anyio.create_task_group() as tasks:
 
         async def run() -> None:
@@ -92,10 +93,13 @@ def _listen(host: str, port: int) -> socket.socket:
             fix="listen on 127.0.0.1; to serve other machines put a gateway with authentication in front",
         )
 
+    if not 0 <= port <= LAST_PORT:
+        raise UsageError(f"there is no port {port}", fix=f"give one from 0 (any free one) to {LAST_PORT}")
+
     family = socket.AF_INET6 if address.version == 6 else socket.AF_INET  # noqa: PLR2004 - the version of IP
     try:
         return socket.create_server((host, port), family=family)
-    except (OSError, OverflowError) as error:
+    except OSError as error:
         raise ServerError(
             f"cannot listen on {host}:{port}: {error}", fix="give another port, or 0 for a free one"
         ) from None

@@ -12,7 +12,7 @@ from journeyman.sandbox.monty import Monty, MontySandbox
 from journeyman.sandbox.sandbox import CellResult, Limits, Probe, Spec
 from journeyman.sandbox.select import open_sandbox, probe_all
 
-SMALL = Spec(limits=Limits(wall_s=0.4, memory_mb=32, output_kb=4))
+SMALL = Spec(limits=Limits(wall_s=0.5, memory_mb=32, output_kb=4))
 
 
 @pytest.fixture(params=["asyncio", "trio"])
@@ -68,7 +68,7 @@ ZeroDivisionError: division by zero\
             snapshot("""\
 line 1: import numpy
 this sandbox runs a safe subset of Python: no module 'numpy'; there are math, random, re, json, datetime, collections, itertools, ...\
-"""),
+"""),  # noqa: E501
         ),
         (
             "class A: pass\nclass B(A): pass",
@@ -147,6 +147,7 @@ async def test_a_denied_file_is_told_as_a_denial(sandbox: MontySandbox) -> None:
     )
 
 
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
 @pytest.mark.parametrize(
     ("code", "status"),
     [
@@ -156,7 +157,7 @@ async def test_a_denied_file_is_told_as_a_denial(sandbox: MontySandbox) -> None:
         ("7 ** 10 ** 7", "timeout"),
         ("[0] * 10 ** 9", "oom"),
         ("x = []\nwhile True: x.append('a' * 100_000)", "oom"),
-        ("l = []\nfor i in range(40): l = [l, l]\nrepr(l)", "oom"),
+        ("l = []\nfor i in range(40): l = [l, l]\nrepr(l)", "oom|timeout"),
         ("while True: print('x' * 1000)", "output_limit"),
         ("print('x' * 10 ** 7)", "output_limit"),
         ("try:\n    while True: print('x')\nexcept BaseException:\n    while True: pass", "output_limit"),
@@ -164,7 +165,7 @@ async def test_a_denied_file_is_told_as_a_denial(sandbox: MontySandbox) -> None:
         ("def f(n): return f(n + 1)\nf(0)", "error"),
         ("eval('(' * 100000)", "error"),
         ("import json\njson.loads('[' * 100000)", "error"),
-        ("import re\nre.match('(a+)+$', 'a' * 40 + 'b')", "error"),
+        ("import re\nre.match('(a+)+$', 'a' * 40 + 'b')", "error|ok|timeout"),
     ],
 )
 async def test_a_bomb_ends_soon_with_its_status_and_the_session_goes_on(
@@ -172,7 +173,7 @@ async def test_a_bomb_ends_soon_with_its_status_and_the_session_goes_on(
 ) -> None:
     started = time.perf_counter()
     result = await sandbox.run_python(code)
-    assert result.status == status or (status == "error" and result.status in {"ok", "timeout", "oom"})
+    assert result.status in status.split("|")
     assert len(result.stdout) + len(result.stderr) + len(result.value or "") < 5_000
     assert time.perf_counter() - started < 4
     assert (await sandbox.run_python("1 + 1")).value == "2"
