@@ -19,7 +19,7 @@ from journeyman.tomlfile import explained, line_of, parse, read_text
 PREFIX = "JOURNEYMAN_"
 PROJECT_FILE = "journeyman.toml"
 BUDGETS = ("steps", "tokens", "seconds", "usd")
-OTHER_VARIABLES = frozenset({"JOURNEYMAN_HOME"})
+OTHER_VARIABLES = frozenset({"JOURNEYMAN_API_KEY", "JOURNEYMAN_COMPLETE", "JOURNEYMAN_HOME"})
 
 Location = Annotated[Path, Field(strict=False)]
 

@@ -28,6 +28,8 @@ from journeyman.traces.messages import ToolSpec
 
 LEAVING_S = 6.0
 """For servers to end by themselves; what is left then is killed."""
+LISTED = 20
+"""Names that a model which named no tool is told."""
 OWN = "update_plan"
 """The agent's own tool; no other may have its name."""
 
@@ -48,7 +50,11 @@ class Toolbox:
         if near := self._nearest(name):
             return f"{told}; did you mean {near}?"
 
-        return f"{told}; there are: {', '.join(self._tools)}" if self._tools else f"{told}, nor any other; just answer"
+        names = list(self._tools)
+        more = f" and {len(names) - LISTED} more" if len(names) > LISTED else ""
+        return (
+            f"{told}; there are: {', '.join(names[:LISTED])}{more}" if names else f"{told}, nor any other; just answer"
+        )
 
     def _nearest(self, name: str) -> str | None:
         """`calculate` and `calculator.calculate` mean `calculator__calculate`, and so do near misses."""

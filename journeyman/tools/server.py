@@ -38,8 +38,8 @@ TAIL_LINES = 5
 class Patience:
     """Seconds."""
 
-    answer: float = 60.0
-    """For the result of a call."""
+    answer: float = 600.0
+    """For the result of a call; whoever makes it may have less patience."""
     probe: float = 5.0
     """For a server to answer in the present protocol before it is started again and spoken to in the older one."""
     start: float = 20.0
@@ -88,11 +88,12 @@ class Server:
         tools: list[Tool] = []
         cursor = None
         try:
-            for _ in range(PAGES):
-                page = await connection.client.list_tools(cursor=cursor)
-                tools += page.tools
-                if (cursor := page.next_cursor) is None:
-                    break
+            with anyio.fail_after(self._patience.start):
+                for _ in range(PAGES):
+                    page = await connection.client.list_tools(cursor=cursor)
+                    tools += page.tools
+                    if (cursor := page.next_cursor) is None:
+                        break
         except Exception as error:  # whatever a stranger's server makes the SDK raise
             raise self._error(f"does not list its tools: {_words(error)}", self._bury(connection)) from error
 

@@ -106,6 +106,7 @@ def test_a_model_that_names_no_tool_is_told_what_it_may_have_meant():
         "there is no tool 'calculator__calculat'; did you mean calculator__calculate?",
         "there is no tool '⟪U+001B⟫fly'; there are: calculator__calculate, files__read, add",
     ]
+    assert toolbox(*(f"python.t{n}" for n in range(25))).suggest("!").endswith("t18, t19 and 5 more")
     assert Toolbox().suggest("x") == "there is no tool 'x', nor any other; just answer"
 
 

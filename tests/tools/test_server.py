@@ -274,3 +274,10 @@ async def test_a_result_that_is_none_is_an_error_the_model_reads():
 
     assert isinstance(error, ToolError)
     assert "does not fit what it declared" in str(error)
+
+
+async def test_a_server_that_never_lists_its_tools_is_a_problem():
+    async with Catalog([raw("secretive")], patience=Patience(start=0.5)) as catalog:
+        assert [str(problem) for problem in catalog.problems] == [
+            "MCP server 'raw' does not list its tools: TimeoutError"
+        ]

@@ -91,7 +91,7 @@ def serve(kind):
                     "serverInfo": {"name": kind, "version": "1"},
                 },
             )
-        elif request.get("method") == "tools/list":
+        elif request.get("method") == "tools/list" and kind != "secretive":
             if kind == "noisy":
                 print("this is no JSON", flush=True)
                 print('{"neither": "is this"}', flush=True)
@@ -101,7 +101,7 @@ def serve(kind):
             answer(request, call(request["params"]["name"], request["params"].get("arguments") or {}))
         elif kind == "old" and request.get("method") == "server/discover":
             sys.exit("what is server/discover?")
-        elif "id" in request:
+        elif "id" in request and kind != "secretive":
             error = {"code": -32601, "message": "no such method"}
             print(json.dumps({"jsonrpc": "2.0", "id": request["id"], "error": error}), flush=True)
 
