@@ -80,7 +80,8 @@ async def _run(prompt: str, options: dict[str, Any]) -> "Result":
     rules = Rules(options["allow"], options["ask"], options["deny"])
     runtime = await outfit(settings, rules, notices)
     show = sys.stderr.isatty() and not options["quiet"]
-    async with stop_on_sigterm(), runtime:
+    stop_on_sigterm()
+    async with runtime:
         for problem in [*notices, *_problems(runtime)]:
             click.echo(f"note: {problem}", err=True)
 

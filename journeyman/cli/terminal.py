@@ -4,8 +4,6 @@ import json
 import os
 import signal
 import sys
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
 
 import anyio
 
@@ -55,22 +53,6 @@ async def _line() -> str:
     return sys.stdin.readline()
 
 
-@asynccontextmanager
-async def stop_on_sigterm() -> AsyncGenerator[None, None]:
+def stop_on_sigterm() -> None:
     """Let SIGTERM end the run as Ctrl-C does: with an end in its trace and exit code 130."""
-    if os.name == "nt":
-        yield
-        return
-
-    async with anyio.create_task_group() as group:
-
-        async def listen() -> None:
-            with anyio.open_signal_receiver(signal.SIGTERM) as signals:
-                async for _ in signals:
-                    os.kill(os.getpid(), signal.SIGINT)
-
-        group.start_soon(listen)
-        try:
-            yield
-        finally:
-            group.cancel_scope.cancel()
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
