@@ -91,7 +91,10 @@ def signature(tool: ToolSpec) -> str:
     return f"{tool.name}({arguments}) - {description}"
 
 
-def _type(schema: Mapping[str, Any]) -> str:
+def _type(schema: Any) -> str:
+    if not isinstance(schema, Mapping):
+        return "any"
+
     if options := schema.get("enum"):
         return "|".join(json.dumps(option, ensure_ascii=False) for option in options)
 

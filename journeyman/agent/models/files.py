@@ -5,6 +5,7 @@ import struct
 from io import BufferedReader
 from pathlib import Path
 
+from journeyman.agent.models.engine import CONTEXT
 from journeyman.errors import ModelError, ModelNotFound
 from journeyman.traces.messages import Value
 
@@ -98,10 +99,61 @@ def missing_bytes(path: Path) -> int:
     return max(0, needed - path.stat().st_size)
 
 
+def fitting_context(path: Path, wanted: int | None) -> int:
+    """Tokens of context to load a model with: what is wanted, if it was trained for that many.
+
+    Raises:
+        ModelError: it was trained for fewer, or the header makes no sense.
+    """
+    try:
+        trained = trained_context(path) or wanted or CONTEXT
+    except (ValueError, OSError, OverflowError, MemoryError) as error:
+        raise ModelError(f"The header of {str(path)!r} makes no sense: {error}.", fix="Get the file again.") from error
+
+    if wanted is not None and not 0 < wanted <= trained:
+        raise ModelError(
+            f"A context of {wanted} tokens was asked for and {path.name} was trained for {trained}.",
+            fix=f"Ask for a context of 1 to {trained} tokens.",
+        )
+
+    return min(trained, wanted or CONTEXT)
+
+
+def trained_context(path: Path) -> int | None:
+    """How many tokens the model was trained to see at once, as its header tells.
+
+    Raises:
+        ValueError: the header makes no sense.
+    """
+    with path.open("rb") as file:
+        try:
+            return _value(file, ".context_length")
+        except struct.error:
+            return None
+
+
 # The GGUF header: magic, version, two counts, key-value pairs, then a name, shape, type and offset for each tensor.
 SCALARS = {0: 1, 1: 1, 2: 2, 3: 2, 4: 4, 5: 4, 6: 4, 7: 1, 10: 8, 11: 8, 12: 8}
 STRING, ARRAY, UINT32 = 8, 9, 4
 ALIGNMENT = 32
+LONGEST_KEY = 65536
+
+
+def _value(file: BufferedReader, suffix: str) -> int | None:
+    """The 32-bit number whose key ends with `suffix`."""
+    _magic, _version, _tensors, pairs = struct.unpack("<4sIQQ", file.read(24))
+    for _ in range(pairs):
+        length = _number(file, "<Q")
+        if length > LONGEST_KEY:
+            raise ValueError(f"a key of {length} bytes")
+
+        key, kind = file.read(length), _number(file, "<I")
+        if key.endswith(suffix.encode()) and kind == UINT32:
+            return _number(file, "<I")
+
+        _skip(file, kind)
+
+    return None
 
 
 def _end_of_tensors(file: BufferedReader) -> int:

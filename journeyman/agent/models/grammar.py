@@ -95,10 +95,18 @@ def _calls(tools: Sequence[ToolSpec], *, small: bool, loose: bool) -> list[str]:
         f"rest: {_text(NAME_OPEN)} tool {_text('}' + CALL_CLOSE)}",
         f"tool: {' | '.join(heads)}",
         *(
-            f"arguments{n}: {_json(tool.parameters or {'type': 'object'}, small=small, loose=loose)}"
+            f"arguments{n}: {_json(_arguments(tool.parameters), small=small, loose=loose)}"
             for n, tool in enumerate(tools)
         ),
     ]
+
+
+def _arguments(parameters: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A tool that names no arguments takes none."""
+    if parameters.get("properties") or parameters.keys() & {"additionalProperties", "anyOf", "oneOf", "$ref"}:
+        return parameters
+
+    return {"type": "object", "additionalProperties": False}
 
 
 def _text(text: str) -> str:
@@ -173,17 +181,16 @@ def _bounded(schema: dict[str, Any]) -> dict[str, Any]:
 
 def _closed(kept: dict[str, Any], schema: Mapping[str, Any]) -> dict[str, Any]:
     """Objects with named properties take no others, unless they say so; what is required must be named."""
-    properties = kept.get("properties")
+    properties, more = kept.get("properties"), schema.get("additionalProperties")
     if not properties:
         kept.pop("required", None)
-        return kept
+        return kept if more is None else {**kept, "additionalProperties": _others(more)}
 
     if "required" in kept:
         kept["required"] = [name for name in kept["required"] if name in properties]
 
-    more = schema.get("additionalProperties")
-    return {
-        "type": "object",
-        **kept,
-        "additionalProperties": simplified(more) if isinstance(more, Mapping) else more is True,
-    }
+    return {"type": "object", **kept, "additionalProperties": _others(more)}
+
+
+def _others(more: Any) -> Any:
+    return simplified(more) if isinstance(more, Mapping) else more is True

@@ -15,7 +15,7 @@ from pydantic import JsonValue
 from journeyman.agent.models import chatml
 from journeyman.agent.models.conversation import Conversation
 from journeyman.agent.models.engine import Engine
-from journeyman.agent.models.files import ModelFiles, fingerprint
+from journeyman.agent.models.files import ModelFiles, fingerprint, fitting_context
 from journeyman.agent.models.llama_process import EngineProcess
 from journeyman.agent.models.model import Capabilities, Request
 from journeyman.agent.models.tokenise import Tokeniser
@@ -67,7 +67,8 @@ class LlamaModel:
         """
         if self._process is None:
             self._files.check()
-            self._process = EngineProcess(self._files, self._engine)
+            context = fitting_context(self._files.model, self._engine.context)
+            self._process = EngineProcess(self._files, self._engine.model_copy(update={"context": context}))
 
     async def open(self) -> Mapping[str, JsonValue]:
         """Load the model, once, or again after its process has died.
@@ -154,11 +155,12 @@ class LlamaModel:
             listed = await process.wire.get("/v1/models")
             probe = await process.wire.post("/tokenize", PROBED)
         except ModelError:
-            process.drop()
-            self._process = None
+            await self.close()
             raise
         except (OSError, Refused) as error:
-            raise await self._died() from error
+            died = await self._died()
+            await self.close()
+            raise died from error
 
         self._tokenise = Tokeniser(process.wire)
         meta = listed["data"][0]["meta"]

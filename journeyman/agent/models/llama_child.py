@@ -77,7 +77,9 @@ def load(wanted: dict[str, Any]) -> Any:
 
 
 def has_gpu(xllamacpp: Any) -> bool:
-    return any("CPU" not in str(device.get("type", "")) for device in xllamacpp.get_device_info())
+    return any(
+        "_GPU" in repr(device["type"]) or "_IGPU" in repr(device["type"]) for device in xllamacpp.get_device_info()
+    )
 
 
 def version() -> str:
