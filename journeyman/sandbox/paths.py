@@ -143,11 +143,18 @@ class Root:
 
         raise ToolError(outside(path))
 
+    def _here(self) -> int:
+        try:
+            return os.open(self.folder, FOLDER | os.O_CLOEXEC)
+        except OSError as error:
+            reason = (error.strerror or "unknown").lower()
+            raise ToolError(f"the folder the tools may use cannot be opened any more: {reason}") from None
+
     @contextlib.contextmanager
     def _opened(self, path: str, flags: int, *, hints: bool = True) -> Generator[int]:
         with refusals(path, self if hints else None):
             relative = self.relative(path)
-            folder = os.open(self.folder, FOLDER | os.O_CLOEXEC)
+            folder = self._here()
             try:
                 descriptor = self._open(folder, relative, flags)
             finally:

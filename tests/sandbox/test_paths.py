@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from inline_snapshot import snapshot
 
-from journeyman.errors import ConfigError, ToolError
+from journeyman.errors import ConfigError, SandboxError, ToolError
+from journeyman.sandbox import beneath
 from journeyman.sandbox.beneath import Open, best_open, openat2, walk
 from journeyman.sandbox.paths import MAX_WRITE, Root
 from journeyman.sandbox.refusals import told
@@ -272,6 +273,26 @@ def test_a_root_goes_on_working_when_the_process_changes_its_folder(
     root = Root(".")
     monkeypatch.chdir("/")
     assert root.read("notes.txt").data == b"one\ntwo\n"
+
+
+def test_a_root_that_vanishes_is_told(folder: Path, opener: Open) -> None:
+    root = Root(folder, opener=opener)
+    folder.rename(folder.parent / "elsewhere")
+    for call in (lambda: root.read("notes.txt"), root.list, lambda: root.write("a/b.txt", b"x")):
+        with pytest.raises(ToolError) as refused:
+            call()
+
+        assert str(refused.value) == "the folder the tools may use cannot be opened any more: no such file or directory"
+
+
+def test_without_the_race_free_call_paths_are_walked_and_without_either_nothing_is_opened(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(beneath, "SYS_OPENAT2", 100_000)
+    assert best_open.__wrapped__() is walk
+    monkeypatch.setattr(os, "supports_dir_fd", set())
+    with pytest.raises(SandboxError, match="cannot open files confined to a folder"):
+        best_open.__wrapped__()
 
 
 def test_reading_leaves_no_descriptor_open(folder: Path, opener: Open) -> None:
