@@ -2,6 +2,7 @@
 
 from journeyman import Agent, Policy, tool
 
+MOST = 2
 stock = {"apples": 12, "pears": 3}
 
 
@@ -18,9 +19,9 @@ def order(fruit: str, boxes: int) -> str:
     return f"ordered {boxes} boxes of {fruit}"
 
 
-def approve(request):
-    return request.arguments["boxes"] < 3 or "order fewer boxes"
-
-
-agent = Agent(tools=[count, order], policy=Policy.ask("order"), approve=approve)
+agent = Agent(
+    tools=[count, order],
+    policy=Policy.ask("order"),
+    approve=lambda request: request.arguments["boxes"] <= MOST or "order fewer boxes",
+)
 print(agent("How many apples are in stock?"))

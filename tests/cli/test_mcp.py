@@ -9,7 +9,19 @@ from inline_snapshot import snapshot
 
 
 def test_ours_are_always_there(journeyman):
-    assert journeyman("mcp", "list", "--json").json == snapshot([{'name': 'calculator', 'from': 'journeyman', 'state': 'ready', 'reaches': 'Exact arithmetic'}, {'name': 'code', 'from': 'journeyman', 'state': 'ready', 'reaches': 'Python in a sandbox'}, {'name': 'files', 'from': 'journeyman', 'state': 'ready', 'reaches': 'Read and change text files in one folder'}, {'name': 'search', 'from': 'journeyman', 'state': 'ready', 'reaches': 'Full-text search in one folder'}])
+    assert journeyman("mcp", "list", "--json").json == snapshot(
+        [
+            {"name": "calculator", "from": "journeyman", "state": "ready", "reaches": "Exact arithmetic"},
+            {"name": "code", "from": "journeyman", "state": "ready", "reaches": "Python in a sandbox"},
+            {
+                "name": "files",
+                "from": "journeyman",
+                "state": "ready",
+                "reaches": "Read and change text files in one folder",
+            },
+            {"name": "search", "from": "journeyman", "state": "ready", "reaches": "Full-text search in one folder"},
+        ]
+    )
 
 
 def test_a_command_is_added_listed_and_removed(journeyman):
