@@ -14,7 +14,7 @@ from typing import Self
 import anyio
 from anyio.abc import TaskGroup
 
-from journeyman.errors import ServerError, UsageError
+from journeyman.errors import JourneymanError, ServerError, UsageError
 from journeyman.policies.safe import safe
 from journeyman.tools.alias import named
 from journeyman.tools.choose import ranked
@@ -119,6 +119,8 @@ class Catalog(Toolbox):
                 found[server.name] = await offered(server)
             except ServerError as error:
                 self.problems.append(error)
+            except JourneymanError as error:  # one of ours, whose folder is none
+                self.problems.append(ServerError(f"server {server.name!r}: {error}", fix=error.fix))
 
         async with anyio.create_task_group() as asking:
             for server in self._servers:

@@ -1,11 +1,13 @@
 """The MCP SDK's client, tamed: imported on first use, silent on the terminal, lenient about one bad tool in a list."""
 
 import logging
+import sys
 from collections.abc import Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import IO, TYPE_CHECKING, Any, Self
 
 from journeyman.mcp_servers import build
+from journeyman.tools.stdio import stdio
 from journeyman.tools.target import Builtin, Command, Target, Url
 
 if TYPE_CHECKING:
@@ -42,11 +44,14 @@ def client(target: Target, mode: str, stderr: IO[str], timeout: float, notice: N
 
 
 def _command(target: Command, stderr: IO[str]) -> "Transport":
+    if sys.platform != "win32":
+        return stdio(target, stderr)
+
     from mcp import StdioServerParameters, stdio_client  # noqa: PLC0415
 
     command, *args = target.command
     parameters = StdioServerParameters(command=command, args=args, env=dict(target.env), cwd=target.cwd)
-    return stdio_client(parameters, errlog=stderr)  # ty: ignore[invalid-argument-type]
+    return stdio_client(parameters, errlog=stderr)
 
 
 @asynccontextmanager

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from journeyman.errors import UsageError
+from journeyman.errors import ServerError, UsageError
 from journeyman.tools.alias import named
 from journeyman.tools.catalog import Catalog, Toolbox
 from journeyman.tools.function import tool
@@ -38,6 +38,13 @@ async def test_built_in_servers_and_functions_stand_under_one_roof(tmp_path):
         assert "2 lines" in (await call(catalog, "files__info", '{"path": "notes.txt"}')).text
         assert (await call(catalog, "add", '{"a": 1}')).text == "1"
         assert (await call(catalog, "files__read", '{"path": "../etc/passwd"}')).is_error
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_a_built_in_server_without_its_folder_is_a_problem_and_the_others_work(tmp_path):
+    async with Catalog([Builtin("files", tmp_path / "none"), Builtin("calculator", tmp_path)]) as catalog:
+        assert [spec.name for spec in catalog.specs] == ["calculator__calculate"]
+        assert [(type(problem), bool(problem.fix)) for problem in catalog.problems] == [(ServerError, True)]
 
 
 async def test_only_functions_need_no_server(anyio_backend_name):

@@ -7,11 +7,14 @@ from pathlib import Path
 
 import anyio
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from inline_snapshot import snapshot
 
 from journeyman.errors import ServerError, ToolError
 from journeyman.tools.catalog import Catalog, Toolbox
 from journeyman.tools.server import Patience
+from journeyman.tools.stdio import Lines
 from journeyman.tools.target import Command, Url
 from journeyman.tools.tool import Output
 from journeyman.traces.messages import ToolSpec
@@ -84,7 +87,39 @@ async def test_a_huge_result_is_cut_and_says_how_much_is_missing():
     async with Catalog([raw("odd")]) as catalog:
         text = (await call(catalog, "raw__big")).text
 
-    assert text == "x" * 65_536 + "\n[2,934,464 of 3,000,000 bytes left out]"
+    assert text == "x" * 65_536 + "\n[9,934,464 of 10,000,000 bytes left out]"
+
+
+async def test_an_answer_beyond_all_bounds_is_that_call_s_error_and_the_next_call_works():
+    async with Catalog([raw("odd")]) as catalog:
+        error = await failure(catalog, "raw__big", '{"size": 20000000}')
+        assert (type(error), str(error)) == (ToolError, "the server's answer is larger than 16,777,216 bytes")
+        assert (await call(catalog, "raw__fine")).text == "done"
+
+
+async def test_what_a_server_has_started_ends_with_it(tmp_path):
+    async with Catalog([raw("odd")]) as catalog:
+        await call(catalog, "raw__spawn", f'{{"mark": "{tmp_path / "pid"}"}}')
+
+    with anyio.fail_after(5):
+        while is_alive(int((tmp_path / "pid").read_text())):
+            await anyio.lowlevel.checkpoint()
+
+
+def is_alive(pid: int) -> bool:
+    """Not gone, and not merely waiting for somebody to notice."""
+    status = Path(f"/proc/{pid}/stat")
+    try:
+        return status.read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+@given(st.lists(st.binary(max_size=12), max_size=12), st.integers(1, 6))
+def test_lines_are_the_same_however_the_bytes_arrive(chunks, most):
+    lines = Lines(most)
+    heard = [line for chunk in chunks for line in lines.feed(chunk)]
+    assert heard == [line[: most + 1] for line in b"".join(chunks).split(b"\n")[:-1]]
 
 
 async def test_progress_is_passed_on_and_cancelling_stops_waiting():
@@ -277,7 +312,7 @@ async def test_a_result_that_is_none_is_an_error_the_model_reads():
 
 
 async def test_a_server_that_never_lists_its_tools_is_a_problem():
-    async with Catalog([raw("secretive")], patience=Patience(start=0.5)) as catalog:
+    async with Catalog([raw("secretive")], patience=Patience(probe=0.5, start=0.5)) as catalog:
         assert [str(problem) for problem in catalog.problems] == [
             "MCP server 'raw' does not list its tools: TimeoutError"
         ]

@@ -3,6 +3,7 @@
 
 import json
 import os
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -17,6 +18,7 @@ TOOLS = {
         {"name": "broken", "inputSchema": OBJECT},
         {"name": "hang", "inputSchema": OBJECT},
         {"name": "fine", "inputSchema": OBJECT},
+        {"name": "spawn", "inputSchema": OBJECT},
     ],
     "bad_schema": [
         {"name": "fine", "inputSchema": OBJECT},
@@ -35,8 +37,8 @@ TOOLS = {
 }
 
 
-def big(_):
-    return "x" * 3_000_000
+def big(arguments):
+    return "x" * arguments.get("size", 10_000_000)
 
 
 def die(arguments):
@@ -60,11 +62,19 @@ def environment(_):
     return " ".join(sorted(os.environ))
 
 
+def spawn(arguments):
+    """Leave a process behind that ignores the end of its parent."""
+    program = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(600)"
+    child = subprocess.Popen([sys.executable, "-c", program])
+    Path(arguments["mark"]).write_text(str(child.pid))
+    return "spawned"
+
+
 def hang(_):
     time.sleep(600)
 
 
-CALLS = {"big": big, "die": die, "die_once": die_once, "environment": environment, "hang": hang}
+CALLS = {"big": big, "die": die, "die_once": die_once, "environment": environment, "hang": hang, "spawn": spawn}
 
 
 def call(name, arguments):

@@ -1,0 +1,143 @@
+"""A program that speaks MCP on its standard input and output, kept within bounds.
+
+The SDK's own transport reads a line of any length, in time that grows with its square. Here a message has at most 16
+MiB; the answer to a call that is larger becomes an error of that call. When the connection ends so does the program,
+with everything it started.
+"""
+
+import os
+import re
+import signal
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import asynccontextmanager, suppress
+from subprocess import PIPE
+from typing import IO, TYPE_CHECKING, Any
+
+import anyio
+from anyio.abc import ByteReceiveStream, ByteSendStream, ObjectReceiveStream, ObjectSendStream, Process
+
+from journeyman.tools.target import Command
+
+if TYPE_CHECKING:
+    from mcp.shared.message import SessionMessage
+
+MOST = 16 * 1024 * 1024
+"""Bytes of one message."""
+GRACE_S = 2.0
+"""For the program to end by itself once its input is closed, and again once it is asked to."""
+
+ID = re.compile(rb'"id"\s*:\s*(\d+)')
+GONE = (anyio.BrokenResourceError, anyio.ClosedResourceError, OSError)
+
+
+@asynccontextmanager
+async def stdio(target: Command, stderr: IO[str]) -> AsyncGenerator[Any]:
+    """The program's messages and the way to it, as the SDK's client wants them.
+
+    Raises:
+        OSError: the program cannot be started.
+    """
+    from mcp.client.stdio import get_default_environment  # noqa: PLC0415
+
+    process = await anyio.open_process(
+        target.command,
+        stdin=PIPE,
+        stdout=PIPE,
+        stderr=stderr,
+        env=get_default_environment() | dict(target.env),
+        cwd=target.cwd,
+        start_new_session=True,
+    )
+    told, hearing = anyio.create_memory_object_stream[Any](0)
+    speaking, said = anyio.create_memory_object_stream[Any](0)
+    if process.stdin is None or process.stdout is None:
+        raise AssertionError  # both are pipes
+
+    try:
+        async with anyio.create_task_group() as group:
+            group.start_soon(_hear, process.stdout, told)
+            group.start_soon(_speak, said, process.stdin, told)
+            try:
+                yield hearing, speaking
+            finally:
+                with anyio.CancelScope(shield=True):
+                    await _end(process)
+
+                group.cancel_scope.cancel()
+    finally:
+        for stream in (told, hearing, speaking, said):
+            stream.close()
+
+        with anyio.CancelScope(shield=True), suppress(*GONE):
+            await process.aclose()
+
+
+class Lines:
+    """Bytes as lines; of a line that is too long only the beginning, one byte more than is allowed."""
+
+    def __init__(self, most: int = MOST) -> None:
+        self._most = most
+        self._line = bytearray()
+
+    def feed(self, chunk: bytes) -> Iterator[bytes]:
+        *ended, rest = chunk.split(b"\n")
+        for piece in ended:
+            self._extend(piece)
+            yield bytes(self._line)
+            self._line.clear()
+
+        self._extend(rest)
+
+    def _extend(self, piece: bytes) -> None:
+        self._line += piece[: max(0, self._most + 1 - len(self._line))]
+
+
+async def _hear(stdout: ByteReceiveStream, told: ObjectSendStream[Any]) -> None:
+    lines = Lines()
+    async with told:
+        with suppress(*GONE):
+            async for chunk in stdout:
+                for line in lines.feed(chunk):
+                    if (message := _message(line)) is not None:
+                        await told.send(message)
+
+
+async def _speak(said: ObjectReceiveStream[Any], stdin: ByteSendStream, told: ObjectSendStream[Any]) -> None:
+    try:
+        async for each in said:
+            text = each.message.model_dump_json(by_alias=True, exclude_unset=True)
+            await stdin.send(text.encode() + b"\n")
+    except GONE:
+        await told.aclose()  # nobody reads any more: let the session see the end
+
+
+def _message(line: bytes) -> "SessionMessage | Exception | None":
+    from mcp.shared.message import SessionMessage  # noqa: PLC0415
+    from mcp_types import INTERNAL_ERROR, ErrorData, JSONRPCError, jsonrpc_message_adapter  # noqa: PLC0415
+
+    if len(line) > MOST:
+        found = ID.search(line[:500])
+        error = ErrorData(code=INTERNAL_ERROR, message=f"the server's answer is larger than {MOST:,} bytes")
+        return SessionMessage(JSONRPCError(jsonrpc="2.0", id=int(found[1]), error=error)) if found else None
+
+    try:
+        return SessionMessage(jsonrpc_message_adapter.validate_json(line, by_name=False)) if line.strip() else None
+    except ValueError as error:
+        return error
+
+
+async def _end(process: Process) -> None:
+    """Close its input, then ask it, then kill it; and whatever it started with it."""
+    if process.stdin is not None:
+        with suppress(*GONE):
+            await process.stdin.aclose()
+
+    for last in (signal.SIGTERM, signal.SIGKILL):
+        with anyio.move_on_after(GRACE_S):
+            await process.wait()
+
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, last)
+
+    with anyio.move_on_after(GRACE_S):
+        await process.wait()
