@@ -3,8 +3,8 @@
 The interpreter limits time, memory and recursion. What it leaves to its host is done here: printed output is counted as
 it comes and the worker is killed when there is too much, `time.sleep` returns at once, a wall clock runs outside the
 worker, and values never leave it except as the text of their repr. NOT covered: the worker is an ordinary process of
-the user; a flaw in the interpreter itself would not be contained. That is why its level is 1. And when its
-host is killed, a cell that is running goes on until its own time limit.
+the user, so a flaw in the interpreter itself would not be contained (that is why its level is 1); and when its host is
+killed, a cell that is running goes on until its own time limit.
 """
 
 import contextlib
