@@ -79,7 +79,10 @@ class Policy:
     @cached_property
     def text(self) -> str:
         """The whole policy as canonical JSON, whatever files it came from."""
-        layers = [each.model_dump(mode="json", by_alias=True, exclude_defaults=True) for each in self.layers]
+        layers = [
+            each.model_dump(mode="json", by_alias=True, exclude_defaults=True, exclude={"origin"})
+            for each in self.layers
+        ]
         return json.dumps(layers, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
 
     @cached_property

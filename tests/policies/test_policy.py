@@ -196,6 +196,13 @@ def test_a_file_named_with_the_run_stands_on_the_preset_it_extends_and_under_the
     assert Policy.assemble(str(house), allow=["calculator.*"]).name == "readonly + file + session"
 
 
+def test_the_same_policy_has_the_same_digest_wherever_it_is_kept(home):
+    one, other = home / "one.toml", home / "other.toml"
+    one.write_text('allow = ["code.*"]', "utf-8")
+    other.write_text('# a copy\nallow = "code.*"\n', "utf-8")
+    assert Policy.load(one).digest == Policy.load(other).digest != Policy.preset("ask").digest
+
+
 def test_extends_has_no_place_in_a_user_s_file(home):
     (config_dir() / "policy.toml").write_text('extends = "yolo"', "utf-8")
     with pytest.raises(PolicyError, match="extends has no place"):
