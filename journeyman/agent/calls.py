@@ -147,16 +147,16 @@ async def _call(run: Run, plan: Ready) -> CallFinished:
         with anyio.fail_after(run.call_seconds):
             output = await plan.tool.call(plan.arguments, report)
     except ToolError as error:
-        finished = _finished(call, f"error: {error}", "error")
+        output, status = _failed(f"error: {error}"), "error"
     except ServerError as error:
-        finished = _finished(call, f"error: {error} {error.fix}".strip(), "error")
+        output, status = _failed(f"error: {error} {error.fix}".strip()), "unknown" if error.maybe_done else "error"
     except TimeoutError:
-        text = f"error: the call was stopped after {run.call_seconds:g} seconds without a result"
-        finished = _finished(call, text, "timeout")
+        output = _failed(f"error: the call was stopped after {run.call_seconds:g} seconds without a result")
+        status = "timeout"
     else:
-        finished = _output(call, output)
+        status = "error" if output.is_error else "ok"
 
-    return finished.model_copy(update={"seconds": round(perf_counter() - started, 6)})
+    return _result(call, output, status, round(perf_counter() - started, 6))
 
 
 _MAY_HAVE_HAPPENED = (
@@ -165,16 +165,19 @@ _MAY_HAVE_HAPPENED = (
 )
 
 
-def _output(call: ToolCall, output: Output) -> CallFinished:
+def _failed(text: str) -> Output:
+    return Output(text, is_error=True)
+
+
+def _finished(call: ToolCall, text: str, status: CallStatus) -> CallFinished:
+    """A result that did not come from the tool."""
+    return _result(call, Output(text, is_error=status != "repeated"), status)
+
+
+def _result(call: ToolCall, output: Output, status: CallStatus, seconds: float = 0.0) -> CallFinished:
     text = output.text
     if len(text) > MAX_RESULT:
         text = f"{text[:MAX_RESULT]}\n[{len(text) - MAX_RESULT:,} more characters were left out]"
 
     result = ToolResult(call_id=call.id, name=call.name, text=text, is_error=output.is_error, data=output.data)
-    return CallFinished(result=result, status="error" if output.is_error else "ok")
-
-
-def _finished(call: ToolCall, text: str, status: CallStatus) -> CallFinished:
-    """A result that did not come from the tool."""
-    result = ToolResult(call_id=call.id, name=call.name, text=text, is_error=status != "repeated")
-    return CallFinished(result=result, status=status)
+    return CallFinished(result=result, status=status, seconds=seconds)

@@ -6,7 +6,6 @@ model.
 """
 
 from contextlib import aclosing
-from time import perf_counter
 
 from journeyman.agent.calls import perform
 from journeyman.agent.models.model import Request
@@ -44,15 +43,11 @@ async def _respond(run: Run) -> None:
 
     request = _request(run)
     run.emit(ModelRequested(step=request.step, choice=request.choice))
-    started = perf_counter()
     async with aclosing(run.model.respond(request)) as stream:
         async for item in stream:
-            if isinstance(item, ModelResponded):
-                seconds = item.seconds or round(perf_counter() - started, 6)
-                run.emit(item.model_copy(update={"seconds": seconds}))
-                return
-
             run.emit(item)
+            if isinstance(item, ModelResponded):
+                return
 
     raise ModelError(f"{run.model.spec} stopped in the middle of its answer.", fix="journeyman run --resume last")
 

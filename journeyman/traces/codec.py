@@ -8,6 +8,8 @@ from array import array
 from collections.abc import Callable
 from typing import Any, NamedTuple, get_args
 
+from pydantic_core import PydanticSerializationError
+
 from journeyman.traces.events import CallFinished, RunStarted, StoredEvent
 from journeyman.traces.messages import TokenSpan
 
@@ -42,7 +44,11 @@ _HEADS = {kind: len(f'{{"type":"{kind}",') for kind in CLASSES}
 
 def _body(event: StoredEvent, exclude: dict[str, Any] | None = None) -> str:
     """The event as JSON without its type, which is a column of its own. `type` is every event's first field."""
-    text = event.__pydantic_serializer__.to_json(event, exclude=exclude, exclude_none=True).decode()
+    try:
+        text = event.__pydantic_serializer__.to_json(event, exclude=exclude, exclude_none=True).decode()
+    except PydanticSerializationError:  # half a surrogate pair, which is no text
+        text = _json(event.model_dump(exclude=exclude, exclude_none=True))
+
     return "{" + text[_HEADS[event.type] :]
 
 
@@ -58,7 +64,7 @@ def decode(kind: str, body: str, tokens: bytes | None, blob: Callable[[str], byt
     for path in _BLOBS.get(kind, ()):
         holder, name = _holder(data, path)
         if isinstance(holder[name], dict):
-            holder[name] = json.loads(blob(holder[name]["$blob"]).decode("utf-8", "surrogatepass"))
+            holder[name] = json.loads(blob(holder[name]["$blob"]))
 
     return CLASSES[kind].model_validate(data)
 
@@ -72,15 +78,15 @@ _BLOBS = {"run_started": (("tools",), ("instructions",)), "call_finished": (("re
 
 
 def _with_blobs(event: RunStarted | CallFinished) -> Row:
-    body = event.model_dump(mode="json", exclude={"type"}, exclude_none=True)
+    body = event.model_dump(exclude={"type"}, exclude_none=True)
     blobs = []
     for path in _BLOBS[event.type]:
         holder, name = _holder(body, path)
-        data = json.dumps(holder[name], ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")
+        data = _json(holder[name]).encode()
         blobs.append((content_hash(data), data))
         holder[name] = {"$blob": blobs[-1][0]}
 
-    return Row(event.type, json.dumps(body, ensure_ascii=False, separators=(",", ":")), None, tuple(blobs))
+    return Row(event.type, _json(body), None, tuple(blobs))
 
 
 def _holder(body: Any, path: tuple[str, ...]) -> tuple[Any, str]:
@@ -89,6 +95,12 @@ def _holder(body: Any, path: tuple[str, ...]) -> tuple[Any, str]:
         body = body[parent]
 
     return body, name
+
+
+def _json(value: Any) -> str:
+    """Compact JSON, with what UTF-8 cannot say replaced by U+FFFD."""
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 _KINDS = ("context", "sampled", "forced")

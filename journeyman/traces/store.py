@@ -53,8 +53,9 @@ class RunSummary(Value):
 
 
 class Store:
-    def __init__(self, engine: Engine, where: str) -> None:
+    def __init__(self, engine: Engine, where: str, *, power: bool = False) -> None:
         self.where = where
+        self._power = power
         self._engine = engine
         self._writer: Writer | None = None
 
@@ -77,7 +78,7 @@ class Store:
             if engine.dialect.name == "sqlite":
                 event.listen(engine, "connect", _sqlite_settings(durable))
 
-            store = cls(engine, url)
+            store = cls(engine, url, power=durable == "power")
             store._migrate()
         except OSError as error:
             raise _unusable(url, str(error)) from error
@@ -95,7 +96,8 @@ class Store:
             watch: told of each event as it is stored.
         """
         if self._writer is None:
-            self._writer = Writer(self._engine, lambda error: explain(self.where, error))
+            quick = self._engine.dialect.name == "sqlite" and not self._power
+            self._writer = Writer(self._engine, lambda error: explain(self.where, error), quick=quick)
 
         return Recorder(self._writer, run_id, seq, watch)
 
@@ -221,6 +223,7 @@ def _sqlite_settings(durable: str) -> Callable[[DBAPIConnection, object], None]:
         cursor = connection.cursor()
         cursor.execute("PRAGMA busy_timeout = 30000")
         cursor.execute("PRAGMA journal_mode = WAL")
+        cursor.execute("PRAGMA wal_autocheckpoint = 0")  # the writer's thread does it
         cursor.execute(f"PRAGMA synchronous = {'FULL' if durable == 'power' else 'NORMAL'}")
         cursor.close()
 

@@ -1,8 +1,11 @@
-"""The writing half of a store: one thread, one connection, one transaction for whatever has gathered.
+"""The writing half of a store: one connection, one transaction for whatever has gathered.
 
 `Recorder.record` only appends to a queue and never waits. `Recorder.barrier` waits until everything recorded before it
-is committed; barriers of many runs share a commit. Between barriers the thread commits what has gathered every `LINGER`
-seconds, so that a killed process loses at most the call in flight.
+is committed; barriers of many runs share a commit. On SQLite a barrier commits on the spot where the file is free: that
+costs less than two changes of thread. Where it is not (another process writes, the disk must be waited for, the database
+is a server) a thread does it and the caller's event loop goes on. Between barriers that thread commits what has gathered
+every `LINGER` seconds, so that a killed process loses at most the call in flight; and it alone moves the write-ahead log
+into the file, which waits for the disk.
 """
 
 import queue
@@ -10,14 +13,13 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, suppress
 from typing import NamedTuple
 
 import anyio
 from anyio.lowlevel import EventLoopToken, current_token
 from sqlalchemy import Connection, Engine, Update, insert, update
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import SQLAlchemyError
 
 from journeyman.errors import StoreError
 from journeyman.traces import schema
@@ -25,6 +27,10 @@ from journeyman.traces.codec import Row, encode
 from journeyman.traces.events import RunFinished, RunStarted, StoredEvent
 
 LINGER = 0.02
+PATIENCE = 30.0
+"""Seconds that another process may keep us from writing before the run ends with an error."""
+CHECKPOINT_AFTER = 400
+"""Commits after which the write-ahead log is moved into the file."""
 
 
 class Stored(NamedTuple):
@@ -49,24 +55,32 @@ Watch = Callable[[Stored], None]
 class _Barrier:
     """Woken in its own event loop once the writer has committed, or failed."""
 
-    __slots__ = ("done", "error", "token")
+    __slots__ = ("done", "token")
 
     def __init__(self) -> None:
         self.done = anyio.Event()
-        self.error: StoreError | None = None
         self.token = current_token()
 
 
 class Writer:
-    def __init__(self, engine: Engine, explain: Callable[[Exception], StoreError]) -> None:
+    def __init__(self, engine: Engine, explain: Callable[[Exception], StoreError], *, quick: bool) -> None:
+        """`quick`: a commit does not wait for anything but the file's lock, so that it may be made on the spot."""
         self._engine = engine
         self._explain = explain
+        self._quick = quick
         self._entries: deque[Stored] = deque()
         self._wake: queue.SimpleQueue[_Barrier | None] = queue.SimpleQueue()
         self._known_blobs: set[str] = set()
+        self._new_blobs: set[str] = set()
         self._error: StoreError | None = None
         self._insert = _insert_statement(engine)
-        self._driver_error = engine.dialect.loaded_dbapi.Error
+        self._connection = engine.connect()
+        if engine.dialect.name == "sqlite":
+            self._connection.exec_driver_sql("PRAGMA busy_timeout = 0")  # patience is ours
+            self._connection.commit()
+
+        self._using = threading.Lock()
+        self._commits = 0
         self._thread = threading.Thread(target=self._work, name="journeyman-store", daemon=True)
         self._thread.start()
 
@@ -79,26 +93,38 @@ class Writer:
         Raises:
             StoreError: it could not be written; nothing that was reported as committed is lost.
         """
-        barrier = _Barrier()
-        self._wake.put(barrier)
-        await barrier.done.wait()
-        if barrier.error is not None:
-            raise barrier.error
+        if not (self._quick and self._commit_now()):
+            barrier = _Barrier()
+            self._wake.put(barrier)
+            await barrier.done.wait()
+
+        if self._error is not None:
+            raise self._error
 
     def close(self) -> None:
         """Commit what is left and end the thread."""
         self._wake.put(None)
         self._thread.join()
+        self._connection.close()
+
+    def _commit_now(self) -> bool:
+        """Commit on the spot; False where that would mean to wait."""
+        if not self._using.acquire(blocking=False):
+            return False
+
+        try:
+            return self._commit()
+        finally:
+            self._using.release()
 
     def _work(self) -> None:
-        with self._engine.connect() as connection:
-            closing = False
-            while not closing:
-                barriers, closing = self._gather()
-                if self._entries and self._error is None:
-                    self._commit(connection)
-
-                _release(barriers, self._error)
+        closing = False
+        while not closing:
+            barriers, closing = self._gather()
+            self._commit_patiently()
+            _release(barriers)
+            if self._commits >= CHECKPOINT_AFTER and self._quick:
+                self._checkpoint()
 
     def _gather(self) -> tuple[list[_Barrier], bool]:
         """Wait for a barrier, or for a while; then take every barrier there is."""
@@ -113,16 +139,49 @@ class Writer:
 
         return [token for token in tokens if token is not None], None in tokens
 
-    def _commit(self, connection: Connection) -> None:
+    def _commit_patiently(self) -> None:
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            with self._using:
+                if self._commit(give_up=time.monotonic() > deadline):
+                    return
+
+            time.sleep(LINGER / 4)
+
+    def _commit(self, *, give_up: bool = False) -> bool:
+        """Commit what has gathered; False where another process is writing, unless that is to count as an error."""
+        if not self._entries or self._error is not None:
+            return True
+
         entries = [self._entries.popleft() for _ in range(len(self._entries))]
         try:
-            self._write(connection, entries)
-            if connection.in_transaction():
-                connection.commit()
-            else:
-                connection.connection.commit()
-        except (SQLAlchemyError, self._driver_error) as error:
+            self._write(self._connection, entries)
+            self._connection.connection.commit()
+            self._connection.commit()
+        except Exception as error:  # noqa: BLE001 - whatever it is, whoever waits for a barrier must hear of it
+            self._undo()
+            if _busy(error) and not give_up:
+                self._entries.extendleft(reversed(entries))
+                self._new_blobs.clear()
+                return False
+
             self._error = self._explain(error)
+        else:
+            self._commits += 1
+            self._known_blobs |= self._new_blobs
+
+        self._new_blobs.clear()
+        return True
+
+    def _undo(self) -> None:
+        with suppress(Exception):  # the connection may be gone altogether
+            self._connection.connection.rollback()
+            self._connection.rollback()
+
+    def _checkpoint(self) -> None:
+        self._commits = 0
+        with self._engine.connect() as connection:
+            connection.exec_driver_sql("PRAGMA wal_checkpoint(PASSIVE)")
 
     def _write(self, connection: Connection, entries: list[Stored]) -> None:
         rows = [(entry, encode(entry.event)) for entry in entries]
@@ -140,10 +199,10 @@ class Writer:
 
     def _write_blobs(self, connection: Connection, row: Row) -> None:
         for key, data in row.blobs:
-            if key not in self._known_blobs:
+            if key not in self._known_blobs | self._new_blobs:
                 dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
                 connection.execute(dialect.insert(schema.blob).values(hash=key, data=data).on_conflict_do_nothing())
-                self._known_blobs.add(key)
+                self._new_blobs.add(key)
 
 
 class Recorder:
@@ -166,11 +225,14 @@ class Recorder:
         await self._writer.barrier()
 
 
-def _release(barriers: list[_Barrier], error: StoreError | None) -> None:
+def _busy(error: Exception) -> bool:
+    return "database is locked" in str(error)
+
+
+def _release(barriers: list[_Barrier]) -> None:
     """Wake the waiting tasks, each event loop once."""
     by_loop: dict[EventLoopToken, list[_Barrier]] = {}
     for barrier in barriers:
-        barrier.error = error
         by_loop.setdefault(barrier.token, []).append(barrier)
 
     for token, woken in by_loop.items():

@@ -121,6 +121,14 @@ def test_a_logprob_is_kept_as_float32() -> None:
     assert back == [{"kind": "sampled", "ids": [1], "logprobs": [pytest.approx(-math.pi, abs=1e-6)]}]
 
 
+def test_half_a_surrogate_pair_is_replaced_not_fatal() -> None:
+    short = CallFinished(result=ToolResult(call_id="c1", name="x", text="a\udc80b"))
+    long = CallFinished(result=ToolResult(call_id="c1", name="x", text="\udc80" * 5000))
+
+    assert round_trip(short) == CallFinished(result=ToolResult(call_id="c1", name="x", text="a\ufffdb"))
+    assert round_trip(long) == CallFinished(result=ToolResult(call_id="c1", name="x", text="\ufffd" * 5000))
+
+
 def test_usage_adds_up() -> None:
     assert Usage(prompt_tokens=3, completion_tokens=1) + Usage(prompt_tokens=4, cached_tokens=3) == Usage(
         prompt_tokens=7, cached_tokens=3, completion_tokens=1
