@@ -1,11 +1,11 @@
 """The writing half of a store: one connection, one transaction for whatever has gathered.
 
-`Recorder.record` only appends to a queue and never waits. `Recorder.barrier` waits until everything recorded before it
-is committed; barriers of many runs share a commit. On SQLite a barrier commits on the spot where the file is free: that
-costs less than two changes of thread. Where it is not (another process writes, the disk must be waited for, the database
-is a server) a thread does it and the caller's event loop goes on. Between barriers that thread commits what has gathered
-every `LINGER` seconds, so that a killed process loses at most the call in flight; and it alone moves the write-ahead log
-into the file, which waits for the disk.
+`Recorder.record` only appends to a queue and never waits. `Recorder.barrier` waits until everything recorded before
+it is committed; barriers of many runs share a commit. On SQLite a barrier commits on the spot where the file is free:
+that costs less than two changes of thread. Where it is not (another process writes, the disk must be waited for, the
+database is a server) a thread does it and the caller's event loop goes on. Between barriers that thread commits what
+has gathered every `LINGER` seconds, so that a killed process loses at most the call in flight; and it alone moves the
+write-ahead log into the file, which waits for the disk.
 """
 
 import queue
