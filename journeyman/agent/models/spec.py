@@ -8,8 +8,10 @@ import difflib
 import os
 from collections.abc import Callable
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from journeyman.agent.models.engine import Engine
+from journeyman.agent.models.found import FoundModel
 from journeyman.agent.models.model import Model
 from journeyman.errors import ModelNotFound
 
@@ -22,12 +24,15 @@ FORMS = {
 }
 
 
-def make_model(spec: str, engine: Engine | None = None) -> Model:
-    """The model that `spec` names.
+def make_model(spec: str | None, engine: Engine | None = None) -> Model:
+    """The model that `spec` names; without one, what is found on this machine when the model is opened.
 
     Raises:
         ModelNotFound: the spec has none of the known forms, or names nothing that is there.
     """
+    if not spec:
+        return FoundModel(engine or Engine())
+
     kind, _, rest = spec.partition(":")
     make = MAKERS.get(kind)
     if make is None or not rest:
@@ -62,7 +67,16 @@ def _server(spec: str, _rest: str, _engine: Engine) -> Model:
     from journeyman.agent.models.chat import ChatModel  # noqa: PLC0415 - only for servers
 
     url, _, name = spec.partition("#")
-    return ChatModel(url, name, key=os.environ.get("JOURNEYMAN_API_KEY", ""), spec=spec)
+    try:
+        host = urlsplit(url)
+        named = bool(host.hostname) and (host.port or True)
+    except ValueError:
+        named = False
+
+    if not named:
+        raise ModelNotFound(f"{url!r} is no address of a server.", fix="Write http://HOST:PORT/v1#NAME.")
+
+    return ChatModel(url.rstrip("/"), name, key=os.environ.get("JOURNEYMAN_API_KEY", ""), spec=spec)
 
 
 def _openai(spec: str, rest: str, _engine: Engine) -> Model:
@@ -75,7 +89,7 @@ def _openai(spec: str, rest: str, _engine: Engine) -> Model:
             fix="Set OPENAI_API_KEY, or use a local model: local:starter.",
         )
 
-    return ChatModel("https://api.openai.com/v1", rest, key=key, spec=spec)
+    return ChatModel(None, rest, key=key, spec=spec)
 
 
 def _scripted(spec: str, rest: str, _engine: Engine) -> Model:
