@@ -57,7 +57,8 @@ class Agent:
         model: a spec string (`local:starter`, `http://127.0.0.1:8080/v1#NAME`, ...) or a model; from the settings by
             default.
         tools: functions, `mcp(...)` servers, names of the built-in servers; by default the built-in servers.
-        policy: what may be called; by default `Policy.preset("ask")`, where your own functions are allowed.
+        policy: what may be called; by default what the settings and policy files say, where your own functions are
+            allowed.
         approve: answers what the policy asks about; without it such calls are refused.
         instructions: the system prompt.
         root: the folder the built-in servers work in; the current one by default.
@@ -85,7 +86,8 @@ class Agent:
         self._model = model if model is not None else self._settings.model or "local:starter"
         self._root = self._settings.root.expanduser().absolute()
         self._sources = _sources(builtins(self._root) if tools is None else tools, self._root)
-        self._policy = (policy or Policy.preset("ask")).within(self._root)
+        policy = policy or Policy.assemble(self._settings.policy, project=self._root)
+        self._policy = policy.within(self._root)
         self._approver = _approver(approve)
         self._order = Order(
             prompt="",

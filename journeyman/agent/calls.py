@@ -4,6 +4,7 @@ The intent of a call is committed before its effect. A tool that fails is a resu
 under way when an earlier process ended is never silently repeated unless repeating it changes nothing.
 """
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from time import perf_counter
@@ -116,7 +117,21 @@ async def _ask(run: Run, ready: Ready, reason: str) -> Ready | CallFinished:
         status = "denied" if answer.by == "nobody" else "refused"
         return _finished(call, f"denied: {answer.reason or 'the user said no'}", status)
 
-    return ready if answer.arguments is None else replace(ready, arguments=answer.arguments)
+    return ready if answer.arguments is None else _edited(run, ready, answer.arguments)
+
+
+def _edited(run: Run, ready: Ready, arguments: dict[str, JsonValue]) -> Ready | CallFinished:
+    """The call with what a person made of its arguments: validated like any other, and no way round a denial."""
+    try:
+        edited = replace(ready, arguments=ready.tool.parse(json.dumps(arguments)))
+    except ToolError as error:
+        return _finished(ready.call, f"error: {error}", "error")
+
+    decision = run.policy.decide(edited.tool.spec, edited.arguments)
+    if decision.effect == "deny":
+        return _finished(ready.call, f"denied: {decision.reason}", "denied")
+
+    return edited
 
 
 async def _execute(run: Run, ready: Sequence[Ready]) -> dict[str, CallFinished]:
