@@ -169,15 +169,11 @@ async def test_nobody_there_to_ask_is_a_denial() -> None:
 
 
 async def test_a_person_may_edit_what_is_called_or_say_no_with_a_reason() -> None:
-    answers = iter(
-        [
-            {"approved": True, "arguments": {"a": 10, "b": 3}},
-            {"approved": False, "reason": "enough sums"},
-        ]
-    )
+    edit = ApprovalAnswered(call_id="", approved=True, arguments={"a": 10, "b": 3})
+    answers = iter([edit, ApprovalAnswered(call_id="", approved=False, reason="enough sums")])
 
     async def person(request: ApprovalRequested) -> ApprovalAnswered:
-        return ApprovalAnswered(call_id=request.call_id, **next(answers))
+        return next(answers).model_copy(update={"call_id": request.call_id})
 
     memory = Memory()
     result = await run([call(a=1, b=3), call(a=1, b=1), "13"], memory=memory, policy=Policy.ask("add"), approver=person)
