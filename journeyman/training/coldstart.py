@@ -32,27 +32,32 @@ from journeyman.training.workshop import builtin_specs
 HERE = Path(__file__).parent.parent / "agent" / "models" / "starter"
 
 
+CHECKPOINT = 20
+"""Steps after which the adapter so far is written."""
+
+
 @dataclass(frozen=True, slots=True)
 class Recipe:
     seed: int = 1
-    groups: int = 330
-    """Optimiser steps; one group of dialogues each."""
-    size: int = 8
+    groups: int = 320
+    """Groups of dialogues behind one system turn; `workers` of them make an optimiser step."""
+    size: int = 7
     """Dialogues a group, at most."""
     tasks: int = 8000
     rate: float = 1e-3
-    rank: int = 12
-    alpha: float = 24.0
+    rank: int = 16
+    alpha: float = 32.0
+    workers: int = 2
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    recipe, out, threads = _parse(arguments)
+    recipe, out = _parse(arguments)
     try:
         import torch
     except ModuleNotFoundError:
         raise ConfigError("training needs PyTorch", fix="uv run --extra train python -m ...coldstart") from None
 
-    torch.set_num_threads(threads)
+    torch.set_num_threads(1)  # a worker is one thread
     torch.manual_seed(recipe.seed)
     base = starter_gguf()
     _say(f"playing {recipe.groups} groups of dialogues")
@@ -64,10 +69,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     shape = lora.Shape(recipe.rank, recipe.alpha)
     model = lora.load_base(base)
     parameters = lora.attach(model, shape, recipe.seed)
-    loss = tune(model, parameters, packs, Schedule(rate=recipe.rate), _report)
-
     out.mkdir(parents=True, exist_ok=True)
-    lora.write(model, shape, out / "adapter.gguf")
+
+    def report(progress: Progress) -> None:
+        _report(progress)
+        if progress.step % CHECKPOINT == 0 or progress.step == progress.steps:
+            lora.write(model, shape, out / "adapter.gguf")
+
+    loss = tune(model, parameters, packs, Schedule(rate=recipe.rate), report, workers=recipe.workers)
     card = _card(recipe, base) | {
         "data": _facts(groups, packs, dropped),
         "final_loss": round(loss, 4),
@@ -126,19 +135,18 @@ def _facts(groups: Sequence[Played], packs: Sequence[Pack], dropped: int) -> dic
     }
 
 
-def _parse(arguments: Sequence[str] | None) -> tuple[Recipe, Path, int]:
+def _parse(arguments: Sequence[str] | None) -> tuple[Recipe, Path]:
     default = Recipe()
     program = "python -m journeyman.training.coldstart"
     parser = argparse.ArgumentParser(prog=program, description="Train the starter's adapter.")
-    for name in ("seed", "groups", "size", "tasks", "rank"):
+    for name in ("seed", "groups", "size", "tasks", "rank", "workers"):
         parser.add_argument(f"--{name}", type=int, default=getattr(default, name))
 
     parser.add_argument("--rate", type=float, default=default.rate)
     parser.add_argument("--out", type=Path, default=HERE, help="folder of adapter.gguf and adapter.json")
-    parser.add_argument("--threads", type=int, default=2)
     given = parser.parse_args(arguments)
-    settings = {name: value for name, value in vars(given).items() if name not in {"out", "threads"}}
-    return Recipe(**settings, alpha=2.0 * given.rank), given.out, given.threads
+    settings = {name: value for name, value in vars(given).items() if name != "out"}
+    return Recipe(**settings, alpha=2.0 * given.rank), given.out
 
 
 def _sha256(path: Path) -> str:

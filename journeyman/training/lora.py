@@ -27,8 +27,10 @@ TENSORS = {
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    rank: int = 12
-    alpha: float = 24.0
+    rank: int = 16
+    alpha: float = 32.0
+    first: int = 8
+    """The lowest layer that is adapted; those below stay as they are, and the gradient need not go down to them."""
     modules: tuple[str, ...] = tuple(TENSORS)
 
 
@@ -70,7 +72,7 @@ def attach(model: Any, shape: Shape, seed: int) -> list["torch.Tensor"]:
 
 
 def _places(model: Any, shape: Shape) -> Iterator[tuple[Any, str]]:
-    for layer in model.model.layers:
+    for layer in model.model.layers[shape.first :]:
         for parent in (layer.self_attn, layer.mlp):
             yield from ((parent, name) for name in shape.modules if hasattr(parent, name))
 
@@ -86,6 +88,9 @@ def write(model: Any, shape: Shape, path: Path) -> None:
     writer.add_string("adapter.type", "lora")
     writer.add_float32("adapter.lora.alpha", shape.alpha)
     for index, layer in enumerate(model.model.layers):
+        if index < shape.first:
+            continue
+
         for name in shape.modules:
             adapted = getattr(layer.self_attn if hasattr(layer.self_attn, name) else layer.mlp, name)
             b = _permuted(adapted.b.detach(), heads[name]) if name in heads else adapted.b.detach()
