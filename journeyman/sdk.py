@@ -27,6 +27,7 @@ from pydantic import TypeAdapter
 from journeyman.agent.budget import Limits
 from journeyman.agent.instructions import DEFAULT
 from journeyman.agent.models.model import Model, Sampling
+from journeyman.agent.models.found import find_spec
 from journeyman.agent.models.spec import Engine, make_model
 from journeyman.agent.outfit import builtins
 from journeyman.agent.parts import Approver, nobody
@@ -83,7 +84,7 @@ class Agent:
         store: Store | str | Path | None = None,
     ) -> None:
         self._settings = load_settings(root=Path(root) if root is not None else None)
-        self._model = model if model is not None else self._settings.model or "local:starter"
+        self._model = model or self._settings.model
         self._root = self._settings.root.expanduser().absolute()
         self._sources = _sources(builtins(self._root) if tools is None else tools, self._root)
         policy = policy or Policy.assemble(self._settings.policy, project=self._root)
@@ -130,7 +131,8 @@ class Agent:
         return Stream(self, prompt)
 
     async def __aenter__(self) -> Self:
-        self.opened = await self._runtime().__aenter__()
+        runtime = await self._runtime()
+        self.opened = await runtime.__aenter__()
         return self
 
     async def __aexit__(self, *error: object) -> None:
@@ -144,9 +146,11 @@ class Agent:
         self._background = None
         self._stack.close()
 
-    def _runtime(self) -> Runtime:
-        engine = Engine(threads=self._settings.threads)
-        model = make_model(self._model, engine) if isinstance(self._model, str) else self._model
+    async def _runtime(self) -> Runtime:
+        model = self._model or await find_spec()
+        if isinstance(model, str):
+            model = make_model(model, Engine(threads=self._settings.threads))
+
         if not isinstance(self._store, Store):
             self._store = Store.open(self._store or self._settings.store, durable=self._settings.durable)
 
@@ -158,13 +162,13 @@ class Agent:
             yield self.opened
             return
 
-        async with self._runtime() as runtime:
+        async with await self._runtime() as runtime:
             yield runtime
 
     def in_background(self) -> tuple[BlockingPortal, Runtime]:
         if self._background is None:
             portal = self._stack.enter_context(start_blocking_portal())
-            opened: AbstractContextManager[Runtime] = portal.wrap_async_context_manager(self._runtime())
+            opened: AbstractContextManager[Runtime] = portal.wrap_async_context_manager(portal.call(self._runtime))
             self._background = portal, self._stack.enter_context(opened)
             atexit.register(self.close)
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from journeyman.agent.budget import Limits
+from journeyman.agent.models.found import find_spec
 from journeyman.agent.models.spec import Engine, make_model
 from journeyman.agent.runtime import Runtime
 from journeyman.config import Settings
@@ -39,7 +40,7 @@ async def outfit(settings: Settings, rules: Rules, notices: list[str]) -> Runtim
     notices += [*settings.notices, *found.notices]
     policy = Policy.assemble(settings.policy, project=root, allow=rules.allow, ask=rules.ask, deny=rules.deny)
     store = Store.open(settings.store, durable=settings.durable)
-    model = make_model(settings.model or "local:starter", Engine(threads=settings.threads))
+    model = make_model(settings.model or await find_spec(), Engine(threads=settings.threads))
     return Runtime(model, Catalog([*builtins(root), *found.targets]), policy.within(root), store)
 
 
