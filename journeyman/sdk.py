@@ -26,8 +26,8 @@ from pydantic import TypeAdapter
 
 from journeyman.agent.budget import Limits
 from journeyman.agent.instructions import DEFAULT
-from journeyman.agent.models.model import Model, Sampling
 from journeyman.agent.models.found import find_spec
+from journeyman.agent.models.model import Model, Sampling
 from journeyman.agent.models.spec import Engine, make_model
 from journeyman.agent.outfit import builtins
 from journeyman.agent.parts import Approver, nobody
