@@ -76,6 +76,9 @@ ATTRIBUTES = (
     ("status", "project", "project", ("What is the status of {}?", "How is {} doing?", "status of {}?")),
     ("owner", "project", "project", ("Who owns {}?", "Who is the owner of {}?", "owner of {}?")),
     ("price", "item", "thing", ("What is the price of {}?", "How much is {}?", "What does {} cost?")),
+    ("count", "fruit", "thing", ("How many {} are there?", "How many {} are in stock?", "How many {} do we have?", "Count the {}.")),
+    ("room", "person", "name", ("In which room is {}?", "Which room has {}?", "Where does {} sit?")),
+    ("capital", "country", "city", ("What is the capital of {}?", "capital of {}?")),
     ("stock", "product", "thing", ("How many {} are in stock?", "What is the stock of {}?", "stock of {}?")),
     ("definition", "word", "thing", ("What is the definition of {}?", "Define {}.", "What does {} mean?")),
 )  # fmt: skip

@@ -55,7 +55,7 @@ def plan(*steps: str, done: int) -> OracleCall:
 
 
 def _subjects(sort: str) -> tuple[str, ...]:
-    return {"place": words.PLACES, "project": words.CODENAMES, "team": words.TEAMS, "name": words.NAMES, "city": words.CITIES, "thing": tuple(item.rstrip("s") for item in words.ITEMS)}[sort]  # fmt: skip
+    return {"place": words.PLACES, "project": words.CODENAMES, "team": words.TEAMS, "name": words.NAMES, "city": words.CITIES, "service": words.SERVICES, "object": words.GOODS, "thing": tuple(item.rstrip("s") for item in words.ITEMS)}[sort]  # fmt: skip
 
 
 def _value(random: Random, sort: str) -> str:
@@ -66,6 +66,8 @@ def _value(random: Random, sort: str) -> str:
         "number": str(random.randint(2, 950)),
         "money": f"{random.randint(2, 90) * 100}",
         "room": f"{random.choice('ABCDEFG')}{random.randint(1, 420)}",
+        "port": str(random.randint(1000, 9999)),
+        "address": f"10.{random.randint(0, 9)}.{random.randint(0, 99)}.{random.randint(1, 250)}",
         "phone": f"555-{random.randint(1000, 9999)}",
         "colour": random.choice(words.COLOURS),
         "city": random.choice(words.CITIES),
@@ -93,6 +95,16 @@ FACTS = (
     ("name", "date", ("{x}'s birthday is on {v}.", "Birthday of {x}: {v}"), ("When is {x}'s birthday?", "What is {x}'s birthday?"), "{x} birthday"),
     ("city", "number", ("The office in {x} has {v} desks.", "Our {x} office: {v} desks"), ("How many desks does the office in {x} have?", "How many desks are in the {x} office?"), "{x} office desks"),
     ("thing", "room", ("The {x} is kept in room {v}.", "You find the {x} in room {v}."), ("Where is the {x} kept?", "In which room is the {x}?", "Where can I find the {x}?"), "{x} room"),
+    ("service", "port", ("The {x} listens on port {v}.", "{x}: port {v}", "- the {x} uses port {v}"), ("Which port does the {x} listen on?", "What port does the {x} use?", "On which port is the {x}?"), "{x} port"),
+    ("service", "address", ("The {x} is at {v}.", "Address of the {x}: {v}"), ("What is the address of the {x}?", "Which address does the {x} have?"), "{x} address"),
+    ("service", "code", ("The password of the {x} is {v}.", "{x}, password: {v}"), ("What is the password of the {x}?", "Which password does the {x} have?"), "{x} password"),
+    ("service", "person", ("{v} looks after the {x}.", "The {x} is looked after by {v}."), ("Who looks after the {x}?", "who looks after the {x}"), "{x} looks after"),
+    ("object", "person", ("The {x} is kept by {v}.", "{v} keeps the {x}."), ("Who keeps the {x}?", "Who has the {x}?", "By whom is the {x} kept?"), "{x} kept"),
+    ("object", "room", ("The {x} is in room {v}.", "Room {v}: {x}"), ("In which room is the {x}?", "Where is the {x}?", "where do I find the {x}?"), "{x} room"),
+    ("place", "day", ("The {x} is closed on {v}.", "{x}: closed every {v}"), ("On which day is the {x} closed?", "Which day is the {x} closed?"), "{x} closed"),
+    ("place", "city", ("The {x} is in {v}.", "Our {x} is in the centre of {v}."), ("In which city is the {x}?", "Where is the {x}?"), "{x}"),
+    ("thing", "number", ("One {x} costs {v} euros.", "Price of a {x}: {v} euros"), ("What does a {x} cost?", "How much is one {x}?", "What is the price of a {x}?"), "{x} price"),
+    ("object", "number", ("We have {v} of the {x}s.", "There are {v} {x}s."), ("How many {x}s do we have?", "How many {x}s are there?"), "{x}s"),
     ("project", "code", ("The code word of project {x} is {v}.", "Code word for project {x}: {v}"), ("What is the code word of project {x}?", "Tell me the code word of project {x}."), "project {x} code word"),
 )  # fmt: skip
 UNSEEN_FACTS = (

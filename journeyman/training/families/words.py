@@ -26,6 +26,14 @@ PLACES = (
     "museum", "library", "bakery", "swimming pool", "town hall", "harbour office", "pharmacy", "bookshop", "theatre",
     "workshop", "canteen", "sports hall", "art gallery", "post office", "botanical garden", "observatory", "cinema",
 )  # fmt: skip
+SERVICES = (
+    "wiki", "mail server", "printer", "database", "build server", "backup", "intranet", "calendar", "web shop", "forum", "proxy",
+    "chat server", "time server", "scanner", "monitor", "archive", "gateway", "camera", "dashboard",
+)  # fmt: skip
+GOODS = (
+    "key", "projector", "first aid kit", "ladder", "badge", "drill", "coffee machine", "tent", "boat", "bicycle", "microscope",
+    "whiteboard", "guitar", "toolbox", "fridge", "safe", "screen", "van", "sewing machine", "kayak",
+)  # fmt: skip
 CITIES = (
     "Lisbon", "Oslo", "Turin", "Ghent", "Porto", "Malmo", "Graz", "Lyon", "Cork", "Bergen", "Seville", "Krakow", "Utrecht",
     "Leeds", "Zagreb", "Tartu", "Basel", "Nantes", "Bremen", "Galway", "Paris", "Berlin", "Tokyo", "Nairobi", "Lima",
