@@ -54,6 +54,8 @@ def _check(name: str, look: Callable[[], str], *, required: bool = True) -> Chec
         return Check(name=name, ok=True, detail=look(), required=required)
     except JourneymanError as error:
         return Check(name=name, ok=False, detail=str(error), fix=error.fix, required=required)
+    except OSError as error:  # a folder on the way that may not be looked into
+        return Check(name=name, ok=False, detail=str(error), fix="check its permissions", required=required)
 
 
 def _python() -> str:

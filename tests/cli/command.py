@@ -27,12 +27,13 @@ class Place:
     folder: Path
     home: Path
 
-    def __call__(self, *words: str, stdin: str = "", python: tuple[str, ...] = (), **variables: str) -> Done:
+    def __call__(self, *words: str, terminal: int | None = None, **variables: str) -> Done:
+        """Nobody is there, unless a terminal is given."""
         done = subprocess.run(
-            [sys.executable, *python, "-m", "journeyman", *words],
+            [sys.executable, "-m", "journeyman", *words],
             cwd=self.folder,
             env={**os.environ, "JOURNEYMAN_HOME": str(self.home), **variables},
-            input=stdin,
+            stdin=subprocess.DEVNULL if terminal is None else terminal,
             capture_output=True,
             encoding="utf-8",
             timeout=50,

@@ -1,3 +1,8 @@
+import os
+
+import pytest
+
+
 def settings(done) -> dict[str, tuple[object, str]]:
     return {name: (each["value"], each["origin"]) for name, each in done.json["settings"].items()}
 
@@ -47,6 +52,19 @@ def test_nothing_is_trusted_where_nobody_can_be_asked(journeyman):
     assert (done.code, done.out) == (2, "")
     assert done.err == "Error: nobody is there to ask\n  read the file, then say --yes\n"
     assert not (journeyman.home / "state").exists()
+
+
+@pytest.mark.parametrize(("answer", "kept"), [(b"y\n", True), (b"n\n", False), (b"\n", False)])
+def test_on_a_terminal_the_file_is_shown_and_the_person_decides(journeyman, answer, kept):
+    pty = pytest.importorskip("pty", reason="this system has no pseudo-terminals")
+    (journeyman.folder / "journeyman.toml").write_text("# \u202ehidden\nsteps = 50\n", "utf-8")
+    keyboard, terminal = pty.openpty()
+    os.write(keyboard, answer)
+    done = journeyman("config", "trust", terminal=terminal)
+    os.close(keyboard)
+    assert (done.code, "trusted" in done.out) == (0, kept)
+    assert "# ⟪U+202E⟫hidden\nsteps = 50\n" in done.err
+    assert settings(journeyman("config", "show", "--json"))["steps"][0] == (50 if kept else 40)
 
 
 def test_there_may_be_nothing_to_trust(journeyman):
