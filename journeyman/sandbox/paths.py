@@ -11,37 +11,18 @@ import os
 import secrets
 import stat
 from collections.abc import Generator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from journeyman.errors import ConfigError, ToolError
 from journeyman.sandbox.beneath import Open, best_open
+from journeyman.sandbox.entry import Content, Entry, Kind
+from journeyman.sandbox.nearby import hint
 from journeyman.sandbox.refusals import demand_file, outside, refusals, told
 
 MAX_READ = 8 * 1024 * 1024
 MAX_WRITE = 4 * 1024 * 1024
 MAX_ENTRIES = 10_000
 FOLDER = os.O_RDONLY | os.O_DIRECTORY
-
-Kind = Literal["file", "folder", "link", "other"]
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    name: str
-    """As the system gives it; bytes that are no UTF-8 are surrogates (`told` makes them safe to show)."""
-    kind: Kind
-    size: int
-    stamp: tuple[int, int, int]
-    """Changes when the content does: modification time, change time (both ns) and inode."""
-
-
-@dataclass(frozen=True, slots=True)
-class Content:
-    data: bytes
-    mode: int
-    stamp: tuple[int, int, int]
 
 
 class Root:
@@ -121,7 +102,7 @@ class Root:
         if name == ".." or not name.isprintable():
             raise ToolError(f"{told(name)} is no name for a file")
 
-        with self._parent(parent) as folder, refusals(path, self):
+        with self._parent(parent) as folder, refusals(path, self._hint):
             _replace(folder, name, data, path)
 
     def relative(self, path: str) -> str:
@@ -136,6 +117,9 @@ class Root:
             path = self._inside(path)
 
         return "/".join(part for part in path.split("/") if part not in {"", "."}) or "."
+
+    def _hint(self, path: str) -> str:
+        return hint(self, path)
 
     def _inside(self, path: str) -> str:
         with contextlib.suppress(ValueError):
@@ -152,7 +136,7 @@ class Root:
 
     @contextlib.contextmanager
     def _opened(self, path: str, flags: int, *, hints: bool = True) -> Generator[int]:
-        with refusals(path, self if hints else None):
+        with refusals(path, self._hint if hints else None):
             relative = self.relative(path)
             folder = self._here()
             try:

@@ -4,14 +4,9 @@ import contextlib
 import errno
 import os
 import stat
-from collections.abc import Generator
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Generator
 
 from journeyman.errors import ToolError
-from journeyman.sandbox.nearby import hint
-
-if TYPE_CHECKING:
-    from journeyman.sandbox.paths import Root
 
 MAX_NAME = 200
 
@@ -36,14 +31,14 @@ def demand_file(path: str, status: os.stat_result) -> None:
 
 
 @contextlib.contextmanager
-def refusals(path: str, root: "Root | None") -> Generator[None]:
-    """Turn an OSError about `path` into a ToolError; with a root, near names are given for what does not exist."""
+def refusals(path: str, hint: Callable[[str], str] | None) -> Generator[None]:
+    """Turn an OSError about `path` into a ToolError; `hint` tells what a path that does not exist may have meant."""
     try:
         yield
     except UnicodeEncodeError:
         raise ToolError(f"{told(path)} is no name for a file") from None
     except FileNotFoundError:
-        raise ToolError(f"no such file: {told(path)}{hint(root, path) if root else ''}") from None
+        raise ToolError(f"no such file: {told(path)}{hint(path) if hint else ''}") from None
     except OSError as error:
         raise ToolError(_reason(error, path)) from None
 
