@@ -11,6 +11,9 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import anyio
+
+from journeyman.agent.models.found import find_spec
 from journeyman.config import Settings, load_settings
 from journeyman.errors import ConfigError, JourneymanError, ModelNotFound, ServerError, StoreError
 from journeyman.traces.messages import Value
@@ -40,10 +43,10 @@ def checkup() -> Iterator[Check]:
     except ConfigError:
         settings = Settings()
 
-    local = settings.model is None or settings.model.startswith("local:")
+    spec = settings.model or anyio.run(find_spec)
     yield _check("policy", lambda: _policy(settings))
-    yield _check("model", lambda: _model(settings.model or STARTER))
-    yield _check("engine", _engine, required=local)
+    yield _check("model", lambda: _model(spec))
+    yield _check("engine", _engine, required=spec.startswith("local:"))
     yield _check("store", lambda: _store(settings.store))
     yield _check("sandbox", _sandbox, required=False)
     yield _check("servers", lambda: _servers(settings.root), required=False)
@@ -144,8 +147,6 @@ def _room_for(path: Path) -> str:
 
 
 def _sandbox() -> str:
-    import anyio  # noqa: PLC0415
-
     from journeyman.errors import SandboxError  # noqa: PLC0415
     from journeyman.sandbox.select import probe_all  # noqa: PLC0415
 

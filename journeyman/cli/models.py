@@ -67,7 +67,11 @@ def _bar(name: str) -> Generator[Callable[[int, int], None]]:
 @models.command("list", epilog=LIST)
 @json_option()
 def list_models(json: bool) -> None:
-    """List the local models that are here, and the forms of a model's name."""
+    """List the models that are on this machine.
+
+    The starter, and a model server that answers on the loopback; then the forms a model's name can have. A run that
+    names no model takes the first one here.
+    """
     from journeyman.agent.models.spec import forms  # noqa: PLC0415 - after --help
     from journeyman.policies.safe import safe  # noqa: PLC0415
 
@@ -78,14 +82,22 @@ def list_models(json: bool) -> None:
 
     width = max(len(row["model"]) for row in rows)
     for row in rows:
-        click.echo(f"{safe(row['model']):<{width}}  {row['state']:<7}  {safe(row['detail'])}".rstrip())
+        adapter = f" with {safe(row['adapter'])}" if row["adapter"] else ""
+        click.echo(f"{safe(row['model']):<{width}}  {row['state']:<7}  {safe(row['detail'])}{adapter}")
 
     click.echo(f"\nGive one to a run with --model, or for good with JOURNEYMAN_MODEL or in config.toml:\n{forms()}")
 
 
 def _rows() -> Iterator[dict[str, Any]]:
+    import anyio  # noqa: PLC0415
+
+    from journeyman.agent.models.found import find_spec  # noqa: PLC0415
     from journeyman.agent.models.starter import find_starter  # noqa: PLC0415
     from journeyman.errors import ModelNotFound  # noqa: PLC0415
+
+    server = anyio.run(find_spec)
+    if not server.startswith("local:"):
+        yield {"model": server, "state": "answers", "detail": "a server on this machine", "adapter": None}
 
     try:
         files = find_starter()
