@@ -118,7 +118,7 @@ class _Crew:
 
         for step in range(len(self._packs) // self._count):
             try:
-                self._start.wait()
+                self._start.wait(PATIENCE)
             except threading.BrokenBarrierError:
                 return
 
