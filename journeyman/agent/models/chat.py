@@ -79,7 +79,7 @@ class ChatModel:
         answer = chat_format.Answer(request)
         async with self._streamed(request) as chunks:
             while True:
-                with self._typed():
+                with self._typed(midway=True):
                     chunk = await anext(chunks, None)
 
                 if chunk is None:
@@ -215,8 +215,8 @@ class ChatModel:
         }
 
     @contextmanager
-    def _typed(self) -> Generator[None]:
-        """Errors of the SDK and its transport as ours."""
+    def _typed(self, *, midway: bool = False) -> Generator[None]:
+        """Errors of the SDK and its transport as ours; midway: an answer had begun."""
         import httpx2  # noqa: PLC0415 - imported already
         import openai  # noqa: PLC0415
 
@@ -225,20 +225,25 @@ class ChatModel:
             yield
         except openai.APITimeoutError as error:
             raise ModelError(f"{where} does not answer in time.", fix="Look at the server, or try again.") from error
-        except openai.APIConnectionError as error:
-            raise ModelError(
-                f"Nothing answers at {where}: {error.__cause__ or error}.",
-                fix="Start the server, or check the address: http://HOST:PORT/v1#NAME.",
-            ) from error
-        except openai.APIStatusError as error:
-            raise _refusal(where, error.status_code, str(error), self.spec) from error
+        except (openai.APIConnectionError, httpx2.HTTPError, httpx2.StreamError) as error:
+            raise _unreachable(where, error.__cause__ or error, midway=midway) from error
         except openai.APIError as error:
-            raise _refusal(where, 0, str(error), self.spec) from error
-        except (httpx2.HTTPError, httpx2.StreamError) as error:
-            raise ModelError(
-                f"The connection to {where} broke in the middle of an answer: {error or type(error).__name__}.",
-                fix="Resume the run: what came before is stored.",
-            ) from error
+            status = error.status_code if isinstance(error, openai.APIStatusError) else 0
+            raise _refusal(where, status, f"{error.message} {error.code or ''}".strip(), self.spec) from error
+
+
+def _unreachable(where: str, error: BaseException, *, midway: bool) -> ModelError:
+    why = str(error) or type(error).__name__
+    if midway:
+        return ModelError(
+            f"The connection to {where} broke in the middle of an answer: {why}.",
+            fix="Resume the run: what came before is stored.",
+        )
+
+    return ModelError(
+        f"Nothing answers at {where}: {why}.",
+        fix="Start the server, or check the address: http://HOST:PORT/v1#NAME.",
+    )
 
 
 def _refusal(where: str, status: int, text: str, spec: str) -> ModelError:

@@ -5,8 +5,8 @@ from journeyman.agent.models.engine import Engine
 from journeyman.agent.models.files import ModelFiles
 from journeyman.agent.models.llama import LlamaModel
 from journeyman.agent.models.starter import find_starter
-from journeyman.errors import ModelNotFound
 from journeyman.traces.messages import ToolSpec
+from tests.need import need
 
 ADD = ToolSpec(
     name="calculator__calculate",
@@ -30,11 +30,8 @@ INFO = ToolSpec(
 
 @pytest.fixture(scope="session")
 def starter():
-    pytest.importorskip("xllamacpp", reason="the local engine is not installed")
-    try:
-        return find_starter()
-    except ModelNotFound as error:
-        pytest.skip(str(error))
+    need("local")
+    return find_starter()
 
 
 @pytest.fixture(scope="session")
