@@ -29,6 +29,7 @@ def model():
         num_hidden_layers=3,
         num_attention_heads=4,
         num_key_value_heads=2,
+        initializer_range=0.4,
     )
     return transformers.LlamaForCausalLM(config).requires_grad_(requires_grad=False)
 
