@@ -4,10 +4,10 @@ Nothing is created, downloaded or asked of another machine. Native code is tried
 end the one it is in.
 """
 
-import os
 import platform
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -140,10 +140,14 @@ def _store(path: Path) -> str:
 
 def _room_for(path: Path) -> str:
     folder = next(parent for parent in path.absolute().parents if parent.exists())
-    if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
-        raise StoreError(f"{path} cannot be made: {folder} cannot be written", fix="set JOURNEYMAN_STORE=PATH")
-
-    return f"{path}, made by the first run"
+    try:
+        with tempfile.TemporaryFile(dir=folder):  # permissions do not tell all: a file system may be read-only
+            return f"{path}, made by the first run"
+    except OSError as error:
+        raise StoreError(
+            f"{path} cannot be made: nothing can be written in {folder}: {error.strerror}",
+            fix="set a place that can be: JOURNEYMAN_STORE=PATH",
+        ) from None
 
 
 def _sandbox() -> str:

@@ -46,7 +46,7 @@ def test_one_broken_file_does_not_hide_the_rest(journeyman):
 def test_a_store_that_is_no_store_or_has_no_room_is_missing(journeyman, tmp_path):
     other = tmp_path / "other.db"
     other.write_text("not a database, but long enough to look like one" * 50, "utf-8")
-    for path in (other, other / "runs.db"):
+    for path in (other, other / "runs.db", "/proc/runs.db"):
         done = journeyman("doctor", "--json", JOURNEYMAN_STORE=str(path))
         assert (done.code, by_name(done)["store"]["ok"]) == (3, False)
         assert "JOURNEYMAN_STORE" in str(by_name(done)["store"]["fix"])
