@@ -43,6 +43,8 @@ class EngineProcess:
             stdout=subprocess.PIPE,
             stderr=self._log,
             env={**os.environ, "GGML_NO_BACKTRACE": "1"},
+            # Ctrl-C at the terminal is for the run, which then stops the engine in order.
+            start_new_session=True,
         )
         self._tell(engine)
 

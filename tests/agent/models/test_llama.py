@@ -18,7 +18,7 @@ from journeyman.agent.models.engine import Engine
 from journeyman.agent.models.files import ModelFiles
 from journeyman.agent.models.llama import LlamaModel
 from journeyman.agent.models.model import Request, Sampling
-from journeyman.errors import ContextOverflow, EngineDied, ModelError
+from journeyman.errors import ContextOverflow, EngineDied, ModelError, ModelNotFound
 from journeyman.traces.messages import ToolResult, UserMessage
 from tests.agent.models.conftest import ADD, INFO
 
@@ -280,6 +280,31 @@ def _running(pid):
         return Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()[0] != "Z"
     except OSError:
         return False
+
+
+async def test_a_missing_engine_says_how_to_install_it(starter, tmp_path, monkeypatch):
+    (tmp_path / "xllamacpp.py").write_text("raise ImportError('no such library')", encoding="utf-8")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+
+    with pytest.raises(ModelNotFound, match="not installed: no such library") as caught:
+        await LlamaModel(starter).open()
+
+    assert "pip install" in caught.value.fix
+
+
+async def test_an_engine_that_aborts_while_it_loads_shows_its_last_words(starter, tmp_path, monkeypatch):
+    program = "import os, sys\nprint('GGML_ASSERT failed', file=sys.stderr, flush=True)\nos.abort()"
+    (tmp_path / "xllamacpp.py").write_text(program, encoding="utf-8")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+
+    with pytest.raises(EngineDied, match=r"by its own abort\. Its last words: GGML_ASSERT failed"):
+        await LlamaModel(starter).open()
+
+
+async def test_ctrl_c_at_the_terminal_does_not_reach_the_engine(llama):
+    await llama.open()
+
+    assert os.getpgid(llama._process.process.pid) != os.getpgid(0)
 
 
 async def test_a_truncated_model_is_called_truncated(starter, tmp_path):
