@@ -99,7 +99,15 @@ def _holder(body: Any, path: tuple[str, ...]) -> tuple[Any, str]:
 
 def _json(value: Any) -> str:
     """Compact JSON, with what UTF-8 cannot say replaced by U+FFFD."""
-    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return _whole(json.dumps(value, ensure_ascii=False, separators=(",", ":")))
+
+
+def sound(text: str) -> str:
+    """The text as every database takes it: NUL and half a surrogate pair become U+FFFD."""
+    return _whole(text).replace("\0", "\ufffd")
+
+
+def _whole(text: str) -> str:
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 

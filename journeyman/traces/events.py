@@ -48,6 +48,8 @@ class RunStarted(Value):
     seed: int | None = None
     parent: str | None = None
     """The run this one was forked from."""
+    parent_seq: int | None = None
+    """Its last event that belongs to this run too: they share everything up to there."""
     version: int = TRACE_VERSION
 
 
@@ -55,6 +57,8 @@ class RunResumed(Value):
     type: Literal["run_resumed"] = "run_resumed"
     unfinished: tuple[str, ...] = ()
     """Calls whose intent was stored without a result: they may or may not have happened."""
+    limits: dict[str, JsonValue] = Field(default_factory=dict)
+    """The budget from here on."""
 
 
 class MessageAdded(Value):

@@ -80,7 +80,9 @@ class State:
                 self._call_finished(event)
             case RunStarted():
                 self.started = event
-                self.messages.append(UserMessage(text=event.prompt))
+                self.finished = None
+                if event.parent_seq is None:  # else the parent's own events have said it
+                    self.messages.append(UserMessage(text=event.prompt))
             case MessageAdded():
                 self.messages.append(UserMessage(text=event.text))
                 self.finished = None

@@ -1,8 +1,9 @@
-"""The store's tables. `event` is the truth; every other table can be rebuilt from it.
+"""The store's tables of facts. `event` is the truth; `run` and the tables of `projections.py` can be rebuilt from it.
 
 One schema for SQLite and PostgreSQL. Content that repeats or is large (tool schemas, instructions, long results) is
 kept once in `blob` under its SHA-256; an event's body names it as `{"$blob": "<hash>"}`. Token ids and
-log-probabilities are binary (little-endian int32 and float32), beside the body of the event that brought them.
+log-probabilities are binary (little-endian int32 and float32), beside the body of the event that brought them. `link`
+is the run's hash chain (`chain.py`), and a `tombstone` is what remains of a run that was deleted.
 """
 
 from sqlalchemy import BigInteger, Column, Float, Index, Integer, LargeBinary, MetaData, String, Table, Text
@@ -18,6 +19,7 @@ event = Table(
     Column("type", String(32), nullable=False),
     Column("body", Text, nullable=False),
     Column("tokens", LargeBinary),
+    Column("link", LargeBinary),  # SHA-256 over the run so far; on the last event of each commit
     sqlite_with_rowid=False,
 )
 
@@ -26,6 +28,16 @@ blob = Table(
     metadata,
     Column("hash", String(64), primary_key=True),
     Column("data", LargeBinary, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+tombstone = Table(
+    "tombstone",
+    metadata,
+    Column("run_id", String(32), primary_key=True),
+    Column("deleted_at", BigInteger, nullable=False),
+    Column("events", Integer, nullable=False),
+    Column("link", LargeBinary),  # the run's last: a copy kept elsewhere can be told to be that run
     sqlite_with_rowid=False,
 )
 
@@ -45,5 +57,13 @@ run = Table(
     Column("denied", Integer, nullable=False, default=0),
     Column("seconds", Float),
     Column("parent", String(32)),
+    Column("parent_seq", Integer),
+    # what follows is known once the run is projected
+    Column("projected", Integer, nullable=False, default=0),  # events that the projections cover
+    Column("reward", Float),  # mean of its verifiers' newest scores; NULL: not scored, which is not 0
+    Column("cost_usd", Float),
+    Column("calls", Integer),
+    Column("errors", Integer),  # calls that did not come to a good end
+    Column("level", String(8)),  # tokens: every model call is recorded exactly; text: one at least is not
     Index("run_by_start", "started_at"),
 )

@@ -9,21 +9,23 @@ Opening creates or migrates the tables. Reading is synchronous and sees what is 
 
 import secrets
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
-from sqlalchemy import Connection, Engine, create_engine, event, select
-from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy import Connection, Engine, Select, make_url, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from journeyman.errors import StoreError, UsageError
 from journeyman.traces import schema
+from journeyman.traces.chain import Entry
 from journeyman.traces.codec import decode
+from journeyman.traces.connect import explain, make_engine, unusable
 from journeyman.traces.messages import Value
 from journeyman.traces.writer import Recorder, Stored, Watch, Writer
 
-HEAD = "0001"
+HEAD = "0002"
 """The newest migration."""
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
@@ -50,6 +52,9 @@ class RunSummary(Value):
     denied: int
     seconds: float | None
     parent: str | None
+    parent_seq: int | None = None
+    reward: float | None = None
+    """Mean of the newest score of each verifier, once the run is projected. None is "not scored", which is not 0."""
 
 
 class Store:
@@ -69,21 +74,19 @@ class Store:
             StoreError: it cannot be opened, is no trace store, or was written by a newer journeyman.
         """
         url = str(where)
-        is_url = "://" in url
+        shown = make_url(url).render_as_string() if "://" in url else url  # without a password
         try:
-            if not is_url:
+            if "://" not in url:
                 Path(url).parent.mkdir(parents=True, exist_ok=True)
 
-            engine = create_engine(url if is_url else f"sqlite:///{url}")
-            if engine.dialect.name == "sqlite":
-                event.listen(engine, "connect", _sqlite_settings(durable))
-
-            store = cls(engine, url, power=durable == "power")
+            store = cls(make_engine(url, durable), shown, power=durable == "power")
             store._migrate()
         except OSError as error:
-            raise _unusable(url, str(error)) from error
+            raise unusable(shown, str(error)) from error
         except SQLAlchemyError as error:
-            raise explain(url, error) from error
+            raise explain(shown, error) from error
+        except ImportError as error:
+            raise unusable(shown, str(error), "pip install 'journeyman[postgres]'") from error
 
         return store
 
@@ -95,24 +98,28 @@ class Store:
             seq: of the last event it already has.
             watch: told of each event as it is stored.
         """
+        if self._writer is not None and self._writer.failed:
+            self._writer.close()  # whatever it was may be over: the disk has room again, the server is back
+            self._writer = None
+
         if self._writer is None:
             quick = self._engine.dialect.name == "sqlite" and not self._power
             self._writer = Writer(self._engine, lambda error: explain(self.where, error), quick=quick)
 
         return Recorder(self._writer, run_id, seq, watch)
 
-    def runs(self, limit: int | None = 50) -> list[RunSummary]:
-        """Newest first."""
+    def runs(self, limit: int | None = 50, where: Any = None) -> list[RunSummary]:
+        """Newest first. `where` is a condition on `schema.run`, such as `Filter.where` gives."""
         table = schema.run
-        query = select(table).order_by(table.c.started_at.desc(), table.c.run_id.desc()).limit(limit)
-        with self._reading() as connection:
+        columns = [table.c[name] for name in RunSummary.model_fields]
+        query = select(*columns).order_by(table.c.started_at.desc(), table.c.run_id.desc()).limit(limit)
+        if where is not None:
+            query = query.where(where)
+
+        with self.reading() as connection:
             rows = connection.execute(query).mappings().all()
 
-        fields = RunSummary.model_fields
-        return [
-            RunSummary(**{**{k: v for k, v in row.items() if k in fields}, "started_at": row["started_at"] / 1e6})
-            for row in rows
-        ]
+        return [RunSummary(**{**row, "started_at": row["started_at"] / 1e6}) for row in rows]
 
     def resolve(self, prefix: str) -> str:
         """The id of the one run whose id begins, or ends, with this; `last` is the newest.
@@ -125,7 +132,7 @@ class Store:
         if prefix != "last":
             query = query.where(column.startswith(prefix, autoescape=True) | column.endswith(prefix, autoescape=True))
 
-        with self._reading() as connection:
+        with self.reading() as connection:
             found = connection.scalars(query).all()
 
         if not found:
@@ -137,12 +144,58 @@ class Store:
         return found[0]
 
     def events(self, run_id: str) -> Iterator[Stored]:
-        """A run's stored events in order; none where there is no such run."""
-        table = schema.event
-        query = select(table).where(table.c.run_id == run_id).order_by(table.c.seq)
-        with self._reading() as connection:
-            for row in connection.execute(query):
-                yield Stored(row.run_id, row.seq, row.at, decode(row.type, row.body, row.tokens, self._blob))
+        """A run's events in order, beginning with those a fork shares with its parent; none where there is no such run.
+
+        Raises:
+            StoreError: content is missing, or the parent was deleted.
+        """
+        return self._events(run_id, None)
+
+    def own_events(self, run_id: str) -> Iterator[Stored]:
+        """Only those that are stored under this run: of a fork, what comes after its parent's."""
+        with self.reading() as connection:
+            for row in connection.execute(_of(run_id)):
+                yield self.stored(connection, row)
+
+    def entries(self, connection: Connection, run_id: str) -> Iterator[tuple[Entry, bytes | None]]:
+        """The rows as they stand, each with its link."""
+        for row in connection.execute(_of(run_id)):
+            yield Entry(row.seq, row.at, row.type, row.body, row.tokens), row.link
+
+    def stored(self, connection: Connection, row: Any) -> Stored:
+        """The event of a row of `schema.event`."""
+
+        def blob(key: str) -> bytes:
+            data = connection.scalar(select(schema.blob.c.data).where(schema.blob.c.hash == key))
+            if data is None:
+                message = f"{self.where} has lost the content {key[:12]}."
+                raise StoreError(message, fix="Restore the store from a backup.")
+
+            return data
+
+        return Stored(row.run_id, row.seq, row.at, decode(row.type, row.body, row.tokens, blob))
+
+    def _events(self, run_id: str, until: int | None) -> Iterator[Stored]:
+        for each in self.own_events(run_id):
+            if until is not None and each.seq > until:
+                return
+
+            if each.event.type == "run_started" and each.event.parent is not None and each.event.parent_seq is not None:
+                yield from self._stem(each.event.parent, each.event.parent_seq)
+
+            yield each
+
+    def _stem(self, parent: str, until: int) -> Iterator[Stored]:
+        last = 0
+        for each in self._events(parent, until):
+            last = each.seq
+            yield each
+
+        if last != until:
+            raise StoreError(
+                f"The run {parent}, which this one was forked from, is not in {self.where}.",
+                fix="Restore the store from a backup, or delete the fork too.",
+            )
 
     def __enter__(self) -> Self:
         return self
@@ -158,20 +211,29 @@ class Store:
 
         self._engine.dispose()
 
-    def _blob(self, key: str) -> bytes:
-        with self._reading() as connection:
-            data = connection.scalar(select(schema.blob.c.data).where(schema.blob.c.hash == key))
+    @property
+    def dialect(self) -> str:
+        """`sqlite` or `postgresql`."""
+        return self._engine.dialect.name
 
-        if data is None:
-            raise StoreError(f"{self.where} has lost the content {key[:12]}.", fix="Restore the store from a backup.")
-
-        return data
-
-    def _reading(self) -> Connection:
+    @contextmanager
+    def reading(self) -> Generator[Connection]:
+        """A connection to read with; database errors leave as StoreError."""
         try:
-            return self._engine.connect()
+            with self._engine.connect() as connection:
+                yield connection
         except SQLAlchemyError as error:
             raise explain(self.where, error) from error
+
+    @contextmanager
+    def writing(self) -> Generator[Connection]:
+        """A transaction that no other one comes between; committed at the end, undone by an exception."""
+        with self.reading() as connection:
+            if self.dialect == "sqlite":
+                connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+            yield connection
+            connection.commit()
 
     def _migrate(self) -> None:
         with self._engine.connect() as connection:
@@ -188,24 +250,8 @@ class Store:
         migrations.upgrade(self._engine)
 
 
-_FIXES = {
-    "full": "Free some disk space, then go on with: journeyman run --resume last",
-    "locked": "Another process holds it; wait for it to end, or set another store: JOURNEYMAN_STORE=PATH",
-    "not a database": "The file is something else; set another store: JOURNEYMAN_STORE=PATH",
-}
-
-
-def explain(where: str, error: Exception) -> StoreError:
-    """Say what a database error means for the person who owns the store."""
-    text = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
-    return _unusable(where, text, next((fix for word, fix in _FIXES.items() if word in text), ""))
-
-
-def _unusable(where: str, why: str, fix: str = "") -> StoreError:
-    return StoreError(
-        f"The trace store {where} cannot be used: {why}.",
-        fix=fix or "Set a place that can be written: JOURNEYMAN_STORE=PATH",
-    )
+def _of(run_id: str) -> Select:
+    return select(schema.event).where(schema.event.c.run_id == run_id).order_by(schema.event.c.seq)
 
 
 def _revision(connection: Connection) -> str | None:
@@ -216,15 +262,3 @@ def _revision(connection: Connection) -> str | None:
         return None
 
     return connection.scalar(text("SELECT version_num FROM alembic_version"))
-
-
-def _sqlite_settings(durable: str) -> Callable[[DBAPIConnection, object], None]:
-    def apply(connection: DBAPIConnection, _record: object) -> None:
-        cursor = connection.cursor()
-        cursor.execute("PRAGMA busy_timeout = 30000")
-        cursor.execute("PRAGMA journal_mode = WAL")
-        cursor.execute("PRAGMA wal_autocheckpoint = 0")  # the writer's thread does it
-        cursor.execute(f"PRAGMA synchronous = {'FULL' if durable == 'power' else 'NORMAL'}")
-        cursor.close()
-
-    return apply

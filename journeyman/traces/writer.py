@@ -11,20 +11,21 @@ write-ahead log into the file, which waits for the disk.
 import queue
 import threading
 import time
-from collections import deque
-from collections.abc import Callable
+from collections import defaultdict, deque
+from collections.abc import Callable, Sequence
 from contextlib import closing, suppress
 from typing import NamedTuple
 
 import anyio
 from anyio.lowlevel import EventLoopToken, current_token
-from sqlalchemy import Connection, Engine, Update, insert, update
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import Connection, Engine, select
 
 from journeyman.errors import StoreError
 from journeyman.traces import schema
+from journeyman.traces.chain import START, Chain, Entry, seal
 from journeyman.traces.codec import Row, encode
-from journeyman.traces.events import RunFinished, RunStarted, StoredEvent
+from journeyman.traces.events import StoredEvent
+from journeyman.traces.listed import LISTED, keep_listed
 
 LINGER = 0.02
 PATIENCE = 30.0
@@ -70,10 +71,10 @@ class Writer:
         self._quick = quick
         self._entries: deque[Stored] = deque()
         self._wake: queue.SimpleQueue[_Barrier | None] = queue.SimpleQueue()
-        self._known_blobs: set[str] = set()
-        self._new_blobs: set[str] = set()
+        self._links: dict[str, bytes] = {}
         self._error: StoreError | None = None
-        self._insert = _insert_statement(engine)
+        self._insert = _insert_statement(engine, schema.event.columns.keys())
+        self._insert_blob = _insert_statement(engine, ["hash", "data"], "blob", " ON CONFLICT DO NOTHING")
         self._connection = engine.connect()
         if engine.dialect.name == "sqlite":
             self._connection.exec_driver_sql("PRAGMA busy_timeout = 0")  # patience is ours
@@ -83,6 +84,11 @@ class Writer:
         self._commits = 0
         self._thread = threading.Thread(target=self._work, name="journeyman-store", daemon=True)
         self._thread.start()
+
+    @property
+    def failed(self) -> bool:
+        """Something could not be written; nothing more will be."""
+        return self._error is not None
 
     def put(self, entry: Stored) -> None:
         self._entries.append(entry)
@@ -155,22 +161,23 @@ class Writer:
 
         entries = [self._entries.popleft() for _ in range(len(self._entries))]
         try:
-            self._write(self._connection, entries)
+            links = self._write(self._connection, entries)
             self._connection.connection.commit()
             self._connection.commit()
         except Exception as error:  # noqa: BLE001 - whatever it is, whoever waits for a barrier must hear of it
             self._undo()
             if _busy(error) and not give_up:
                 self._entries.extendleft(reversed(entries))
-                self._new_blobs.clear()
                 return False
 
             self._error = self._explain(error)
         else:
             self._commits += 1
-            self._known_blobs |= self._new_blobs
+            self._links |= links
+            for entry in entries:
+                if entry.event.type == "run_finished":
+                    self._links.pop(entry.run_id, None)
 
-        self._new_blobs.clear()
         return True
 
     def _undo(self) -> None:
@@ -183,26 +190,41 @@ class Writer:
         with self._engine.connect() as connection:
             connection.exec_driver_sql("PRAGMA wal_checkpoint(PASSIVE)")
 
-    def _write(self, connection: Connection, entries: list[Stored]) -> None:
-        rows = [(entry, encode(entry.event)) for entry in entries]
-        for _, row in rows:
-            if row.blobs:
-                self._write_blobs(connection, row)
-
-        values = [(e.run_id, e.seq, e.at, row.type, row.body, row.tokens) for e, row in rows]
+    def _write(self, connection: Connection, entries: list[Stored]) -> dict[str, bytes]:
+        """The links that stand once this is committed."""
+        rows = [encode(entry.event) for entry in entries]
+        links = self._sealed(connection, entries, rows)
+        last = {entry.run_id: entry.seq for entry in entries}
+        values = [
+            (run_id, seq, at, row.type, row.body, row.tokens, links[run_id] if seq == last[run_id] else None)
+            for (run_id, seq, at, _), row in zip(entries, rows, strict=True)
+        ]
         with closing(connection.connection.cursor()) as cursor:  # the driver's own: the hot path
+            for row in rows:
+                for blob in row.blobs:
+                    cursor.execute(self._insert_blob, blob)
+
             cursor.executemany(self._insert, values)
 
-        for entry in entries:
-            if entry.event.type in _PROJECTED:
-                _project(connection, entry)
+        for run_id, _, at, event in entries:
+            if event.type in LISTED:
+                keep_listed(connection, run_id, at, event)
 
-    def _write_blobs(self, connection: Connection, row: Row) -> None:
-        for key, data in row.blobs:
-            if key not in self._known_blobs | self._new_blobs:
-                dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-                connection.execute(dialect.insert(schema.blob).values(hash=key, data=data).on_conflict_do_nothing())
-                self._new_blobs.add(key)
+        return links
+
+    def _sealed(self, connection: Connection, entries: list[Stored], rows: list[Row]) -> dict[str, bytes]:
+        by_run: dict[str, list[Entry]] = defaultdict(list)
+        for (run_id, seq, at, _), row in zip(entries, rows, strict=True):
+            by_run[run_id].append(Entry(seq, at, row.type, row.body, row.tokens))
+
+        links = {}
+        for run_id, added in by_run.items():
+            if added[0].seq == 1 or run_id in self._links:
+                links[run_id] = seal(self._links.get(run_id, START), added)
+            else:
+                links[run_id] = _chain(connection, run_id).seal_open(added)
+
+        return links
 
 
 class Recorder:
@@ -223,6 +245,16 @@ class Recorder:
 
     async def barrier(self) -> None:
         await self._writer.barrier()
+
+
+def _chain(connection: Connection, run_id: str) -> Chain:
+    """Of a run that an earlier process began."""
+    chain = Chain()
+    query = select(schema.event).where(schema.event.c.run_id == run_id).order_by(schema.event.c.seq)
+    for row in connection.execute(query):
+        list(chain.add(Entry(row.seq, row.at, row.type, row.body, row.tokens), row.link))
+
+    return chain
 
 
 def _busy(error: Exception) -> bool:
@@ -250,39 +282,8 @@ def _set_all(barriers: list[_Barrier]) -> None:
         barrier.done.set()
 
 
-def _insert_statement(engine: Engine) -> str:
-    """The INSERT as the driver takes it, compiled once; parameters in the order of the table's columns."""
+def _insert_statement(engine: Engine, columns: Sequence[str], table: str = "event", end: str = "") -> str:
+    """The INSERT as the driver takes it, made once; parameters in the order of the columns."""
     placeholders = {"qmark": "?", "format": "%s", "pyformat": "%s"}
-    mark = placeholders[engine.dialect.paramstyle]
-    columns = [column.name for column in schema.event.columns]
-    return f"INSERT INTO event ({', '.join(columns)}) VALUES ({', '.join([mark] * len(columns))})"  # noqa: S608 - no data
-
-
-_PROJECTED = {"run_started", "run_finished", "message_added"}
-
-
-def _project(connection: Connection, entry: Stored) -> None:
-    """Keep the `run` table, which lists are made from, in step."""
-    match entry.event:
-        case RunStarted() as event:
-            values = {"model": event.model, "prompt": event.prompt, "parent": event.parent}
-            statement = insert(schema.run).values(run_id=entry.run_id, started_at=entry.at, **values)
-        case RunFinished() as event:
-            statement = _update(entry.run_id).values(
-                ended_at=entry.at,
-                outcome=event.outcome,
-                answer=event.answer,
-                steps=event.steps,
-                prompt_tokens=event.usage.prompt_tokens,
-                completion_tokens=event.usage.completion_tokens,
-                denied=event.denied,
-                seconds=event.seconds,
-            )
-        case _:  # the run goes on after its end
-            statement = _update(entry.run_id).values(ended_at=None, outcome=None)
-
-    connection.execute(statement)
-
-
-def _update(run_id: str) -> Update:
-    return update(schema.run).where(schema.run.c.run_id == run_id)
+    marks = ", ".join([placeholders[engine.dialect.paramstyle]] * len(columns))
+    return f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({marks}){end}"  # noqa: S608 - no data

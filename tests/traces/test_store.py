@@ -8,21 +8,15 @@ from pathlib import Path
 
 import anyio
 import pytest
-from sqlalchemy import event
+from sqlalchemy import event, func, select
 
 from journeyman.errors import StoreError, UsageError
+from journeyman.traces import schema
 from journeyman.traces.events import CallStarted, MessageAdded, RunFinished, RunStarted
 from journeyman.traces.messages import ToolSpec, Usage
 from journeyman.traces.store import Store, new_run_id
 
 pytestmark = pytest.mark.parametrize("anyio_backend", ["asyncio", "trio"])
-
-
-@pytest.fixture
-def store(tmp_path: Path):
-    store = Store.open(tmp_path / "runs.db")
-    yield store
-    store.close()
 
 
 def started(prompt: str = "hello") -> RunStarted:
@@ -98,8 +92,8 @@ async def test_shared_content_is_stored_once(store: Store, tmp_path: Path) -> No
     for _ in range(3):
         await write_run(store)
 
-    with sqlite3.connect(tmp_path / "runs.db") as connection:
-        assert connection.execute("SELECT count(*) FROM blob").fetchone() == (2,)  # the tools and the instructions
+    with store.reading() as connection:
+        assert connection.scalar(select(func.count()).select_from(schema.blob)) == 2  # the tools and the instructions
 
 
 async def test_two_hundred_runs_at_once_lose_nothing(store: Store) -> None:
@@ -124,6 +118,7 @@ async def test_the_watcher_hears_each_event_as_it_is_stored(store: Store) -> Non
 
 WRITES_FOR_EVER = """
 import sys, anyio
+from journeyman.traces import schema
 from journeyman.traces.events import CallStarted, RunStarted
 from journeyman.traces.store import Store
 
@@ -194,10 +189,11 @@ def test_a_store_from_the_future_is_refused(tmp_path: Path, anyio_backend: str) 
         Store.open(path)
 
 
+@pytest.mark.parametrize("url", ["sqlite"], indirect=True)
 async def test_a_full_disk_is_a_typed_error_and_what_was_committed_stays(store: Store) -> None:
     run_id = await write_run(store)
     store.close()
-    event.listen(store._engine, "connect", lambda connection, _: connection.execute("PRAGMA max_page_count = 20"))
+    event.listen(store._engine, "connect", lambda connection, _: connection.execute("PRAGMA max_page_count = 80"))
     recorder = store.recorder("big")
 
     recorder.record(RunStarted(prompt="x" * 1_000_000, model="m"))

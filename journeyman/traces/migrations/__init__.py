@@ -6,6 +6,9 @@ from alembic import command
 from alembic.config import Config
 from sqlalchemy import Engine
 
+OURS = 7_309_453
+"""The number of our lock, out of all that programs may take on that server."""
+
 
 def upgrade(engine: Engine) -> None:
     config = Config()
@@ -13,6 +16,8 @@ def upgrade(engine: Engine) -> None:
     with engine.begin() as connection:
         if connection.dialect.name == "sqlite":
             connection.exec_driver_sql("BEGIN IMMEDIATE")  # two processes may be opening a new store at once
+        else:
+            connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({OURS})")
 
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
