@@ -48,7 +48,7 @@ class Turn:
     ids: list[int] = field(default_factory=list)
     logprobs: list[float | None] = field(default_factory=list)
     final: dict[str, Any] = field(default_factory=dict)
-    cached: int = 0
+    cached: int | None = None
     predicted: int = 0
     reasoning: int = 0
 
@@ -87,7 +87,7 @@ class Turn:
             finish="stop" if ended else "length",
             usage=Usage(
                 prompt_tokens=len(self.prompt.ids),
-                cached_tokens=self.cached,
+                cached_tokens=self.cached or 0,
                 completion_tokens=self.predicted,
                 reasoning_tokens=self.reasoning,
             ),
@@ -192,7 +192,9 @@ class Turn:
         body = self._body(0) | {"stream": True, "return_progress": True}
         async with aclosing(self.process.wire.stream("/completion", body)) as events:
             async for event in events:
-                self.cached = event.get("timings", {}).get("cache_n", self.cached)
+                if "timings" in event:
+                    self.cached = event["timings"]["cache_n"]
+
                 for delta in _reading(event.get("prompt_progress")):
                     yield delta
 
@@ -230,7 +232,8 @@ class Turn:
         self.ids += event["tokens"]
         if event["stop"]:
             self.final = event
-            self.cached = self.cached or event["timings"]["cache_n"]
+            if self.cached is None:
+                self.cached = event["timings"]["cache_n"]
 
         self.predicted = max(self.predicted, event["tokens_predicted"])
         deltas = self.parser.feed(event["content"])
