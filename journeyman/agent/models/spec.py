@@ -18,6 +18,7 @@ from journeyman.errors import ModelNotFound
 FORMS = {
     "local:starter": "the small model that comes along",
     "local:PATH.gguf[+ADAPTER.gguf]": "a GGUF file on this machine",
+    "hf:OWNER/NAME/FILE.gguf": "a file of a model hub, after `journeyman models pull`",
     "http://HOST:PORT/v1#NAME": "any server that speaks OpenAI Chat Completions",
     "openai:NAME": "OpenAI, with the key in OPENAI_API_KEY",
     "scripted:FILE": "a script, for tests",
@@ -63,6 +64,18 @@ def _local(spec: str, rest: str, engine: Engine) -> Model:
     return LlamaModel(ModelFiles.of(path, adapter or None), engine, spec=spec)
 
 
+def _hub(spec: str, rest: str, engine: Engine) -> Model:
+    from journeyman.agent.models.files import ModelFiles  # noqa: PLC0415 - only for local models
+    from journeyman.agent.models.hub import HubFile  # noqa: PLC0415
+    from journeyman.agent.models.llama import LlamaModel  # noqa: PLC0415
+
+    path = HubFile.parse(rest).local
+    if not path.is_file():
+        raise ModelNotFound(f"{spec!r} is not on this machine.", fix=f"journeyman models pull {spec}")
+
+    return LlamaModel(ModelFiles(model=path), engine, spec=spec)
+
+
 def _server(spec: str, _rest: str, _engine: Engine) -> Model:
     from journeyman.agent.models.chat import ChatModel  # noqa: PLC0415 - only for servers
 
@@ -100,6 +113,7 @@ def _scripted(spec: str, rest: str, _engine: Engine) -> Model:
 
 MAKERS: dict[str, Callable[[str, str, Engine], Model]] = {
     "local": _local,
+    "hf": _hub,
     "http": _server,
     "https": _server,
     "openai": _openai,

