@@ -7,6 +7,7 @@ from typing import NoReturn
 
 import click
 
+from journeyman.cli.group import Group
 from journeyman.errors import JourneymanError
 
 COMMANDS = {
@@ -30,7 +31,7 @@ Exit codes: 0 answered, 1 failed, 2 usage, 3 config, 4 model, 5 a call was
 denied, 6 budget, 7 tool, 8 sandbox, 124 timeout, 130 interrupted."""
 
 
-class Lazy(click.Group):
+class Lazy(Group):
     """A group whose commands are imported when they are called."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002

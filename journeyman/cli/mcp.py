@@ -82,7 +82,7 @@ def serve(name: str, root: str, port: int | None) -> None:
     """
     import anyio  # noqa: PLC0415 - after --help
 
-    from journeyman.mcp_servers import serve as run  # noqa: PLC0415
+    from journeyman.mcp_servers.serve import serve as run  # noqa: PLC0415
 
     if port is None and sys.stdin.isatty():
         click.echo(f"{name} waits for an MCP client on stdin; Ctrl-C ends it.", err=True)

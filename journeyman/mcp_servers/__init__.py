@@ -6,4 +6,3 @@
 from journeyman.mcp_servers.registry import SERVERS as SERVERS
 from journeyman.mcp_servers.registry import Builtin as Builtin
 from journeyman.mcp_servers.registry import build as build
-from journeyman.mcp_servers.serve import serve as serve

@@ -11,13 +11,14 @@ from mcp import Client, StdioServerParameters, stdio_client
 from mcp_types import TextContent
 
 from journeyman.errors import ServerError, UsageError
-from journeyman.mcp_servers import SERVERS, serve
+from journeyman.mcp_servers import SERVERS
+from journeyman.mcp_servers.serve import serve
 
 PROGRAM = """
 import sys
 from pathlib import Path
 import anyio
-from journeyman.mcp_servers import serve
+from journeyman.mcp_servers.serve import serve
 anyio.run(serve, sys.argv[1], Path(sys.argv[2]))
 """
 CALLS: dict[str, tuple[str, dict[str, Any], str, dict[str, Any], str]] = {

@@ -48,7 +48,7 @@ async def pull_starter(progress: Progress | None = None) -> Path:
     except OSError as error:
         raise ModelError(
             f"The starter cannot be kept in {str(target.parent)!r}: {error}.",
-            fix="Make room there, or set XDG_DATA_HOME to a folder that can be written.",
+            fix="Make room there, or set JOURNEYMAN_HOME to a folder that can be written.",
         ) from error
 
     show(SIZE, SIZE)

@@ -43,7 +43,7 @@ def machine(tmp_path, monkeypatch):
 
     index = str(tmp_path / "index")
     settings = {
-        "XDG_DATA_HOME": str(tmp_path / "data"),
+        "JOURNEYMAN_HOME": str(tmp_path / "home"),
         "UV_OFFLINE": "1",
         "UV_FIND_LINKS": index,
         "UV_NO_CACHE": "1",
@@ -113,7 +113,7 @@ async def test_a_wheel_with_another_file_is_refused(tmp_path):
 
 
 async def test_a_folder_that_cannot_be_written_is_named(tmp_path):
-    (tmp_path / "data").write_text("a file where a folder should be", encoding="utf-8")
+    (tmp_path / "home").write_text("a file where a folder should be", encoding="utf-8")
 
     with pytest.raises(ModelError, match="cannot be kept in") as caught:
         await pull_starter()
