@@ -118,7 +118,7 @@ async def test_a_folder_that_cannot_be_written_is_named(tmp_path):
     with pytest.raises(ModelError, match="cannot be kept in") as caught:
         await pull_starter()
 
-    assert "XDG_DATA_HOME" in caught.value.fix
+    assert "JOURNEYMAN_HOME" in caught.value.fix
 
 
 def test_a_machine_without_the_starter_is_told_how_to_get_it():
