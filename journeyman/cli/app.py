@@ -70,14 +70,16 @@ def app() -> None:
 def main() -> NoReturn:
     """Run the command line; every error leaves by here, as words on stderr and an exit code."""
     try:
-        code = app(standalone_mode=False)
+        code = app(prog_name="journeyman", standalone_mode=False)
     except JourneymanError as error:
         from journeyman.cli.output import show_error  # noqa: PLC0415
 
         show_error(error)
         code = error.exit_code
     except click.ClickException as error:
-        error.show()
+        from journeyman.cli.output import show_click_error  # noqa: PLC0415
+
+        show_click_error(error, sys.argv[1:])
         code = error.exit_code
     except (KeyboardInterrupt, click.Abort):
         print("Interrupted.", file=sys.stderr)

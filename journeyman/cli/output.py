@@ -1,12 +1,12 @@
 """What commands print: results on stdout, everything else on stderr, errors as what, why and what to do."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import click
 
-from journeyman.errors import JourneymanError
+from journeyman.errors import JourneymanError, UsageError
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -35,6 +35,17 @@ def show_error(error: JourneymanError) -> None:
     click.echo(str(error), err=True)
     if error.fix:
         click.echo(f"  {error.fix}", err=True)
+
+
+def show_click_error(error: click.ClickException, words: Sequence[str]) -> None:
+    """A misuse of the command line, found before or after its `--json` was read."""
+    if _wanted or not {"--json", "--stream-json"}.isdisjoint(words):
+        context = getattr(error, "ctx", None)
+        fix = f"{context.command_path} --help" if context else "journeyman --help"
+        print_json({"error": error_json(UsageError(error.format_message(), fix=fix))})
+        return
+
+    error.show()
 
 
 def error_json(error: JourneymanError) -> dict[str, Any]:

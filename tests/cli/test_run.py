@@ -150,6 +150,13 @@ def test_an_error_under_json_is_json(folder: Path) -> None:
     assert error["fix"]
 
 
+def test_a_misused_command_line_under_json_is_json(folder: Path) -> None:
+    done = journeyman("run", "--json", "--max-steps", "many", "Hi")
+    error = json.loads(done.stdout)["error"]
+
+    assert (done.returncode, error["kind"], error["fix"]) == (2, "usage", "journeyman run --help")
+
+
 def test_a_spent_budget_exits_6_with_the_run_it_belongs_to(folder: Path) -> None:
     done = journeyman("run", "--json", "--max-steps", "2", "-m", script(folder, *[SUM] * 3), "Go")
     said = json.loads(done.stdout)
