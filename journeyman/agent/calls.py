@@ -27,7 +27,8 @@ from journeyman.traces.events import (
 from journeyman.traces.messages import ToolCall, ToolResult
 
 MAX_RESULT = 24_000
-"""Characters of a result that the model reads; the rest is cut, and it is told so."""
+"""Characters of a result that the model reads; the rest is cut, and it is told so. A small window takes less: no more
+characters than it has tokens, which is about a third of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +172,8 @@ async def _call(run: Run, plan: Ready) -> CallFinished:
     else:
         status = "error" if output.is_error else "ok"
 
-    return _result(call, output, status, round(perf_counter() - started, 6))
+    longest = min(MAX_RESULT, run.model.capabilities.context)
+    return _result(call, output, status, round(perf_counter() - started, 6), longest)
 
 
 _MAY_HAVE_HAPPENED = (
@@ -189,10 +191,12 @@ def _finished(call: ToolCall, text: str, status: CallStatus) -> CallFinished:
     return _result(call, Output(text, is_error=status != "repeated"), status)
 
 
-def _result(call: ToolCall, output: Output, status: CallStatus, seconds: float = 0.0) -> CallFinished:
+def _result(
+    call: ToolCall, output: Output, status: CallStatus, seconds: float = 0.0, longest: int = MAX_RESULT
+) -> CallFinished:
     text = output.text
-    if len(text) > MAX_RESULT:
-        text = f"{text[:MAX_RESULT]}\n[{len(text) - MAX_RESULT:,} more characters were left out]"
+    if len(text) > longest:
+        text = f"{text[:longest]}\n[{len(text) - longest:,} more characters were left out]"
 
     result = ToolResult(call_id=call.id, name=call.name, text=text, is_error=output.is_error, data=output.data)
     return CallFinished(result=result, status=status, seconds=seconds)
