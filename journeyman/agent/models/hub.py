@@ -12,6 +12,7 @@ import anyio
 from anyio import to_thread
 
 from journeyman.agent.models.pull import Progress
+from journeyman.config import data_dir
 from journeyman.errors import ModelError, ModelNotFound
 
 DEFAULT = "https://huggingface.co"
@@ -42,9 +43,7 @@ class HubFile(NamedTuple):
     @property
     def local(self) -> Path:
         """Where it lies once it was pulled."""
-        import platformdirs  # noqa: PLC0415 - on first use
-
-        return platformdirs.user_data_path("journeyman") / "models" / self.repo / self.path
+        return data_dir() / "models" / self.repo / self.path
 
     @property
     def url(self) -> str:

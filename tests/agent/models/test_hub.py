@@ -52,7 +52,7 @@ class Hub(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def hub(tmp_path, monkeypatch):
-    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    monkeypatch.setenv("JOURNEYMAN_HOME", str(tmp_path))
     monkeypatch.delenv("HF_TOKEN", raising=False)
     for proxy in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
         monkeypatch.delenv(proxy, raising=False)
@@ -122,7 +122,7 @@ def test_a_name_that_is_no_file_of_a_hub_is_refused(name):
 
 
 def test_a_model_that_was_not_pulled_is_not_fetched_unasked(tmp_path, monkeypatch):
-    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    monkeypatch.setenv("JOURNEYMAN_HOME", str(tmp_path))
 
     with pytest.raises(ModelNotFound, match="not on this machine") as caught:
         make_model(f"hf:{NAME}")

@@ -1,0 +1,130 @@
+"""What goes wrong with the local engine, for real: each failure is told apart and says what to do."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from journeyman.agent.models.engine import Engine
+from journeyman.agent.models.files import ModelFiles
+from journeyman.agent.models.llama import LlamaModel
+from journeyman.agent.models.model import Request, Sampling
+from journeyman.errors import EngineDied, ModelError, ModelNotFound
+from journeyman.traces.messages import UserMessage
+
+
+@pytest.fixture
+def anyio_backend():
+    return "asyncio"  # one engine is shared by all tests, and a model stays with the event loop library it began with
+
+
+def ask(text, tokens=40):
+    return Request("r", 1, "", [UserMessage(text=text)], (), choice="none", sampling=Sampling(max_tokens=tokens))
+
+
+async def killed_while_it_writes(model: Any):
+    async for event in model.respond(ask("Write a long story about a dragon.", tokens=400)):
+        if event.kind == "text":
+            os.kill(model._process.process.pid, signal.SIGKILL)
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio", "trio"])
+async def test_a_killed_engine_is_reported_and_started_again(starter, anyio_backend):
+    model: Any = LlamaModel(starter, Engine(threads=1, context=512))
+    try:
+        await model.open()
+        with pytest.raises(EngineDied, match="it was killed") as caught:
+            await killed_while_it_writes(model)
+
+        assert caught.value.fix
+        events: list[Any] = [event async for event in model.respond(ask("Say hello."))]
+        assert events[-1].message.text
+    finally:
+        await model.close()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+def test_the_engine_ends_with_its_parent(starter):
+    program = (
+        "import anyio, sys\n"
+        "from journeyman.agent.models.starter import starter_model\n"
+        "model = starter_model()\n"
+        "anyio.run(model.open)\n"
+        "print(model._process.process.pid, flush=True)\n"
+        "sys.stdin.read()\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as parent:
+        out: Any = parent.stdout
+        pid = int(out.readline())
+        parent.kill()
+
+    deadline = time.monotonic() + 10
+    while _running(pid):
+        assert time.monotonic() < deadline
+
+
+def _running(pid):
+    try:
+        return Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+async def test_a_missing_engine_says_how_to_install_it(starter, tmp_path, monkeypatch):
+    (tmp_path / "xllamacpp.py").write_text("raise ImportError('no such library')", encoding="utf-8")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+
+    with pytest.raises(ModelNotFound, match="not installed: no such library") as caught:
+        await LlamaModel(starter).open()
+
+    assert "pip install" in caught.value.fix
+
+
+async def test_an_engine_that_aborts_while_it_loads_shows_its_last_words(starter, tmp_path, monkeypatch):
+    program = "import os, sys\nprint('GGML_ASSERT failed', file=sys.stderr, flush=True)\nos.abort()"
+    (tmp_path / "xllamacpp.py").write_text(program, encoding="utf-8")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+
+    with pytest.raises(EngineDied, match=r"by its own abort\. Its last words: GGML_ASSERT failed"):
+        await LlamaModel(starter).open()
+
+
+async def test_ctrl_c_at_the_terminal_does_not_reach_the_engine(llama):
+    await llama.open()
+
+    assert os.getpgid(llama._process.process.pid) != os.getpgid(0)
+
+
+async def test_a_truncated_model_is_called_truncated(starter, tmp_path):
+    path = tmp_path / "cut.gguf"
+    path.write_bytes(starter.model.read_bytes()[:5_000_000])
+
+    with pytest.raises(ModelError, match="is truncated") as caught:
+        await LlamaModel(ModelFiles(model=path)).open()
+
+    assert caught.value.fix == "Copy or download it again."
+
+
+async def test_garbage_after_the_magic_is_a_model_error(tmp_path):
+    path = tmp_path / "garbage.gguf"
+    path.write_bytes(b"GGUF" + bytes(range(256)) * 40)
+
+    with pytest.raises(ModelError, match=r"header of .* makes no sense|truncated"):
+        await LlamaModel(ModelFiles(model=path)).open()
+
+
+async def test_an_adapter_that_does_not_fit_is_a_model_error(starter):
+    with pytest.raises(ModelError, match="does not load"):
+        await LlamaModel(ModelFiles(model=starter.model, adapter=starter.model)).open()
+
+
+async def test_an_absurd_context_is_a_model_error(starter):
+    with pytest.raises(ModelError, match="was trained for 8192") as caught:
+        await LlamaModel(starter, Engine(context=1 << 30)).open()
+
+    assert caught.value.fix == "Ask for a context of 1 to 8192 tokens."
