@@ -12,8 +12,8 @@ import anyio
 from anyio import to_thread
 
 from journeyman.agent.models.pull import Progress
-from journeyman.config import data_dir
 from journeyman.errors import ModelError, ModelNotFound
+from journeyman.home import data_dir
 
 DEFAULT = "https://huggingface.co"
 SHA256_LENGTH = 64
