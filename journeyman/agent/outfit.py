@@ -16,6 +16,7 @@ from journeyman.tools.catalog import Catalog
 from journeyman.tools.mcp_json import servers
 from journeyman.tools.target import Builtin, Target
 from journeyman.tools.tool import Tool
+from journeyman.traces.events import RunStarted
 from journeyman.traces.store import Store
 
 
@@ -28,20 +29,35 @@ class Rules:
     deny: Sequence[str] = ()
 
 
-async def outfit(settings: Settings, rules: Rules, notices: list[str]) -> Runtime:
+async def outfit(settings: Settings, rules: Rules, notices: list[str], *, resume: str | None = None) -> Runtime:
     """The runtime a command line means. What was left out, and why, is added to `notices`.
+
+    A run that is resumed keeps its own model and folder where the command line names no others.
 
     Raises:
         ConfigError, PolicyError, StoreError: a setting, a policy or the store will not do.
         ModelNotFound: the model's spec names nothing that can be had.
+        UsageError: there is no run to resume.
     """
+    store = Store.open(settings.store, durable=settings.durable)
+    if resume:
+        settings = _as_it_was(settings, store, resume)
+
     root = working_folder(settings)
     found = servers(root)
     notices += [*settings.notices, *found.notices]
     policy = Policy.assemble(settings.policy, project=root, allow=rules.allow, ask=rules.ask, deny=rules.deny)
-    store = Store.open(settings.store, durable=settings.durable)
     model = make_model(settings.model or await find_spec(), Engine(threads=settings.threads))
     return Runtime(model, Catalog([*builtins(root), *found.targets]), policy.within(root), store)
+
+
+def _as_it_was(settings: Settings, store: Store, run: str) -> Settings:
+    started = next(store.events(store.resolve(run))).event
+    if not isinstance(started, RunStarted):
+        return settings
+
+    was = {"model": started.model, "root": Path(started.root or ".")}
+    return settings.model_copy(update={k: v for k, v in was.items() if settings.origin(k) != f"--{k}"})
 
 
 def builtins(root: Path, names: Iterable[str] = SERVERS) -> list[Tool | Target]:

@@ -78,7 +78,7 @@ async def _run(prompt: str, options: dict[str, Any]) -> "Result":
     progress = Progress(sys.stderr)
     notices: list[str] = []
     rules = Rules(options["allow"], options["ask"], options["deny"])
-    runtime = await outfit(settings, rules, notices)
+    runtime = await outfit(settings, rules, notices, resume=options["resume"])
     show = sys.stderr.isatty() and not options["quiet"]
     stop_on_sigterm()
     async with runtime:

@@ -224,7 +224,7 @@ def test_a_run_that_is_stopped_leaves_a_readable_trace_and_goes_on(folder: Path,
     assert "call code.python" in journeyman("traces", "show").stdout
     assert stored(folder)[-1] == ("call_started" if sign == signal.SIGKILL else "run_finished")
 
-    resumed = journeyman("run", "-m", model, "--resume", "last")
+    resumed = journeyman("run", "--resume", "last")
 
     assert resumed.stdout == "1579\n"
     shown = journeyman("traces", "show").stdout
