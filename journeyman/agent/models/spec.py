@@ -11,7 +11,6 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from journeyman.agent.models.engine import Engine
-from journeyman.agent.models.found import FoundModel
 from journeyman.agent.models.model import Model
 from journeyman.errors import ModelNotFound
 
@@ -25,15 +24,12 @@ FORMS = {
 }
 
 
-def make_model(spec: str | None, engine: Engine | None = None) -> Model:
-    """The model that `spec` names; without one, what is found on this machine when the model is opened.
+def make_model(spec: str, engine: Engine | None = None) -> Model:
+    """The model that `spec` names.
 
     Raises:
         ModelNotFound: the spec has none of the known forms, or names nothing that is there.
     """
-    if not spec:
-        return FoundModel(engine or Engine())
-
     kind, _, rest = spec.partition(":")
     make = MAKERS.get(kind)
     if make is None or not rest:

@@ -4,17 +4,14 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
-from dirty_equals import IsPartialDict
 
 from journeyman.agent.models.chat import ChatModel
 from journeyman.agent.models.engine import Engine
-from journeyman.agent.models.found import FoundModel, find_spec
+from journeyman.agent.models.found import find_spec
 from journeyman.agent.models.llama import LlamaModel
-from journeyman.agent.models.model import Request
 from journeyman.agent.models.scripted import ScriptedModel
 from journeyman.agent.models.spec import FORMS, make_model
 from journeyman.errors import ModelNotFound
-from journeyman.traces.messages import UserMessage
 
 
 @pytest.mark.parametrize(
@@ -125,23 +122,3 @@ async def test_a_key_in_the_environment_is_never_a_reason(monkeypatch):
     monkeypatch.setenv("OPENAI_API_KEY", "sk-secret")
 
     assert await find_spec((1,)) == "local:starter"
-
-
-async def test_without_a_spec_the_model_is_found_when_it_is_opened(starter):
-    model = FoundModel(Engine(threads=1, context=256), ports=(1,))
-    assert model.spec == "auto"
-
-    try:
-        assert dict(await model.open()) == IsPartialDict(file=starter.model.name)
-        request = Request("r", 1, "", [UserMessage(text="Hello.")], ())
-        response = [event async for event in model.respond(request)][-1]
-    finally:
-        await model.close()
-
-    assert model.spec == "local:starter"
-    assert model.capabilities.grammar
-    assert response.type == "model_responded"
-
-
-def test_no_spec_is_a_model_to_be_found():
-    assert isinstance(make_model(None), FoundModel)
