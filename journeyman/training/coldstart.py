@@ -39,19 +39,21 @@ CHECKPOINT = 20
 @dataclass(frozen=True, slots=True)
 class Recipe:
     seed: int = 1
-    groups: int = 320
+    groups: int = 480
     """Groups of dialogues behind one system turn; `workers` of them make an optimiser step."""
-    size: int = 7
+    size: int = 4
     """Dialogues a group, at most."""
     tasks: int = 8000
-    rate: float = 1e-3
+    rate: float = 1.5e-3
     rank: int = 16
     alpha: float = 32.0
-    workers: int = 2
+    workers: int = 1
+    stop: int = 0
+    """Steps after which to stop in the middle of the schedule; 0 for none."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    recipe, out = _parse(arguments)
+    recipe, out, start = _parse(arguments)
     try:
         import torch
     except ModuleNotFoundError:
@@ -69,6 +71,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     shape = lora.Shape(recipe.rank, recipe.alpha)
     model = lora.load_base(base)
     parameters = lora.attach(model, shape, recipe.seed)
+    if start:
+        lora.read(model, shape, start)
+
     out.mkdir(parents=True, exist_ok=True)
 
     def report(progress: Progress) -> None:
@@ -76,8 +81,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if progress.step % CHECKPOINT == 0 or progress.step == progress.steps:
             lora.write(model, shape, out / "adapter.gguf")
 
-    loss = tune(model, parameters, packs, Schedule(rate=recipe.rate), report, workers=recipe.workers)
-    card = _card(recipe, base) | {
+    loss = tune(model, parameters, packs, Schedule(rate=recipe.rate), report, workers=recipe.workers, stop=recipe.stop)
+    card = _card(recipe, base, start) | {
         "data": _facts(groups, packs, dropped),
         "final_loss": round(loss, 4),
         "adapter_sha256": _sha256(out / "adapter.gguf"),
@@ -113,13 +118,15 @@ async def _data(recipe: Recipe) -> tuple[list[Played], int]:
     return groups, len(dropped)
 
 
-def _card(recipe: Recipe, base: Path) -> dict[str, object]:
+def _card(recipe: Recipe, base: Path, start: Path | None) -> dict[str, object]:
+    """What the adapter is and what it was made from; a round more holds the card of the round before."""
     versions = {name: metadata.version(name) for name in ("torch", "transformers", "gguf")}
     return {
         "made_by": "python -m journeyman.training.coldstart",
         "date": datetime.now(UTC).date().isoformat(),
         "base": {"file": base.name, "sha256": _sha256(base)},
         "recipe": asdict(recipe) | {"shares": SHARES},
+        "started_from": json.loads(start.with_suffix(".json").read_text(encoding="utf-8")) if start else None,
         "versions": versions | {"python": platform.python_version()},
     }
 
@@ -135,18 +142,19 @@ def _facts(groups: Sequence[Played], packs: Sequence[Pack], dropped: int) -> dic
     }
 
 
-def _parse(arguments: Sequence[str] | None) -> tuple[Recipe, Path]:
+def _parse(arguments: Sequence[str] | None) -> tuple[Recipe, Path, Path | None]:
     default = Recipe()
     program = "python -m journeyman.training.coldstart"
     parser = argparse.ArgumentParser(prog=program, description="Train the starter's adapter.")
-    for name in ("seed", "groups", "size", "tasks", "rank", "workers"):
+    for name in ("seed", "groups", "size", "tasks", "rank", "workers", "stop"):
         parser.add_argument(f"--{name}", type=int, default=getattr(default, name))
 
     parser.add_argument("--rate", type=float, default=default.rate)
     parser.add_argument("--out", type=Path, default=HERE, help="folder of adapter.gguf and adapter.json")
+    parser.add_argument("--start", type=Path, metavar="ADAPTER", help="go on from this adapter, a round more")
     given = parser.parse_args(arguments)
-    settings = {name: value for name, value in vars(given).items() if name != "out"}
-    return Recipe(**settings, alpha=2.0 * given.rank), given.out
+    settings = {name: value for name, value in vars(given).items() if name not in {"out", "start"}}
+    return Recipe(**settings, alpha=2.0 * given.rank), given.out, given.start
 
 
 def _sha256(path: Path) -> str:

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from journeyman.errors import ConfigError
+
 if TYPE_CHECKING:
     import torch
 
@@ -77,25 +79,57 @@ def _places(model: Any, shape: Shape) -> Iterator[tuple[Any, str]]:
             yield from ((parent, name) for name in shape.modules if hasattr(parent, name))
 
 
-def write(model: Any, shape: Shape, path: Path) -> None:
-    """The adapter as llama.cpp reads it, in float16."""
+def read(model: Any, shape: Shape, path: Path) -> None:
+    """Put a written adapter's weights into an attached one, to go on training it.
+
+    Raises:
+        ConfigError: it was written with another shape or for another model.
+    """
     import gguf
+    import numpy as np
     import torch
 
-    heads = {"q_proj": model.config.num_attention_heads, "k_proj": model.config.num_key_value_heads}
-    writer = gguf.GGUFWriter(path, "llama")
-    writer.add_string("general.type", "adapter")
-    writer.add_string("adapter.type", "lora")
-    writer.add_float32("adapter.lora.alpha", shape.alpha)
+    tensors = {tensor.name: torch.from_numpy(np.array(tensor.data)).float() for tensor in gguf.GGUFReader(path).tensors}
+    for index, name, adapted in _adapted(model, shape):
+        stem = f"blk.{index}.{TENSORS[name]}.weight.lora_"
+        a, b = tensors.pop(f"{stem}a", None), tensors.pop(f"{stem}b", None)
+        if a is None or b is None or (a.shape, b.shape) != (adapted.a.shape, adapted.b.shape):
+            raise ConfigError(
+                f"{path} is no adapter of this shape", fix="train with the rank and layers it was made with"
+            )
+
+        adapted.a.data.copy_(a)
+        adapted.b.data.copy_(_permuted(b, _heads(model, name), back=True))
+
+
+def _adapted(model: Any, shape: Shape) -> Iterator[tuple[int, str, Any]]:
     for index, layer in enumerate(model.model.layers):
         if index < shape.first:
             continue
 
         for name in shape.modules:
-            adapted = getattr(layer.self_attn if hasattr(layer.self_attn, name) else layer.mlp, name)
-            b = _permuted(adapted.b.detach(), heads[name]) if name in heads else adapted.b.detach()
-            for end, matrix in (("lora_a", adapted.a.detach()), ("lora_b", b)):
-                writer.add_tensor(f"blk.{index}.{TENSORS[name]}.weight.{end}", matrix.to(torch.float16).numpy())
+            yield index, name, getattr(layer.self_attn if hasattr(layer.self_attn, name) else layer.mlp, name)
+
+
+def _heads(model: Any, name: str) -> int:
+    """Heads whose rows the engine wants interleaved; 0 where it does not."""
+    config = model.config
+    return {"q_proj": config.num_attention_heads, "k_proj": config.num_key_value_heads}.get(name, 0)
+
+
+def write(model: Any, shape: Shape, path: Path) -> None:
+    """The adapter as llama.cpp reads it, in float16."""
+    import gguf
+    import torch
+
+    writer = gguf.GGUFWriter(path, "llama")
+    writer.add_string("general.type", "adapter")
+    writer.add_string("adapter.type", "lora")
+    writer.add_float32("adapter.lora.alpha", shape.alpha)
+    for index, name, adapted in _adapted(model, shape):
+        b = _permuted(adapted.b.detach(), _heads(model, name))
+        for end, matrix in (("lora_a", adapted.a.detach()), ("lora_b", b)):
+            writer.add_tensor(f"blk.{index}.{TENSORS[name]}.weight.{end}", matrix.to(torch.float16).numpy())
 
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
@@ -103,7 +137,12 @@ def write(model: Any, shape: Shape, path: Path) -> None:
     writer.close()
 
 
-def _permuted(rows: "torch.Tensor", heads: int) -> "torch.Tensor":
+def _permuted(rows: "torch.Tensor", heads: int, *, back: bool = False) -> "torch.Tensor":
     """llama.cpp rotates pairs of neighbours, this model's halves: the rows of each head are interleaved to match."""
+    if not heads:
+        return rows
+
     count, rank = rows.shape
-    return rows.reshape(heads, 2, count // heads // 2, rank).transpose(1, 2).reshape(count, rank).contiguous()
+    half = count // heads // 2
+    halves = rows.reshape(heads, half, 2, rank) if back else rows.reshape(heads, 2, half, rank)
+    return halves.transpose(1, 2).reshape(count, rank).contiguous()

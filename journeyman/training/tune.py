@@ -50,9 +50,10 @@ def tune(
     schedule: Schedule,
     report: Callable[[Progress], None],
     *,
-    workers: int = 2,
+    workers: int = 1,
+    stop: int = 0,
 ) -> float:
-    """Go through the packs once, `workers` packs a step; returns the last smoothed loss.
+    """Go through the packs once, `workers` packs a step, or to step `stop`; returns the last smoothed loss.
 
     Raises:
         threading.BrokenBarrierError: a worker died or was too slow.
@@ -63,7 +64,7 @@ def tune(
     optimiser = torch.optim.AdamW(parameters, lr=schedule.rate, betas=(0.9, 0.98), weight_decay=0.0)
     started, tokens, smooth, steps = monotonic(), 0, math.nan, len(packs) // workers
     try:
-        for step in range(steps):
+        for step in range(stop or steps):
             _set_rate(optimiser.param_groups, schedule.at(step, steps))
             loss = crew.gradient(step)
             torch.nn.utils.clip_grad_norm_(parameters, schedule.clip)
@@ -138,7 +139,10 @@ class _Crew:
 
 
 def step_loss(model: Any, pack: Pack) -> "torch.Tensor":
-    """Mean negative log-likelihood of the assistant's tokens. The vocabulary's logits are made for these alone."""
+    """Mean negative log-likelihood of the assistant's tokens. The vocabulary's logits are made for these alone.
+
+    A token counts 1 / sqrt(targets of its dialogue): long plans and programs do not drown short answers.
+    """
     import torch
     from torch.nn.functional import cross_entropy
 
@@ -150,7 +154,10 @@ def step_loss(model: Any, pack: Pack) -> "torch.Tensor":
         use_cache=False,
     ).last_hidden_state[0]
     targets = torch.tensor(pack.learnt).nonzero()[:, 0]
-    return cross_entropy(model.lm_head(hidden[targets - 1]).float(), ids[0, targets])
+    losses = cross_entropy(model.lm_head(hidden[targets - 1]).float(), ids[0, targets], reduction="none")
+    dialogue = torch.tensor(pack.segment)[targets]
+    weights = torch.bincount(dialogue)[dialogue] ** -0.5
+    return (losses * weights).sum() / weights.sum()
 
 
 def _set_rate(groups: Iterable[dict[str, Any]], rate: float) -> None:

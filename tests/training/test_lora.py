@@ -2,6 +2,7 @@
 
 import pytest
 
+from journeyman.errors import ConfigError
 from journeyman.training.encode import Pack
 
 torch = pytest.importorskip("torch")
@@ -48,11 +49,11 @@ def test_layers_below_the_first_are_left_alone():
 
 
 def test_neighbours_in_a_pack_do_not_see_each_other():
-    """The loss of two dialogues in one pack is the mean of their losses alone, weighted by their targets."""
+    """The loss of a pack is the mean of its dialogues' own, weighted by the root of how much each has to learn."""
     one = Pack(PACK.ids[:6], PACK.positions[:6], PACK.segment[:6], PACK.learnt[:6])
     two = Pack(PACK.ids[:3] + PACK.ids[6:], [0, 1, 2, 3, 4], [0, 0, 0, 1, 1], [False, False, False, False, True])
     together = step_loss(model(), PACK)
-    apart = (2 * step_loss(model(), one) + step_loss(model(), two)) / 3
+    apart = (2**0.5 * step_loss(model(), one) + step_loss(model(), two)) / (2**0.5 + 1)
     torch.testing.assert_close(together, apart)
 
 
@@ -78,6 +79,26 @@ def test_the_adapter_is_written_as_the_engine_names_things(tmp_path):
     )
     assert read.fields["adapter.type"].contents() == "lora"
     assert read.fields["adapter.lora.alpha"].contents() == 4.0
+
+
+def test_a_written_adapter_can_be_trained_on(tmp_path):
+    one, two = model(), model()
+    for parameter in lora.attach(one, SHAPE, seed=1):
+        torch.nn.init.normal_(parameter)
+
+    lora.write(one, SHAPE, tmp_path / "adapter.gguf")
+    lora.attach(two, SHAPE, seed=2)
+    lora.read(two, SHAPE, tmp_path / "adapter.gguf")
+    torch.testing.assert_close(step_loss(two, PACK), step_loss(one, PACK), rtol=0.02, atol=0.02)
+
+
+def test_an_adapter_of_another_shape_is_refused(tmp_path):
+    one, two, other = model(), model(), lora.Shape(rank=3, alpha=4.0, first=1)
+    lora.attach(one, SHAPE, seed=1)
+    lora.write(one, SHAPE, tmp_path / "adapter.gguf")
+    lora.attach(two, other, seed=1)
+    with pytest.raises(ConfigError, match="no adapter of this shape"):
+        lora.read(two, other, tmp_path / "adapter.gguf")
 
 
 def test_rows_of_queries_and_keys_are_interleaved_for_the_engine():
