@@ -12,6 +12,7 @@ from time import perf_counter
 import anyio
 from pydantic import JsonValue
 
+from journeyman.agent.parts import nobody
 from journeyman.agent.run import Run
 from journeyman.errors import ServerError, ToolError
 from journeyman.tools.tool import Output, Tool
@@ -60,7 +61,7 @@ async def _preflight(run: Run, call: ToolCall) -> Ready | CallFinished:
     """What is to be done with a call: do it, or answer it at once."""
     tool = run.toolbox.find(call.name)
     if call.id in run.state.begun and not (tool and (tool.spec.read_only or tool.spec.idempotent)):
-        return _finished(call, _MAY_HAVE_HAPPENED, "unknown")
+        return await _again(run, call, tool)
 
     try:
         ready = _propose(run, call, tool)
@@ -71,6 +72,26 @@ async def _preflight(run: Run, call: ToolCall) -> Ready | CallFinished:
         return _finished(call, f"You made this call before. Its result was: {earlier.text}", "repeated")
 
     return await _decide(run, ready)
+
+
+async def _again(run: Run, call: ToolCall, tool: Tool | None) -> Ready | CallFinished:
+    """What to do with a call that may have happened already: ask, where somebody is there; never just do it."""
+    unknown = _finished(call, _MAY_HAVE_HAPPENED, "unknown")
+    if tool is None or run.approver is nobody:
+        return unknown
+
+    try:
+        ready = _propose(run, call, tool)
+    except ToolError:  # it fitted an earlier version of the tool
+        return unknown
+
+    decision = run.policy.decide(tool.spec, ready.arguments)
+    run.emit(CallDecided(call_id=call.id, effect=decision.effect, rules=decision.rules, reason=decision.reason))
+    if decision.effect == "deny":
+        return unknown
+
+    asked = await _ask(run, ready, _AGAIN)
+    return unknown if isinstance(asked, CallFinished) and asked.status in {"denied", "refused"} else asked
 
 
 def _propose(run: Run, call: ToolCall, tool: Tool | None) -> Ready:
@@ -176,6 +197,7 @@ async def _call(run: Run, plan: Ready) -> CallFinished:
     return _result(call, output, status, round(perf_counter() - started, 6), longest)
 
 
+_AGAIN = "the program ended while this call was under way: it may have happened already; do it again?"
 _MAY_HAVE_HAPPENED = (
     "unknown: the program ended while this call was under way, so it may or may not have happened; "
     "find out before doing it again"

@@ -42,7 +42,7 @@ async def _respond(run: Run) -> None:
         run.emit(warning)
 
     request = _request(run)
-    run.emit(ModelRequested(step=request.step, choice=request.choice))
+    run.emit(ModelRequested(step=request.step, choice=request.choice, sampling=run.asked))
     async with aclosing(run.model.respond(request)) as stream:
         async for item in stream:
             run.emit(item)

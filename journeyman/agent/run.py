@@ -3,6 +3,8 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from pydantic import JsonValue
+
 from journeyman.agent.budget import Budget
 from journeyman.agent.guard import Guard
 from journeyman.agent.models.model import Model, Sampling
@@ -27,6 +29,8 @@ class Run:
     budget: Budget = field(default_factory=Budget)
     guard: Guard = field(default_factory=Guard)
     sampling: Sampling = field(default_factory=Sampling)
+    asked: dict[str, JsonValue] = field(default_factory=dict)
+    """What of the sampling differs from the defaults, as the trace has it."""
     check: Check | None = None
     listeners: Sequence[Listener] = ()
     call_seconds: float = 120.0

@@ -16,13 +16,13 @@ from anyio.abc import TaskGroup
 from journeyman.agent.models.model import Model
 from journeyman.agent.parts import Approver, Toolbox, nobody
 from journeyman.agent.run import Listener
-from journeyman.agent.session import Crew, Order, Result, execute, resume
+from journeyman.agent.session import Crew, Order, Result, execute, fork, resume
 from journeyman.errors import UsageError
 from journeyman.policies.policy import Policy
 from journeyman.tools.catalog import Catalog
 from journeyman.traces.events import RunStarted
 from journeyman.traces.store import Store, new_run_id
-from journeyman.traces.writer import Recorder, Watch
+from journeyman.traces.writer import Recorder, Stored, Watch
 
 TOOLS_FOR_A_SMALL_MODEL = 12
 """More than these are not offered to a small model; those that have most to do with the prompt are."""
@@ -110,6 +110,28 @@ class Runtime:
         events = [each.event for each in stored]
         return await resume(events, order, self._crew(toolbox, recorder, approver, listeners))
 
+    async def fork(
+        self,
+        run_id: str,
+        step: int,
+        order: Order,
+        *,
+        approver: Approver = nobody,
+        listeners: Sequence[Listener] = (),
+        watch: Watch | None = None,
+    ) -> Result:
+        """Do a stored run over from a step on, as a run of its own that shares what came before.
+
+        Raises:
+            UsageError: there is no such run, or it has no such step.
+            ModelError, StoreError: as in `run`.
+        """
+        stem = before(list(self.store.events(self.store.resolve(run_id))), step)
+        recorder = self.store.recorder(new_run_id(), watch=watch)
+        crew = self._crew(self._toolbox(_prompt(stem[0].event)), recorder, approver, listeners)
+        last = stem[-1]
+        return await fork([each.event for each in stem], order, crew, parent=last.run_id, parent_seq=last.seq)
+
     def _toolbox(self, prompt: str) -> Toolbox:
         few = self.model.capabilities.small and len(self.catalog.specs) > TOOLS_FOR_A_SMALL_MODEL
         return self.catalog.choose(prompt, TOOLS_FOR_A_SMALL_MODEL) if few else self.catalog
@@ -125,6 +147,21 @@ class Runtime:
             listeners=listeners,
             policy_info={"name": self.policy.name, "digest": self.policy.digest},
         )
+
+
+def before(run: Sequence[Stored], step: int) -> Sequence[Stored]:
+    """A run's events up to where the model was asked for a step.
+
+    Raises:
+        UsageError: it never was.
+    """
+    for at, each in enumerate(run):
+        if each.event.type == "model_requested" and each.event.step == step:
+            return run[:at]
+
+    steps = [each.event.step for each in run if each.event.type == "model_requested"]
+    message = f"The run {run[-1].run_id} has no step {step}: it has {f'1 to {max(steps)}' if steps else 'none'}."
+    raise UsageError(message, fix=f"journeyman traces show {run[-1].run_id}")
 
 
 def _prompt(event: object) -> str:

@@ -108,23 +108,68 @@ async def execute(order: Order, crew: Crew) -> Result:
     """
     info = await crew.model.open()
     run = _run(order, crew)
-    run.emit(
-        RunStarted(
-            prompt=order.prompt,
-            instructions=order.instructions,
-            model=crew.model.spec,
-            model_info=dict(info),
-            tools=tuple(run.toolbox.specs),
-            policy=dict(crew.policy_info),
-            limits=order.limits.model_dump(exclude_none=True),
-            returns=dict(order.returns) if order.returns is not None else None,
-            root=order.root,
-            seed=order.sampling.seed,
-            parent=order.parent,
-        )
-    )
+    run.emit(_started(run, order, crew, info))
     await run.recorder.barrier()
     return await _see_through(run, order.timeout)
+
+
+async def fork(stem: Sequence[StoredEvent], order: Order, crew: Crew, *, parent: str, parent_seq: int) -> Result:
+    """Start a run that shares another one's beginning; `order.prompt`, if any, is what the user says next.
+
+    Args:
+        stem: what is shared, from the other run's first event.
+        order: limits and sampling from here on; instructions and the answer's schema are the other run's.
+        crew: who goes on with it.
+        parent: the other run.
+        parent_seq: the number its last shared event has there.
+
+    Raises:
+        UsageError: the events do not begin a run.
+        ModelError, StoreError: as in `execute`.
+    """
+    first = next((event for event in reversed(stem) if isinstance(event, RunStarted)), None)
+    if first is None:
+        raise UsageError(
+            "These events do not begin a run.", fix="Fork at a step the run has: journeyman traces show RUN"
+        )
+
+    info = await crew.model.open()
+    run = _run(replace(order, returns=first.returns), crew)
+    for event in stem:
+        run.fold(event)
+
+    run.budget = Budget(order.limits)
+    whole = replace(order, prompt=first.prompt, instructions=first.instructions, returns=first.returns, parent=parent)
+    run.emit(_started(run, whole, crew, info, parent_seq))
+    if order.prompt:
+        run.emit(MessageAdded(text=order.prompt))
+
+    await run.recorder.barrier()
+    return await _see_through(run, order.timeout)
+
+
+def _started(
+    run: Run, order: Order, crew: Crew, info: Mapping[str, JsonValue], parent_seq: int | None = None
+) -> RunStarted:
+    abilities = crew.model.capabilities.model_dump(exclude_defaults=True)
+    return RunStarted(
+        prompt=order.prompt,
+        instructions=order.instructions,
+        model=crew.model.spec,
+        model_info={**info, "capabilities": abilities},
+        tools=tuple(run.toolbox.specs),
+        policy=dict(crew.policy_info),
+        limits=_limits(order),
+        returns=dict(order.returns) if order.returns is not None else None,
+        root=order.root,
+        seed=order.sampling.seed,
+        parent=order.parent,
+        parent_seq=parent_seq,
+    )
+
+
+def _limits(order: Order) -> dict[str, JsonValue]:
+    return {**order.limits.model_dump(exclude_none=True), "call_seconds": order.call_seconds}
 
 
 async def resume(events: Sequence[StoredEvent], order: Order, crew: Crew) -> Result:
@@ -144,7 +189,7 @@ async def resume(events: Sequence[StoredEvent], order: Order, crew: Crew) -> Res
         message = f"Run {crew.run_id} has answered: {run.state.finished.answer}"
         raise UsageError(message, fix=f'Say something new: journeyman run --resume {crew.run_id} "..."')
 
-    run.emit(RunResumed(unfinished=tuple(sorted(run.state.begun))))
+    run.emit(RunResumed(unfinished=tuple(sorted(run.state.begun)), limits=_limits(order)))
     if order.prompt:
         run.emit(MessageAdded(text=order.prompt))
 
@@ -163,6 +208,7 @@ def _run(order: Order, crew: Crew) -> Run:
         budget=Budget(order.limits),
         guard=Guard(repeats=1 if crew.model.capabilities.small else 3),
         sampling=order.sampling,
+        asked=order.sampling.model_dump(exclude_defaults=True),
         check=order.check or (fits(order.returns) if order.returns is not None else None),
         call_seconds=order.call_seconds,
         listeners=crew.listeners,

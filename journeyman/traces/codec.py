@@ -63,7 +63,7 @@ def decode(kind: str, body: str, tokens: bytes | None, blob: Callable[[str], byt
 
     for path in _BLOBS.get(kind, ()):
         holder, name = _holder(data, path)
-        if isinstance(holder[name], dict):
+        if isinstance(holder[name], dict) and "$blob" in holder[name]:
             holder[name] = json.loads(blob(holder[name]["$blob"]))
 
     return CLASSES[kind].model_validate(data)
@@ -73,8 +73,19 @@ def content_hash(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-_BLOBS = {"run_started": (("tools",), ("instructions",)), "call_finished": (("result", "text"),)}
+_BLOBS = {"run_started": (("tools",), ("instructions",), ("model_info",)), "call_finished": (("result", "text"),)}
 """Where a body may hold `{"$blob": hash}`: only here, so that nobody's data is ever mistaken for one."""
+MAY_NAME_BLOBS = frozenset(_BLOBS)
+
+
+def blobs_of(kind: str, body: str) -> list[str]:
+    """The hashes of the content that a body names."""
+    if kind not in _BLOBS or '"$blob"' not in body:
+        return []
+
+    data = json.loads(body)
+    found = [holder.get(name) for holder, name in (_holder(data, path) for path in _BLOBS[kind])]
+    return [value["$blob"] for value in found if isinstance(value, dict) and "$blob" in value]
 
 
 def _with_blobs(event: RunStarted | CallFinished) -> Row:

@@ -202,7 +202,7 @@ class Compacted(Value):
 class SampleScored(Value):
     type: Literal["sample_scored"] = "sample_scored"
     verifier: str
-    score: float | None
+    score: float | None = None
     """None is "not scored", which is not 0."""
     status: Literal["ok", "error", "timeout", "na"] = "ok"
     evidence: JsonValue = None

@@ -384,7 +384,7 @@ async def test_an_effect_that_may_have_happened_is_never_repeated() -> None:
     result = await resume(left, Order(prompt="", plan=False), crew([call("write"), "I looked."], write, memory=again))
 
     assert times == []
-    assert again.events[0] == RunResumed(unfinished=("c1",))
+    assert again.events[0] == RunResumed(unfinished=("c1",), limits={"steps": 50, "call_seconds": 120.0})
     ((status, text),) = results(again)
     assert status == "unknown"
     assert "may or may not have happened" in text

@@ -1,0 +1,76 @@
+"""Runs as conversations with tool calls, a row each: what supervised fine-tuning reads (TRL's `messages` and `tools`).
+
+    {"messages": [{"role": "user", "content": ...}, {"role": "assistant", "content": "", "tool_calls": [...]}, ...],
+     "tools": "[{...}]"}
+
+Arguments are objects, because most chat templates encode text a second time; `tools` is text, because the tools of
+different runs have different shapes and a table would fill them up with nulls. Read it with
+`datasets.load_dataset("json", data_files=...)`.
+
+Lost on the way: token ids, which of them were forced, decisions and times. Not written: a run whose arguments were no
+JSON objects somewhere, or that stopped in the middle of its calls. Hidden and summarised thoughts are left out.
+"""
+
+import json
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from journeyman.traces.export import Skip
+from journeyman.traces.fold import State
+from journeyman.traces.messages import AssistantMessage, Message, ToolCall, ToolSpec
+from journeyman.traces.writer import Stored
+
+
+def lines(run: Sequence[Stored]) -> Iterator[str]:
+    state = State.of(each.event for each in run)
+    if state.started is None:
+        raise Skip("it has no beginning")
+
+    if state.pending:
+        raise Skip("it stopped in the middle of its calls")
+
+    messages = [_message(message) for message in state.messages]
+    if state.started.instructions:
+        messages.insert(0, {"role": "system", "content": state.started.instructions})
+
+    tools = json.dumps([_tool(spec) for spec in state.started.tools], ensure_ascii=False)
+    yield json.dumps({"messages": messages, "tools": tools}, ensure_ascii=False)
+
+
+def _message(message: Message) -> dict[str, Any]:
+    match message.type:
+        case "user":
+            return {"role": "user", "content": message.text}
+        case "tool_result":
+            return {"role": "tool", "name": message.name, "tool_call_id": message.call_id, "content": message.text}
+        case "assistant":
+            return _assistant(message)
+
+
+def _assistant(message: AssistantMessage) -> dict[str, Any]:
+    row: dict[str, Any] = {"role": "assistant", "content": message.text}
+    thoughts = "".join(part.text for part in message.parts if part.type == "thinking" and not part.hidden)
+    if thoughts:
+        row["reasoning_content"] = thoughts
+
+    if message.calls:
+        row["tool_calls"] = [_call(call) for call in message.calls]
+
+    return row
+
+
+def _call(call: ToolCall) -> dict[str, Any]:
+    try:
+        arguments = json.loads(call.arguments)
+    except ValueError as error:
+        raise Skip(f"the arguments of call {call.id} are no JSON: {error}") from error
+
+    if not isinstance(arguments, dict):
+        raise Skip(f"the arguments of call {call.id} are no JSON object")
+
+    return {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": arguments}}
+
+
+def _tool(spec: ToolSpec) -> dict[str, Any]:
+    function = {"name": spec.name, "description": spec.description, "parameters": spec.parameters}
+    return {"type": "function", "function": function}

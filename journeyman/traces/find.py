@@ -1,0 +1,65 @@
+"""Finding runs: by a filter, or by what was said in them, with the place where it was said."""
+
+from collections.abc import Sequence
+
+from journeyman.traces.messages import Value
+from journeyman.traces.project import refresh
+from journeyman.traces.query import Filter
+from journeyman.traces.store import RunSummary, Store
+from journeyman.traces.words import said
+
+AROUND = 60
+"""Characters shown on each side of a hit."""
+DEEP = 20_000
+"""How many of the newest events that say a word are looked at where only the newest runs are wanted."""
+
+
+class Hit(Value):
+    run: RunSummary
+    seq: int
+    """The event that says it."""
+    type: str
+    text: str
+    """The words, with what stands around them."""
+
+
+def find(store: Store, text: str = "", limit: int | None = 50) -> Sequence[RunSummary]:
+    """The newest runs that a filter fits.
+
+    Raises:
+        UsageError: the filter makes no sense.
+        StoreError: the store cannot be read.
+    """
+    wanted = Filter(text)
+    if wanted.needs_projections:
+        refresh(store)
+
+    return store.runs(limit, wanted.where(store.dialect, DEEP if limit else None) if wanted.terms else None)
+
+
+def search(store: Store, text: str, limit: int = 20) -> Sequence[Hit]:
+    """The newest runs that say this and fit the rest of the filter, each with the first event that says it.
+
+    Raises:
+        UsageError: the filter makes no sense.
+        StoreError: the store cannot be read.
+    """
+    runs = {run.run_id: run for run in find(store, text, limit)}
+    phrases = [term.value for term in Filter(text).terms if not term.field and not term.no]
+    found: list[Hit] = []
+    for run in runs.values():
+        for each in store.own_events(run.run_id):
+            words = said(each.event)
+            at = _place(words, phrases)
+            if at is not None or not phrases:
+                shown = words[max((at or 0) - AROUND, 0) : (at or 0) + AROUND]
+                found.append(Hit(run=run, seq=each.seq, type=each.event.type, text=shown))
+                break
+
+    return found
+
+
+def _place(words: str, phrases: Sequence[str]) -> int | None:
+    lowered = words.lower()
+    places = [at for phrase in phrases if (at := lowered.find(phrase.rstrip("*").lower())) >= 0]
+    return min(places) if places else None
