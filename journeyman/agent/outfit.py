@@ -52,7 +52,7 @@ async def outfit(settings: Settings, rules: Rules, notices: list[str], *, resume
 
 
 def _as_it_was(settings: Settings, store: Store, run: str) -> Settings:
-    started = next(store.events(store.resolve(run))).event
+    started = next(store.own_events(store.resolve(run))).event
     if not isinstance(started, RunStarted):
         return settings
 

@@ -11,7 +11,7 @@ from journeyman.traces.events import StoredEvent
 from journeyman.traces.messages import Value
 
 _NO_DEED = {"seconds", "usage", "cost_usd", "tokens", "model_info", "root", "parent", "parent_seq", "version", "limits"}
-_SILENT = {"budget_warned"}
+_SILENT = frozenset({"budget_warned"})
 """Of the clock as much as of the run."""
 
 
@@ -25,9 +25,11 @@ class Difference(Value):
     right: int | None
 
 
-def diff(left: Sequence[StoredEvent], right: Sequence[StoredEvent]) -> Difference | None:
-    """Where two runs part; None where they do the same to their end."""
-    ours, theirs = _deeds(left), _deeds(right)
+def diff(
+    left: Sequence[StoredEvent], right: Sequence[StoredEvent], *, ignore: frozenset[str] = frozenset()
+) -> Difference | None:
+    """Where two runs part, types of events to `ignore` left out; None where they do the same to their end."""
+    ours, theirs = _deeds(left, ignore | _SILENT), _deeds(right, ignore | _SILENT)
     step = 0
     for same, ((at, mine), (other_at, other)) in enumerate(zip(ours, theirs, strict=False)):
         step = mine.get("step", step)
@@ -47,9 +49,9 @@ def diff(left: Sequence[StoredEvent], right: Sequence[StoredEvent]) -> Differenc
     )
 
 
-def _deeds(events: Sequence[StoredEvent]) -> list[tuple[int, dict[str, Any]]]:
+def _deeds(events: Sequence[StoredEvent], ignore: frozenset[str]) -> list[tuple[int, dict[str, Any]]]:
     names: dict[str, str] = {}
-    return [(at, _deed(event, names)) for at, event in enumerate(events) if event.type not in _SILENT]
+    return [(at, _deed(event, names)) for at, event in enumerate(events) if event.type not in ignore]
 
 
 def _deed(event: StoredEvent, names: dict[str, str]) -> dict[str, Any]:

@@ -93,7 +93,7 @@ async def test_shared_content_is_stored_once(store: Store, tmp_path: Path) -> No
         await write_run(store)
 
     with store.reading() as connection:
-        assert connection.scalar(select(func.count()).select_from(schema.blob)) == 2  # the tools and the instructions
+        assert connection.scalar(select(func.count()).select_from(schema.blob)) == 3  # tools, instructions, model
 
 
 async def test_two_hundred_runs_at_once_lose_nothing(store: Store) -> None:
