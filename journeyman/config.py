@@ -10,7 +10,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, PlainValidator, PrivateAttr, ValidationError
 
 from journeyman.errors import ConfigError
 from journeyman.home import config_dir, data_dir, is_trusted
@@ -24,6 +24,17 @@ OTHER_VARIABLES = frozenset({"JOURNEYMAN_API_KEY", "JOURNEYMAN_COMPLETE", "JOURN
 Location = Annotated[Path, Field(strict=False)]
 
 
+def _place(value: object) -> Path | str:
+    if not isinstance(value, str | Path) or not str(value):
+        raise ValueError("it is a path or a URL")
+
+    return value if isinstance(value, Path) or "://" in value else Path(value)
+
+
+Place = Annotated[Path | str, PlainValidator(_place)]
+"""A file's path, or a URL, which stays text."""
+
+
 class Settings(BaseModel):
     """What a run is made from. `origin(name)` tells where each value came from."""
 
@@ -33,8 +44,8 @@ class Settings(BaseModel):
 
     model: str | None = Field(None, min_length=1)
     """Spec string; unset: a server that answers on loopback, else the starter."""
-    store: Location = Field(default_factory=lambda: data_dir() / "runs.db")
-    """The trace store's file."""
+    store: Place = Field(default_factory=lambda: data_dir() / "runs.db")
+    """The trace store: a file, or the URL of a PostgreSQL database (`postgresql://user:password@host/name`)."""
     policy: str = Field("ask", min_length=1)
     """A preset (readonly, ask, auto, headless, yolo) or the path of a policy file."""
     root: Location = Field(default_factory=Path.cwd)

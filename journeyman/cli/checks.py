@@ -115,7 +115,10 @@ def _engine() -> str:
     raise ModelNotFound(f"the local engine cannot be imported: {why[0]}", fix='pip install "journeyman[local]"')
 
 
-def _store(path: Path) -> str:
+def _store(path: Path | str) -> str:
+    if isinstance(path, str):
+        return _database(path)
+
     if not path.exists():
         return _room_for(path)
 
@@ -136,6 +139,17 @@ def _store(path: Path) -> str:
         ) from None
 
     return f"{path}, newest run {newest[0].run_id}" if newest else f"{path}, no runs yet"
+
+
+def _database(url: str) -> str:
+    from contextlib import closing  # noqa: PLC0415
+
+    from journeyman.traces.store import Store  # noqa: PLC0415
+
+    with closing(Store.open(url)) as store:
+        newest = store.runs(limit=1)
+
+    return f"{store.where}, newest run {newest[0].run_id}" if newest else f"{store.where}, no runs yet"
 
 
 def _room_for(path: Path) -> str:

@@ -1,5 +1,6 @@
 """`journeyman config`: the settings in force, and which of a project's files count."""
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -53,7 +54,7 @@ def show(json: bool) -> None:
 
 
 def _as_json(settings: "Settings") -> dict[str, Any]:
-    values = settings.model_dump(mode="json")
+    values = {name: _unsaid(value) for name, value in settings.model_dump(mode="json").items()}
     return {
         "settings": {name: {"value": value, "origin": settings.origin(name)} for name, value in values.items()},
         "notices": list(settings.notices),
@@ -64,7 +65,12 @@ def _as_json(settings: "Settings") -> dict[str, Any]:
 def _worded(value: object) -> str:
     from journeyman.policies.safe import safe  # noqa: PLC0415
 
-    return "-" if value is None else f"{value:g}" if isinstance(value, float) else safe(str(value))
+    return "-" if value is None else f"{value:g}" if isinstance(value, float) else safe(str(_unsaid(value)))
+
+
+def _unsaid(value: Any) -> Any:
+    """A URL's password is nobody's business."""
+    return re.sub(r"(://[^/@]*:)[^/@]*@", r"\1***@", value) if isinstance(value, str) else value
 
 
 def _files() -> dict[str, Path]:

@@ -87,3 +87,10 @@ def test_a_wrong_setting_is_an_error_with_its_line_as_words_and_as_json(journeym
             "run_id": None,
         }
     }
+
+
+def test_the_password_of_a_store_is_not_shown(journeyman):
+    for words in ([], ["--json"]):
+        done = journeyman("config", "show", *words, JOURNEYMAN_STORE="postgresql://me:secret@db.example/runs")
+        assert "postgresql://me:***@db.example/runs" in done.out
+        assert "secret" not in done.out
