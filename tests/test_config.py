@@ -220,7 +220,7 @@ def test_the_line_of_a_key_is_found(loc, line):
     assert line_of(TEXT, loc) == line
 
 
-def test_a_store_may_be_a_database_wherever_it_is_named(user_file, monkeypatch):
+def test_a_store_may_be_a_database_wherever_it_is_named(project, monkeypatch):
     url = "postgresql://me:secret@db.example/runs"
     assert load_settings(store=url).store == url
 

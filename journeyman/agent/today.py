@@ -6,7 +6,7 @@ result that the same call had in the record, and a call that was not recorded fa
 
 import json
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -50,29 +50,40 @@ class Today(Value):
     """A recorded run beside what happens today."""
 
     events: tuple[StoredEvent, ...]
-    difference: Difference | None
+    difference: Difference
 
 
-async def with_tools(events: Sequence[StoredEvent], toolbox: Toolbox, policy: Policy, approver: Approver) -> Today:
+async def with_tools(
+    events: Sequence[StoredEvent],
+    toolbox: Toolbox,
+    policy: Policy,
+    approver: Approver,
+    policy_info: Mapping[str, JsonValue] | None = None,
+) -> Today:
     """The recorded model with today's tools: the calls really happen."""
-    started = _start_of(events)
+    started = start_of(events)
     order = _order_of(started)
     heard = Heard()
-    crew = Crew(PlayedModel(started, events), toolbox, policy, heard, "replay", approver)
+    crew = Crew(PlayedModel(started, events), toolbox, policy, heard, "replay", approver, policy_info=policy_info or {})
     await execute(order, crew)
     return Today(events=tuple(heard.events), difference=diff(events, heard.events))
 
 
 async def with_model(events: Sequence[StoredEvent], model: Model) -> Today:
     """Today's model with the recorded tools: a call that was not recorded fails, and the model reads so."""
-    started = _start_of(events)
+    started = start_of(events)
     heard = Heard()
     crew = Crew(model, Remembered(started, events), _Anything(), heard, "replay", _yes)
     await execute(_order_of(started), crew)
     return Today(events=tuple(heard.events), difference=diff(events, heard.events, ignore=_DECISIONS))
 
 
-def _start_of(events: Sequence[StoredEvent]) -> RunStarted:
+def start_of(events: Sequence[StoredEvent]) -> RunStarted:
+    """The first event of a run.
+
+    Raises:
+        UsageError: these are not the events of one.
+    """
     for event in events:
         if isinstance(event, RunStarted):
             return event

@@ -64,7 +64,7 @@ def run(prompt: str | None, **options: Any) -> int:
         raise UsageError("There is no prompt.", fix='journeyman run "What is 37 * 43 - 12?"')
 
     result = anyio.run(_run, prompt or "", options)
-    _print(result, options)
+    print_result(result, options)
     return result.exit_code
 
 
@@ -142,8 +142,9 @@ def _problems(runtime: Any) -> Sequence[str]:
     ]
 
 
-def _print(result: "Result", options: dict[str, Any]) -> None:
-    if options["stream_json"]:
+def print_result(result: "Result", options: dict[str, Any]) -> None:
+    """The answer on stdout, or one JSON object; an error as every command says it."""
+    if options.get("stream_json"):
         return
 
     if options["json"]:

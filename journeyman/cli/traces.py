@@ -1,63 +1,257 @@
-"""`journeyman traces`: what was recorded, read back."""
+"""`journeyman traces`: what was recorded, read back, found, compared and written for others."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
+from journeyman.cli.group import Group
 from journeyman.cli.output import json_option, print_json
+from journeyman.cli.stores import opened
+from journeyman.cli.traces_again import fork, replay
+from journeyman.cli.traces_keep import delete, gc, rebuild, stats, verify
+
+if TYPE_CHECKING:
+    from journeyman.traces.diff import Difference
+    from journeyman.traces.store import RunSummary
+    from journeyman.traces.writer import Stored
+
+FILTER = """\b
+A filter is words and conditions; all must hold, `-` turns one round:
+  reward>0.5  denied>0  steps>=3  calls errors tokens cost seconds
+  reward.NAME>0.5 (one verifier)  reward:none (not scored)
+  tool:calculator  model:smollm*  outcome:answered  prompt:"two words"
+  answer: effect: status: verifier: finding: run: parent:
+  since:2d  until:2026-11-01  is:unfinished  is:fork  is:trainable
+  any other words are looked for in prompts, answers, calls and results
+"""
+
+LIST = f"""\b
+Try:
+  journeyman traces list
+  journeyman traces list 'tool:calculator denied>0 since:7d'
+  journeyman traces list --json 'reward>0.5' | jq '.[].run_id'
+
+{FILTER}"""
+
+SHOW = """\b
+Try:
+  journeyman traces show
+  journeyman traces show k3f9qd
+  journeyman traces show --json last | jq '.events[].type'"""
+
+SEARCH = f"""\b
+Try:
+  journeyman traces search boat
+  journeyman traces search '"port 8443" tool:search since:30d'
+
+{FILTER}"""
+
+DIFF = """\b
+Try:
+  journeyman traces diff k3f9qd 8w2m1x"""
+
+EXPORT = f"""\b
+Try:
+  journeyman traces export sft.jsonl --where 'reward==1'
+  journeyman traces export all.jsonl --format events
+
+{FILTER}"""
+
+TEST = """\b
+Try:
+  journeyman traces export-test last --out tests
+  pytest tests"""
 
 
-@click.group()
+@click.group(cls=Group)
 def traces() -> None:
-    """List and read the runs that were recorded."""
+    """Read, find, compare, replay and export the runs that were recorded."""
 
 
-@traces.command("list")
+for command in (fork, replay, verify, delete, gc, stats, rebuild):
+    traces.add_command(command)
+
+
+@traces.command("list", epilog=LIST)
+@click.argument("filter", nargs=-1)
 @click.option("-n", "--limit", default=20, show_default=True, help="How many, newest first; 0 for all.")
 @json_option()
-def list_runs(limit: int, json: bool) -> None:
-    """List runs, newest first."""
-    from journeyman.policies.safe import safe  # noqa: PLC0415 - after --help
+def list_runs(filter: tuple[str, ...], limit: int, json: bool) -> None:  # noqa: A002 - its name on the command line
+    """List runs, newest first; with FILTER, those it fits."""
+    from journeyman.traces.find import find  # noqa: PLC0415 - after --help
 
-    with _store() as store:
-        runs = store.runs(limit or None)
+    with opened() as store:
+        runs = find(store, " ".join(filter), limit or None)
 
     if json:
         print_json([run.model_dump(mode="json") for run in runs])
         return
 
     for run in runs:
-        outcome = run.outcome or "unfinished"
-        answer = safe(run.answer or "", 40)
-        click.echo(f"{run.run_id}  {outcome:<11}  {run.steps:>3} steps  {safe(run.prompt, 50)}  {answer}".rstrip())
-
-    if not runs:
-        click.echo(f'No runs in {store.where} yet. Make one: journeyman run "What is 2 + 3?"', err=True)
+        click.echo(_line(run))
 
 
-@traces.command("show")
-@click.argument("run_id", default="last")
+def _line(run: "RunSummary") -> str:
+    from journeyman.policies.safe import safe  # noqa: PLC0415
+
+    outcome = run.outcome or "unfinished"
+    score = f"  {run.reward:g}" if run.reward is not None else ""
+    said = f"{safe(run.prompt, 50)}  {safe(run.answer or '', 40)}"
+    return f"{run.run_id}  {outcome:<11}  {run.steps:>3} steps{score}  {said}".rstrip()
+
+
+@traces.command(epilog=SHOW)
+@click.argument("run_id", metavar="RUN", default="last")
 @json_option(help_text="Print the stored events, one JSON object.")
 def show(run_id: str, json: bool) -> None:
-    """Show one run as a transcript. RUN_ID may be a part of an id; without one, the newest run."""
+    """Show one run as a transcript.
+
+    RUN may be a part of an id; without one, the newest run.
+    """
     from journeyman.policies.safe import safe  # noqa: PLC0415
     from journeyman.traces.transcript import transcript  # noqa: PLC0415
 
-    with _store() as store:
-        stored = list(store.events(store.resolve(run_id)))
+    with opened() as store:
+        run_id = store.resolve(run_id)
+        stored = list(store.events(run_id))
 
     if json:
         events = ",".join(each.json() for each in stored)
-        click.echo(f'{{"run_id":"{stored[0].run_id}","events":[{events}]}}')
+        click.echo(f'{{"run_id":"{run_id}","events":[{events}]}}')
         return
 
     for line in transcript(stored, lambda text: safe(text, 2000)):
         click.echo(line)
 
 
-def _store():  # noqa: ANN202 - the store is imported only here
-    from contextlib import closing  # noqa: PLC0415
+@traces.command(epilog=SEARCH)
+@click.argument("words", nargs=-1, required=True)
+@click.option("-n", "--limit", default=20, show_default=True, help="How many runs, newest first.")
+@json_option()
+def search(words: tuple[str, ...], limit: int, json: bool) -> None:
+    """Find runs by what was said in them, and show where."""
+    from journeyman.policies.safe import safe  # noqa: PLC0415
+    from journeyman.traces.find import search as look  # noqa: PLC0415
 
-    from journeyman.config import load_settings  # noqa: PLC0415
-    from journeyman.traces.store import Store  # noqa: PLC0415
+    with opened() as store:
+        hits = look(store, " ".join(words), limit)
 
-    settings = load_settings()
-    return closing(Store.open(settings.store, durable=settings.durable))
+    if json:
+        print_json([hit.model_dump(mode="json") for hit in hits])
+        return
+
+    for hit in hits:
+        click.echo(f"{_line(hit.run)}\n    {hit.type}: {safe(hit.text.strip())}")
+
+
+@traces.command(epilog=DIFF)
+@click.argument("a")
+@click.argument("b")
+@json_option()
+def diff(a: str, b: str, json: bool) -> int:
+    """Show where runs A and B part.
+
+    Times, prices and names of calls are not compared. The exit code is 1 where they differ.
+    """
+    from journeyman.traces.diff import diff as compare  # noqa: PLC0415
+
+    with opened() as store:
+        left, right = (list(store.events(store.resolve(each))) for each in (a, b))
+
+    difference = compare([each.event for each in left], [each.event for each in right])
+    if json:
+        print_json({"same": difference.same, **difference.model_dump()})
+    else:
+        show_difference(difference, left, right)
+
+    return 0 if difference.same else 1
+
+
+def show_difference(difference: "Difference", left: "Sequence[Stored]", right: "Sequence[Stored]") -> None:
+    """What the runs have in common in a line, then each from where they part."""
+    if difference.setup:
+        click.echo(f"Set up otherwise: {', '.join(difference.setup)}.")
+
+    if difference.same:
+        click.echo(f"The same: {difference.events} events.")
+        return
+
+    where = f"they part in step {difference.step}" if difference.step else "they part before the first step"
+    click.echo(f"The same for {difference.events} events; {where}.")
+    for mark, stored, at in (("-", left, difference.left), ("+", right, difference.right)):
+        show_rest(mark, stored, at)
+
+
+def show_rest(mark: str, stored: "Sequence[Stored]", at: int | None) -> None:
+    from journeyman.policies.safe import safe  # noqa: PLC0415
+    from journeyman.traces.transcript import lines  # noqa: PLC0415
+
+    if at is None:
+        click.echo(f"{mark} (has no more)")
+        return
+
+    for each in stored[at:]:
+        for line in lines(each.event, lambda text: safe(text, 300)):
+            click.echo(f"{mark} {line}")
+
+
+@traces.command(epilog=EXPORT)
+@click.argument("out", type=click.Path(path_type=Path))
+@click.option("--format", "form", default="messages", show_default=True, help="messages, events, ...")
+@click.option("--where", default="", metavar="FILTER", help="Which runs; for messages only those that answered.")
+@json_option()
+def export(out: Path, form: str, where: str, json: bool) -> None:
+    """Write runs to a file, oldest first.
+
+    `messages` are conversations with tool calls, as trainers read them; `events` is everything that was recorded.
+    """
+    from journeyman.traces.export import export as write  # noqa: PLC0415
+    from journeyman.traces.find import find  # noqa: PLC0415
+
+    wanted = f"{where} outcome:answered" if form == "messages" else where
+    with opened() as store:
+        runs = [run.run_id for run in reversed(find(store, wanted, None))]
+        done = write(store, runs, out, form)
+
+    if json:
+        print_json(done.model_dump(mode="json"))
+        return
+
+    click.echo(f"{done.rows} rows of {done.runs} runs in {out}")
+    for run_id, why in done.skipped.items():
+        click.echo(f"left out {run_id}: {why}", err=True)
+
+
+@traces.command("export-test", epilog=TEST)
+@click.argument("run_id", metavar="RUN", default="last")
+@click.option("--out", type=click.Path(path_type=Path), default=Path(), help="The folder to write to.  [default: here]")
+@json_option()
+def export_test(run_id: str, out: Path, json: bool) -> None:
+    """Write a pytest that pins a run: it must come out the same, step for step.
+
+    The recorded model and tools are played, so the test needs neither.
+    """
+    import anyio  # noqa: PLC0415
+
+    from journeyman.agent.replay import replay as again  # noqa: PLC0415
+    from journeyman.errors import UsageError  # noqa: PLC0415
+    from journeyman.traces.export.pytest import write  # noqa: PLC0415
+
+    with opened() as store:
+        run_id = store.resolve(run_id)
+        stored = list(store.events(run_id))
+
+    done = anyio.run(again, [each.event for each in stored])
+    if not done.same:
+        message = f"The run {run_id} does not come out the same: a test of it would fail."
+        raise UsageError(message, fix=f"See where: journeyman traces replay {run_id}")
+
+    files = write(stored, out, done.digest)
+
+    if json:
+        print_json([str(path) for path in files])
+        return
+
+    click.echo("\n".join(map(str, files)))

@@ -37,13 +37,14 @@ def transcript(stored: Iterable[Stored], safe: Safe) -> Iterator[str]:
             when = datetime.fromtimestamp(each.at / 1e6).astimezone().strftime("%Y-%m-%d %H:%M:%S")
             yield f"run {each.run_id}, {when}, {safe(each.event.model)}, policy {each.event.policy.get('name', '?')}"
 
-        yield from _lines(each.event, safe)
+        yield from lines(each.event, safe)
 
     if not ended:
         yield "(no end: still running, or killed; go on with journeyman run --resume)"
 
 
-def _lines(event: StoredEvent, safe: Safe) -> Iterator[str]:  # noqa: C901, PLR0912 - one case each
+def lines(event: StoredEvent, safe: Safe) -> Iterator[str]:  # noqa: C901, PLR0912 - one case each
+    """One event; many have nothing to show."""
     match event:
         case RunStarted():
             yield from _said("user", event.prompt, safe)

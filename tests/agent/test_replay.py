@@ -200,10 +200,10 @@ async def test_todays_tools_show_where_they_differ() -> None:
     same = await with_tools(events, Box({"add": add}), Policy.preset("ask"), yes)
     other = await with_tools(events, Box({"add": wrong}), Policy.preset("ask"), yes)
 
-    assert same.difference is None
-    assert other.difference is not None
+    assert same.difference.same
+    assert (other.difference.step, other.difference.setup) == (1, ("tools",))
     assert other.difference.left is not None
-    assert events[other.difference.left].type == "run_started"  # the tool is described otherwise
+    assert isinstance(events[other.difference.left], CallFinished)
 
 
 async def test_todays_model_reads_recorded_results_and_only_those() -> None:
@@ -214,5 +214,4 @@ async def test_todays_model_reads_recorded_results_and_only_those() -> None:
 
     results = [event.result.text for event in today.events if isinstance(event, CallFinished)]
     assert results == ["3", "error: this call was not made in the recorded run, so its result is not known"]
-    assert today.difference is not None
-    assert today.difference.step == 2
+    assert (today.difference.same, today.difference.step) == (False, 2)

@@ -1,0 +1,125 @@
+"""`journeyman traces verify`, `delete`, `gc`, `stats` and `rebuild`: looking after the store."""
+
+import click
+
+from journeyman.cli.output import json_option, print_json
+from journeyman.cli.stores import opened
+
+VERIFY = """\b
+Try:
+  journeyman traces verify
+  journeyman traces verify last
+  journeyman traces verify --json | jq '.links'"""
+
+DELETE = """\b
+Try:
+  journeyman traces delete k3f9qd
+  journeyman traces delete --yes k3f9qd 8w2m1x"""
+
+
+@click.command(epilog=VERIFY)
+@click.argument("runs", metavar="[RUN]...", nargs=-1)
+@click.option("--quiet", "-q", is_flag=True, help="Only what is fatal.")
+@json_option()
+def verify(runs: tuple[str, ...], quiet: bool, json: bool) -> int:
+    """Derive every hash again and list what is wrong with the record.
+
+    fatal: something is not what was stored, or must not be trained on. The exit code is 1 where anything is.
+    """
+    from journeyman.traces.verify import last_link  # noqa: PLC0415 - after --help
+    from journeyman.traces.verify import verify as check  # noqa: PLC0415
+
+    with opened() as store:
+        ids = [store.resolve(run) for run in runs] or None
+        reports = [report for report in check(store, ids) if report.level == "fatal" or not quiet]
+        links = {run_id: last_link(store, run_id) for run_id in ids or [run.run_id for run in store.runs(None)]}
+
+    bad = sum(report.level == "fatal" for report in reports)
+    if json:
+        print_json({"ok": not bad, "findings": [report.model_dump() for report in reports], "links": links})
+        return 1 if bad else 0
+
+    for report in reports:
+        click.echo(f"{report.level:<5}  {report.run_id or '-'}  {report.code}: {report.detail}")
+
+    click.echo(f"{len(links)} runs, {len(reports)} findings, {bad} fatal")
+    return 1 if bad else 0
+
+
+@click.command(epilog=DELETE)
+@click.argument("runs", metavar="RUN...", nargs=-1, required=True)
+@click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+@json_option()
+def delete(runs: tuple[str, ...], yes: bool, json: bool) -> None:
+    """Delete runs for good.
+
+    What they said is overwritten in the store; that there was such a run stays known. Copies elsewhere are not reached.
+    """
+    from journeyman.traces.forget import delete_runs  # noqa: PLC0415
+
+    with opened() as store:
+        ids = list(dict.fromkeys(store.resolve(run) for run in runs))
+        if not yes:
+            click.confirm(f"Delete {', '.join(ids)} for good?", abort=True, err=True)
+
+        swept = delete_runs(store, ids)
+
+    if json:
+        print_json({"deleted": ids, "bytes_of_content": swept})
+        return
+
+    click.echo(f"deleted {', '.join(ids)}")
+
+
+@click.command()
+@json_option()
+def gc(json: bool) -> None:
+    """Remove content that no run names, and give free space back."""
+    from journeyman.traces.forget import gc as sweep  # noqa: PLC0415
+    from journeyman.traces.forget import stats as count  # noqa: PLC0415
+
+    with opened() as store:
+        before = count(store).bytes
+        swept = sweep(store)
+        after = count(store).bytes
+
+    if json:
+        print_json({"bytes_of_content": swept, "bytes_before": before, "bytes_after": after})
+        return
+
+    click.echo(f"{swept:,} bytes of content removed; the store has {after:,} bytes, it had {before:,}")
+
+
+@click.command()
+@json_option()
+def stats(json: bool) -> None:
+    """Count runs, events and bytes."""
+    from journeyman.traces.forget import stats as count  # noqa: PLC0415
+
+    with opened() as store:
+        found = count(store)
+        where = store.where
+
+    if json:
+        print_json({"store": where, **found.model_dump()})
+        return
+
+    click.echo(where)
+    for name, value in found:
+        click.echo(f"  {name:<10}  {value:>14,}")
+
+
+@click.command()
+@json_option()
+def rebuild(json: bool) -> None:
+    """Make every table that questions are asked of anew, from the events."""
+    from journeyman.traces.project import rebuild as make  # noqa: PLC0415
+
+    with opened() as store:
+        count = make(store)
+
+    if json:
+        print_json({"runs": count})
+        return
+
+    click.echo(f"{count} runs")
