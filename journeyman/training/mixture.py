@@ -15,18 +15,18 @@ from journeyman.training.play import PLAN
 from journeyman.training.tasks import ExtraTool, Task, generate
 
 SHARES = {
-    "arithmetic": 22,
-    "word_problem": 10,
-    "file_fact": 12,
-    "file_lookup": 11,
-    "file_change": 7,
-    "file_trouble": 8,
+    "arithmetic": 20,
+    "word_problem": 12,
+    "file_fact": 8,
+    "file_lookup": 10,
+    "file_change": 5,
+    "file_trouble": 6,
     "search": 12,
-    "adaptive_search": 9,
-    "code": 9,
-    "plan": 16,
-    "own_tool": 14,
-    "chat": 4,
+    "adaptive_search": 12,
+    "code": 13,
+    "plan": 22,
+    "own_tool": 18,
+    "chat": 3,
 }
 """How often a kind of task is drawn."""
 

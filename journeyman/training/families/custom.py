@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from random import Random
 from typing import Any
 
-from journeyman.training.families import words
+from journeyman.training.families import made_up, words
 from journeyman.training.tasks import ExtraTool, OracleCall, Task
 
 Drawn = tuple[str, str, Mapping[str, Any], Mapping[str, Any], str, tuple[str, ...], str]
@@ -15,7 +15,20 @@ L = {"type": "array", "items": S}
 
 
 def make(random: Random, unseen: bool) -> Task:
-    maker = random.choice((_sum, _attribute, _attribute, _action, _action, _typed, _typed, _without)) if not unseen else random.choice((_unseen, _unseen_attribute))  # fmt: skip
+    seen_makers = (
+        _sum,
+        _attribute,
+        _attribute,
+        _action,
+        _typed,
+        _typed,
+        _without,
+        _question,
+        _question,
+        _order,
+        _order,
+    )
+    maker = random.choice((_unseen, _unseen_attribute, _unseen_question, _unseen_order) if unseen else seen_makers)
     name, description, properties, arguments, result, frames, answer = maker(random)
     required = [key for key in properties if key in arguments]
     tool = ExtraTool(
@@ -42,9 +55,28 @@ ALONE = frozenset({"add", "plus", "sum_two", "subtract", "multiply", "times", "d
 
 def _bystanders(random: Random, name: str) -> tuple[ExtraTool, ...]:
     """Other tools of the user's that have nothing to do with the question."""
-    drawn = (_action(random) for _ in range(random.randint(0, 3)))
+    makers = (_action, _order, _order, _question)
+    drawn = (random.choice(makers)(random) for _ in range(random.choice((0, 0, 1, 2, 3))))
     tools = {one[0]: ExtraTool(name=one[0], description=one[1], parameters={"type": "object", "properties": one[2], "required": list(one[3])}, result="") for one in drawn}  # fmt: skip
     return tuple(tool for key, tool in tools.items() if key != name)
+
+
+def _question(random: Random, *, unseen: bool = False) -> Drawn:
+    name, text, properties, subject, result, frames = made_up.question(random, unseen=unseen)
+    return name, text, properties, dict.fromkeys(properties, subject), result, frames, result
+
+
+def _unseen_question(random: Random) -> Drawn:
+    return _question(random, unseen=True)
+
+
+def _order(random: Random, *, unseen: bool = False) -> Drawn:
+    name, text, properties, arguments, result, frames = made_up.order(random, unseen=unseen)
+    return name, text, properties, arguments, result, frames, result
+
+
+def _unseen_order(random: Random) -> Drawn:
+    return _order(random, unseen=True)
 
 
 def _sum(random: Random) -> Drawn:
