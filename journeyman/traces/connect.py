@@ -57,6 +57,7 @@ def _sqlite_settings(durable: str) -> Callable[[DBAPIConnection, object], None]:
         cursor = connection.cursor()
         cursor.execute("PRAGMA busy_timeout = 30000")
         cursor.execute("PRAGMA journal_mode = WAL")
+        cursor.execute("PRAGMA secure_delete = ON")  # what is deleted is overwritten
         cursor.execute("PRAGMA wal_autocheckpoint = 0")  # the writer's thread does it
         cursor.execute(f"PRAGMA synchronous = {'FULL' if durable == 'power' else 'NORMAL'}")
         cursor.close()

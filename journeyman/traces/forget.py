@@ -37,7 +37,7 @@ def delete_runs(store: Store, run_ids: Sequence[str]) -> int:
         UsageError: another run was forked from one of them; nothing was deleted.
         StoreError: the store cannot be written.
     """
-    with store.writing(wipe=True) as connection:
+    with store.writing() as connection:
         _refuse_stems(connection, run_ids)
         for run_id in run_ids:
             _delete(store, connection, run_id)
@@ -51,7 +51,7 @@ def delete_runs(store: Store, run_ids: Sequence[str]) -> int:
 
 def gc(store: Store) -> int:
     """Remove content that no event names, and give free space back; how many bytes of content that was."""
-    with store.writing(wipe=True) as connection:
+    with store.writing() as connection:
         swept = _sweep(connection)
         connection.commit()
 
@@ -120,7 +120,7 @@ def _sweep(connection: Connection) -> int:
 
     blob = schema.blob
     size = func.length(blob.c.data)
-    sizes = dict(connection.execute(select(blob.c.hash, size)).tuples().all())
+    sizes = dict(connection.execute(select(blob.c.hash, size)).all())
     unused = list(sizes.keys() - set(_named(connection)))
     for at in range(0, len(unused), 500):
         connection.execute(delete(blob).where(blob.c.hash.in_(unused[at : at + 500])))

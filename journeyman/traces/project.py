@@ -91,7 +91,7 @@ def _write(connection: Connection, projected: Sequence["Projection"]) -> set[str
     ids = [each.run_id for each in projected]
     connection.execute(select(run_table.c.run_id).where(run_table.c.run_id.in_(ids)).with_for_update())
     count = select(event_table.c.run_id, func.max(event_table.c.seq)).where(event_table.c.run_id.in_(ids))
-    last = dict(connection.execute(count.group_by(event_table.c.run_id)).tuples().all())
+    last = dict(connection.execute(count.group_by(event_table.c.run_id)).all())
     fresh = [each for each in projected if each.last == last.get(each.run_id)]
     ids = [each.run_id for each in fresh]
     for table in projections.OF_A_RUN:
@@ -114,7 +114,7 @@ def _write(connection: Connection, projected: Sequence["Projection"]) -> set[str
 
     document = projections.document
     indexed = select(document.c.run_id, func.max(document.c.seq)).where(document.c.run_id.in_(ids))
-    until = dict(connection.execute(indexed.group_by(document.c.run_id)).tuples().all())
+    until = dict(connection.execute(indexed.group_by(document.c.run_id)).all())
     words.add(connection, [each for one in fresh for each in one.own if each.seq > until.get(one.run_id, 0)])
     return set(ids)
 

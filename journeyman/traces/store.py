@@ -226,12 +226,10 @@ class Store:
             raise explain(self.where, error) from error
 
     @contextmanager
-    def writing(self, *, wipe: bool = False) -> Generator[Connection]:
-        """A transaction, committed at the end, undone by an exception. `wipe`: what it deletes is overwritten."""
+    def writing(self) -> Generator[Connection]:
+        """A transaction, committed at the end, undone by an exception."""
         with self.reading() as connection:
             if self.dialect == "sqlite":
-                connection.exec_driver_sql(f"PRAGMA secure_delete = {int(wipe)}")
-                connection.commit()
                 connection.exec_driver_sql("BEGIN IMMEDIATE")
 
             yield connection

@@ -14,6 +14,12 @@ from tests.need import need
 _number = count()
 
 
+@pytest.fixture
+def anyio_backend() -> str:
+    """What a test does not ask for on both."""
+    return "asyncio"
+
+
 @pytest.fixture(scope="session")
 def server() -> Iterator[str]:
     """A PostgreSQL server of our own, as a URL with `{}` for the database's name."""
