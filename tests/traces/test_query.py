@@ -25,55 +25,54 @@ async def runs(store: Store) -> Store:
     return store
 
 
-@pytest.mark.parametrize(
-    ("words", "ids"),
-    [
-        ("", {"boats", "harbour", "hi", "open", "fork"}),
-        ("reward>0.5", {"boats"}),
-        ("reward == 0", {"hi"}),
-        ("reward:none", {"harbour", "open", "fork"}),
-        ("reward!=none", {"boats", "hi"}),
-        ("-reward>0.5", {"harbour", "hi", "open", "fork"}),
-        ("reward.exact>=1", {"boats"}),
-        ("reward.judge>=0", set()),
-        ("denied>0", {"harbour"}),
-        ("steps<2 steps>0", {"hi"}),
-        ("calls:1 -denied:1", {"boats"}),
-        ("errors>0", {"harbour"}),
-        ("tokens>=28", {"boats", "harbour", "hi", "fork"}),
-        ("cost>0.3", {"boats", "harbour"}),
-        ("seconds<=1.5", {"boats", "harbour", "hi", "fork"}),
-        ("tool:python", {"boats", "harbour"}),
-        ("tool:add", {"boats", "harbour"}),
-        ("tool:PYTHON.a*", {"boats", "harbour"}),
-        ("tool:calculator", set()),
-        ("effect:deny", {"harbour"}),
-        ("status:ok", {"boats"}),
-        ("verifier:ex*", {"boats", "hi"}),
-        ("model:local*", {"hi"}),
-        ("model:smollm*", {"boats", "harbour", "hi", "fork"}),
-        ("outcome:answered is:trainable", {"hi"}),
-        ("is:unfinished", {"open"}),
-        ("is:fork parent:boats", {"fork"}),
-        ("is:scored", {"boats", "hi"}),
-        ("run:ha", {"harbour"}),
-        ('prompt:"how many"', {"boats", "fork"}),
-        ("prompt:100%", {"harbour"}),
-        ("prompt:a_b", set()),
-        ("answer:hi", {"hi", "fork"}),
-        ("boats", {"boats"}),
-        ('"many boats"', {"boats"}),
-        ('"boats many"', set()),
-        ("harb*", {"harbour"}),
-        ("closed tool:add", {"harbour"}),
-        ("boats -three", set()),
-        ("ships", {"fork"}),
-        ("since:1h", {"boats", "harbour", "hi", "open", "fork"}),
-        ("until:2020-01-01", set()),
-    ],
-)
-async def test_a_filter_finds_what_it_says(runs: Store, words: str, ids: set[str]) -> None:
-    assert {run.run_id for run in find(runs, words)} == ids
+FOUND = {
+    "": {"boats", "harbour", "hi", "open", "fork"},
+    "reward>0.5": {"boats"},
+    "reward == 0": {"hi"},
+    "reward:none": {"harbour", "open", "fork"},
+    "reward!=none": {"boats", "hi"},
+    "-reward>0.5": {"harbour", "hi", "open", "fork"},
+    "reward.exact>=1": {"boats"},
+    "reward.judge>=0": set(),
+    "denied>0": {"harbour"},
+    "steps<2 steps>0": {"hi"},
+    "calls:1 -denied:1": {"boats"},
+    "errors>0": {"harbour"},
+    "tokens>=28": {"boats", "harbour", "hi", "fork"},
+    "cost>0.3": {"boats", "harbour"},
+    "seconds<=1.5": {"boats", "harbour", "hi", "fork"},
+    "tool:python": {"boats", "harbour"},
+    "tool:add": {"boats", "harbour"},
+    "tool:PYTHON.a*": {"boats", "harbour"},
+    "tool:calculator": set(),
+    "effect:deny": {"harbour"},
+    "status:ok": {"boats"},
+    "verifier:ex*": {"boats", "hi"},
+    "model:local*": {"hi"},
+    "model:smollm*": {"boats", "harbour", "hi", "fork"},
+    "outcome:answered is:trainable": {"hi"},
+    "is:unfinished": {"open"},
+    "is:fork parent:boats": {"fork"},
+    "is:scored": {"boats", "hi"},
+    "run:ha": {"harbour"},
+    'prompt:"how many"': {"boats", "fork"},
+    "prompt:100%": {"harbour"},
+    "prompt:a_b": set(),
+    "answer:hi": {"hi", "fork"},
+    "boats": {"boats"},
+    '"many boats"': {"boats"},
+    '"boats many"': set(),
+    "harb*": {"harbour"},
+    "closed tool:add": {"harbour"},
+    "boats -three": set(),
+    "ships": {"fork"},
+    "since:1h": {"boats", "harbour", "hi", "open", "fork"},
+    "until:2020-01-01": set(),
+}
+
+
+async def test_a_filter_finds_what_it_says(runs: Store) -> None:
+    assert {words: {run.run_id for run in find(runs, words)} for words in FOUND} == FOUND
 
 
 @pytest.mark.parametrize(
@@ -104,11 +103,11 @@ def test_any_text_is_a_filter_or_a_usage_error(words: str) -> None:
         assert Filter(words).where("sqlite") is not None
 
 
-@pytest.mark.parametrize(
-    "words", ['"a AND NEAR(b"', "'; DROP TABLE event; --", "(", "a*b", '"x:y"', "\\", "'x*", "ß\u0301"]
-)
-async def test_words_are_never_a_language_of_the_database(runs: Store, words: str) -> None:
-    assert find(runs, words) == []
+STRANGE = ['"a AND NEAR(b"', "'; DROP TABLE event; --", "(", "a*b", '"x:y"', "\\", "'x*", "ß\u0301"]
+
+
+async def test_words_are_never_a_language_of_the_database(runs: Store) -> None:
+    assert [find(runs, words) for words in STRANGE] == [[]] * len(STRANGE)
     assert len(find(runs)) == 5
 
 
