@@ -37,7 +37,7 @@ def seal(link: bytes, entries: Iterable[Entry]) -> bytes:
 def _bytes(entry: Entry) -> bytes:
     seq, at, kind, body, tokens = entry
     if tokens is None:
-        return b"%d %d %s 0 %s\n" % (seq, at, kind.encode(), body.encode())
+        return b"%d %d %s - %s\n" % (seq, at, kind.encode(), body.encode())
 
     return b"%d %d %s %d %s\n%s" % (seq, at, kind.encode(), len(tokens), body.encode(), tokens)
 

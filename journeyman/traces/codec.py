@@ -32,7 +32,7 @@ def encode(event: StoredEvent) -> Row:
     if event.type == "model_responded" and event.tokens is not None:
         return Row(event.type, _body(event, _NO_SPANS), pack_spans(event.tokens.spans), ())
 
-    if event.type == "run_started" or (event.type == "call_finished" and len(event.result.text) >= LONG_TEXT):
+    if event.type in {"run_started", "run_resumed"} or (event.type == "call_finished" and len(event.result.text) >= LONG_TEXT):
         return _with_blobs(event)
 
     return Row(event.type, _body(event), None, ())
@@ -73,7 +73,11 @@ def content_hash(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-_BLOBS = {"run_started": (("tools",), ("instructions",), ("model_info",)), "call_finished": (("result", "text"),)}
+_BLOBS = {
+    "run_started": (("tools",), ("instructions",), ("model_info",)),
+    "run_resumed": (("tools",), ("model_info",)),
+    "call_finished": (("result", "text"),),
+}
 """Where a body may hold `{"$blob": hash}`: only here, so that nobody's data is ever mistaken for one."""
 MAY_NAME_BLOBS = frozenset(_BLOBS)
 

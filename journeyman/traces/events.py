@@ -59,6 +59,11 @@ class RunResumed(Value):
     """Calls whose intent was stored without a result: they may or may not have happened."""
     limits: dict[str, JsonValue] = Field(default_factory=dict)
     """The budget from here on."""
+    model: str | None = None
+    """Who goes on, as in `run_started`; unset in traces of the first days."""
+    model_info: dict[str, JsonValue] = Field(default_factory=dict)
+    tools: tuple[ToolSpec, ...] = ()
+    policy: dict[str, JsonValue] = Field(default_factory=dict)
 
 
 class MessageAdded(Value):

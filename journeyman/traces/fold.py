@@ -9,9 +9,7 @@ from dataclasses import dataclass, field
 from typing import Self
 
 from journeyman.traces.events import (
-    CallDecided,
     CallFinished,
-    CallProposed,
     CallStarted,
     Compacted,
     Event,
@@ -20,6 +18,7 @@ from journeyman.traces.events import (
     PlanStep,
     PlanUpdated,
     RunFinished,
+    RunResumed,
     RunStarted,
 )
 from journeyman.traces.messages import AssistantMessage, Message, ToolCall, Usage, UserMessage
@@ -32,13 +31,10 @@ class State:
     """The conversation as the next model call reads it."""
     plan: tuple[PlanStep, ...] = ()
     usage: Usage = field(default_factory=Usage)
-    cost_usd: float = 0.0
     steps: int = 0
     """Model calls answered."""
     denied: int = 0
-    proposed: dict[str, CallProposed] = field(default_factory=dict)
-    decided: dict[str, CallDecided] = field(default_factory=dict)
-    """Of the pending calls only, as is `proposed`."""
+    """Since the run was last taken up."""
     begun: set[str] = field(default_factory=set)
     """Calls whose intent is stored and whose result is not."""
     finish: str | None = None
@@ -70,10 +66,6 @@ class State:
         match event:
             case ModelResponded():
                 self._responded(event)
-            case CallProposed():
-                self.proposed[event.call_id] = event
-            case CallDecided():
-                self.decided[event.call_id] = event
             case CallStarted():
                 self.begun.add(event.call_id)
             case CallFinished():
@@ -91,16 +83,17 @@ class State:
             case Compacted():
                 kept = self.messages[len(self.messages) - event.kept :]
                 self.messages = [self.messages[0], UserMessage(text=event.summary), *kept]
+            case RunResumed():
+                self.denied = 0
             case RunFinished():
                 self.finished = event
 
     def _responded(self, event: ModelResponded) -> None:
-        self.messages.append(event.message)
-        self._pending = {call.id: call for call in event.message.calls}
-        self.proposed.clear()
-        self.decided.clear()
+        if event.finish != "cut":  # half a message: whoever goes on asks again
+            self.messages.append(event.message)
+            self._pending = {call.id: call for call in event.message.calls}
+
         self.usage = self.usage + event.usage
-        self.cost_usd += event.cost_usd or 0.0
         self.steps = event.step
         self.finish = event.finish
 

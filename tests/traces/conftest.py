@@ -1,5 +1,6 @@
 """Both databases: whatever asks for `url` or `store` is tested on SQLite and on a real PostgreSQL server."""
 
+import signal
 import tempfile
 import warnings
 from collections.abc import Iterator
@@ -32,6 +33,9 @@ def server() -> Iterator[str]:
 
     hurry(running.get_uri())
     yield running.get_uri("{}")
+    process = running.get_postmaster_info().process
+    process.send_signal(signal.SIGQUIT)  # at once: nobody wants what is in it any more
+    process.wait(10)
     running.cleanup()
 
 

@@ -16,6 +16,7 @@ from journeyman.traces.events import (
 )
 from journeyman.traces.messages import (
     AssistantMessage,
+    Part,
     Text,
     Tokens,
     TokenSpan,
@@ -30,9 +31,8 @@ ADD = ToolSpec(name="add", server="python", tool="add", parameters={"type": "obj
 
 
 def started(prompt: str = "How many boats?", **more: Any) -> RunStarted:
-    return RunStarted(
-        **{"prompt": prompt, "model": "scripted", "model_info": {"file": "/m/SmolLM2.gguf"}, "tools": (ADD,)} | more
-    )
+    fields = {"model": "scripted", "model_info": {"file": "/m/SmolLM2.gguf"}, "tools": (ADD,)}
+    return RunStarted.model_validate({"prompt": prompt} | fields | more)
 
 
 def step(
@@ -53,7 +53,7 @@ def step(
     ]
 
 
-def responded(number: int, *parts: Text | ToolCall, tokens: Tokens | None = None) -> ModelResponded:
+def responded(number: int, *parts: Part, tokens: Tokens | None = None) -> ModelResponded:
     completion = sum(len(span.ids) for span in tokens.spans if span.kind != "context") if tokens else 4
     usage = Usage(prompt_tokens=10, completion_tokens=completion)
     return ModelResponded(step=number, message=AssistantMessage(parts=parts), usage=usage, cost_usd=0.25, tokens=tokens)
@@ -61,8 +61,9 @@ def responded(number: int, *parts: Text | ToolCall, tokens: Tokens | None = None
 
 def answer(number: int = 2, text: str = "Three boats.", tokens: Tokens | None = None, **more: Any) -> list[StoredEvent]:
     usage = Usage(prompt_tokens=20, completion_tokens=8)
-    finished = {"outcome": "answered", "answer": text, "usage": usage, "steps": number, "seconds": 1.5} | more
-    return [ModelRequested(step=number), responded(number, Text(text=text), tokens=tokens), RunFinished(**finished)]
+    fields = {"outcome": "answered", "answer": text, "usage": usage, "steps": number, "seconds": 1.5}
+    finished = RunFinished.model_validate(fields | more)
+    return [ModelRequested(step=number), responded(number, Text(text=text), tokens=tokens), finished]
 
 
 def scored(score: float | None, verifier: str = "exact") -> SampleScored:
