@@ -110,17 +110,17 @@ def _under(value: Any, folder: str, root: Path | None) -> Answer:
     if not isinstance(value, str) or "\0" in value or value.startswith("~"):
         return None
 
-    folder = os.path.expanduser(folder)  # noqa: PTH111 - `normpath` below is wanted, and pathlib has none
+    folder = os.path.expanduser(folder)  # noqa: PTH111 - pathlib has no `normpath`
     if root is None and os.path.isabs(value) != os.path.isabs(folder):  # noqa: PTH117
         return None
 
     base = str(root or "/.journeyman")
-    path, top = (os.path.normpath(os.path.join(base, each)) for each in (value, folder))  # noqa: PTH118
-    written = _inside(path, top)
+    path, top = os.path.join(base, value), os.path.join(base, folder)  # noqa: PTH118
+    written = _inside(os.path.normpath(path), os.path.normpath(top))
     if root is None or written is None:
         return written
 
-    real = _inside(os.path.realpath(path), os.path.realpath(top))
+    real = _inside(os.path.realpath(path), os.path.realpath(top))  # a link is followed before the `..` behind it
     return written if written == real else None
 
 

@@ -41,7 +41,7 @@ def cell(code: str) -> Cell:
     return Cell(source, has_value=True, lines=code.count("\n") + 1, kept_line=last.lineno)
 
 
-def _last_expression(code: str) -> ast.expr | None:
+def _last_expression(code: str) -> ast.Expr | None:
     """Where it is; None where there is none, or where only the sandbox can say what is wrong with the code."""
     if len(code) > MAX_PARSED:
         return None
@@ -52,7 +52,7 @@ def _last_expression(code: str) -> ast.expr | None:
     except (SyntaxError, ValueError, MemoryError, RecursionError):
         return None
 
-    return body[-1].value if body and isinstance(body[-1], ast.Expr) else None
+    return body[-1] if body and isinstance(body[-1], ast.Expr) else None
 
 
 def _offset(code: str, line: int, column: int) -> int:

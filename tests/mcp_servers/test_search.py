@@ -1,6 +1,7 @@
 import os
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -287,6 +288,12 @@ def test_pieces_carry_the_headings_above_them() -> None:
             ),
         ]
     )
+
+
+def test_a_line_that_almost_rules_a_table_takes_no_time() -> None:
+    started = time.perf_counter()
+    assert len(list(chunks(["a | b", "-|" * 20_000 + "x"], ".md"))) == 1
+    assert time.perf_counter() - started < 1
 
 
 def test_in_code_every_line_stays_alone() -> None:

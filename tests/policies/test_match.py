@@ -72,9 +72,18 @@ def test_a_link_out_of_or_into_a_folder_leaves_the_answer_open(tmp_path):
     (tmp_path / "open" / "door").symlink_to(tmp_path / "secret")
     assert holds("open/door/key", tmp_path, under="secret") is None
     assert holds("open/door/key", tmp_path, under="open") is None
+    assert holds("open/door/../key", tmp_path, under=".") is True
     assert holds("open/plain", tmp_path, under="open") is True
     assert holds(str(tmp_path / "open/plain"), tmp_path, under="open") is True
     assert holds("secret/key", tmp_path, under="open") is False
+
+
+def test_a_link_is_followed_before_the_dots_behind_it(tmp_path):
+    (tmp_path / "secrets" / "sub").mkdir(parents=True)
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "notes" / "link").symlink_to("../secrets/sub")
+    assert holds("notes/link/../key", tmp_path, under="secrets") is None
+    assert holds("notes/link/../key", tmp_path, under="notes") is None
 
 
 @given(st.lists(st.sampled_from(["a", "b", "..", ".", ""]), max_size=8), st.sampled_from(["a", "a/b", "."]))

@@ -17,6 +17,8 @@ from journeyman.sandbox.cell import cell
         ("x = 1\r\nx  # it", "x = 1\n_ = (x\n)\nNone"),
         ("'é'; 'ü' + 'é';", "'é'; _ = ('ü' + 'é'\n)\nNone"),
         ("f(\n  1,\n)", "_ = (f(\n  1,\n)\n)\nNone"),
+        ("(1 + 2)", "_ = ((1 + 2)\n)\nNone"),
+        ("x = 1; (x)", "x = 1; _ = ((x)\n)\nNone"),
         ("def f(:", "def f(:\nNone"),
         ("", "\nNone"),
         ("for x in y:\n  x", "for x in y:\n  x\nNone"),
@@ -38,7 +40,9 @@ def test_hostile_code_only_loses_its_value(code: str) -> None:
 
 
 @given(
-    st.lists(st.sampled_from(["x = 'é'", "f(1)", "'a\\'b'", "if x:\n    y()", "# c", "1 + \\\n 2", "", "'''\nü'''"]))
+    st.lists(
+        st.sampled_from(["x = 'é'", "f(1)", "((2))", "'a\\'b'", "if x:\n    y()", "# c", "1 + \\\n 2", "", "'''\nü'''"])
+    )
 )
 def test_only_the_last_statement_is_rewritten(lines: list[str]) -> None:
     code = "\n".join(lines)

@@ -18,7 +18,6 @@ MAX_EXPONENT = 1000
 # Printed mathematics: times, middle dot, dot operator, divided by, division slash, minus, en dash, fixed space.
 _SIGNS = str.maketrans("\u00d7\u00b7\u22c5\u00f7\u2215\u2212\u2013\u00a0", "***//-- ")
 _TIMES = re.compile(r"(?<=[0-9)])\s+[xX]\s+(?=[0-9(.+-])")
-_TRAILING_EQUALS = re.compile(r"\s*=\s*\??\s*$")
 _GROUPED = re.compile(r"(?<![\w.,])[0-9]{1,3}(?:,[0-9]{3})+(?![\w,])")
 _CALL = re.compile(r"[A-Za-z]\w*\s*\(")
 _ZEROS_AFTER_COMMA = re.compile(r"[0-9]\s*,0[0-9]")
@@ -63,7 +62,8 @@ def read(source: str, names: frozenset[str]) -> Expression:
 
 
 def _tidy(source: str) -> str:
-    text = _TRAILING_EQUALS.sub("", source.translate(_SIGNS)).strip()
+    asked, _, rest = source.partition("=")
+    text = (asked if rest.strip() in {"", "?"} else source).translate(_SIGNS).strip()
     text = _TIMES.sub(" * ", text)
     if not text:
         raise ToolError('the expression is empty; write for example "2 + 3"')

@@ -15,7 +15,6 @@ WRAPPED_FROM = 50
 
 DEEPEST = 6
 _HEADING = re.compile(r"(#{1,6})\s+(\S.*)")
-_RULE = re.compile(r"\|?[\s:|-]*-[\s:|-]*\|[\s:|-]*")
 _STARTS_ANEW = re.compile(r"\s*(?:[-*+>|#`]|\d+[.)]\s|$)")
 _ENDS = (".", "!", "?", ":", ";", "|", "`")
 PROSE = (".md", ".markdown", ".rst", ".txt", "")
@@ -81,13 +80,18 @@ def _lines(lines: Sequence[str], *, prose: bool) -> Iterator[Line | None]:
             number += 1
 
         head = prose and not fenced and _is_heading(text, lines[number] if number < len(lines) else "")
-        if not (prose and _RULE.fullmatch(text)):
+        if not (prose and _is_rule(text)):
             yield Line(first, text, head) if text else None
 
 
 def _is_heading(text: str, following: str) -> bool:
     """Also the first row of a table: it says what the rows below it are."""
-    return _HEADING.match(text) is not None or ("|" in text and _RULE.fullmatch(following.strip()) is not None)
+    return _HEADING.match(text) is not None or ("|" in text and _is_rule(following))
+
+
+def _is_rule(text: str) -> bool:
+    """The line between a table's first row and the others."""
+    return "-" in text and "|" in text and set(text) <= set(" \t:|-")
 
 
 def _goes_on(line: str, following: str, text: str) -> bool:
