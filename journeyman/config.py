@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, PlainValidator, PrivateAttr, 
 
 from journeyman.errors import ConfigError
 from journeyman.home import config_dir, data_dir, is_trusted
-from journeyman.tomlfile import explained, line_of, parse, read_text
+from journeyman.tomlfile import as_text, explained, line_of, parse, read_once
 
 PREFIX = "JOURNEYMAN_"
 PROJECT_FILE = "journeyman.toml"
@@ -116,11 +116,12 @@ def _file(path: Path, *, ours: bool = True) -> _Source:
     if not path.exists():
         return _Source({}, {})
 
-    text = read_text(path)
+    data = read_once(path, link=ours)
+    text = as_text(data, path)
     settings = parse(Settings, text, str(path))
     values = {name: _anchored(name, getattr(settings, name), path.parent) for name in _given(settings)}
     origins = {name: f"{path}:{line_of(text, (name,))}" for name in values}
-    return _Source(values, origins, trusted=ours or is_trusted(path))
+    return _Source(values, origins, trusted=ours or is_trusted(path, data))
 
 
 def _given(settings: Settings) -> list[str]:

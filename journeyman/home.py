@@ -44,50 +44,37 @@ def _dir(kind: str, platform: Path) -> Path:
     return Path(home).expanduser().absolute() / kind if home else platform
 
 
-def is_trusted(path: Path) -> bool:
-    """Has the user trusted this file with exactly its present content? A file that cannot be read is not trusted."""
+def is_trusted(path: Path, data: bytes) -> bool:
+    """Has the user trusted this file with exactly these bytes, which are what will be used?"""
     try:
-        return _trusted().get(str(path.resolve())) == _hash(path)
+        return _trusted().get(_key(path)) == sha256(data).hexdigest()
     except OSError:
         return False
 
 
-def trust(path: Path) -> None:
-    """Trust the file as it is now; any change to it ends that.
-
-    Raises:
-        ConfigError: the file cannot be read, or the answer cannot be kept.
-    """
-    _remember(path, trusted=True)
-
-
-def distrust(path: Path) -> None:
-    """Take it back.
+def trust(path: Path, data: bytes) -> None:
+    """Trust the file with these bytes, which the user has seen; any change to it ends that.
 
     Raises:
         ConfigError: the answer cannot be kept.
     """
-    _remember(path, trusted=False)
-
-
-def _remember(path: Path, *, trusted: bool) -> None:
     book = _book()
     try:
-        entries = _trusted()
-        if trusted:
-            entries[str(path.resolve())] = _hash(path)
-        else:
-            entries.pop(str(path.resolve()), None)
-
+        entries = _trusted() | {_key(path): sha256(data).hexdigest()}
         book.parent.mkdir(parents=True, exist_ok=True)
         fresh = book.with_suffix(f".{os.getpid()}.tmp")
         fresh.write_text(json.dumps(entries, indent=2), encoding="utf-8")
         fresh.replace(book)
     except OSError as error:
         raise ConfigError(
-            f"cannot remember whether {path} is trusted: {error}",
+            f"cannot remember that {path} is trusted: {error}",
             fix=f"make {book.parent} writable, or point JOURNEYMAN_HOME at a folder that is",
         ) from error
+
+
+def _key(path: Path) -> str:
+    """Its place in its own folder: a link there does not share the trust of what it points to."""
+    return str(path.parent.resolve() / path.name)
 
 
 def _book() -> Path:
@@ -101,7 +88,3 @@ def _trusted() -> dict[str, str]:
         return {}
 
     return entries if isinstance(entries, dict) else {}
-
-
-def _hash(path: Path) -> str:
-    return sha256(path.read_bytes()).hexdigest()

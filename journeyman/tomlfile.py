@@ -1,6 +1,9 @@
 """TOML files that people write, read into strict models; what is wrong is told with its file, line and a near match."""
 
+import errno
+import os
 import re
+import stat
 import tomllib
 from collections.abc import Iterator, Sequence
 from difflib import get_close_matches
@@ -10,33 +13,63 @@ from typing import Any, TypeVar, get_args
 from pydantic import BaseModel, ValidationError
 
 from journeyman.errors import ConfigError
+from journeyman.safe import safe
 
 M = TypeVar("M", bound=BaseModel)
 Loc = Sequence[str | int]
 
+MOST = 1024 * 1024
+"""Bytes of a file that a person wrote."""
 
-def read(model: type[M], path: Path, error: type[ConfigError] = ConfigError) -> M:
-    """The file as a value of the model.
+
+def read_once(path: Path, error: type[ConfigError] = ConfigError, *, link: bool = False) -> bytes:
+    """The bytes of a regular file, opened once: what is judged and what is used is then the same.
+
+    Args:
+        path: where it is.
+        error: what is raised.
+        link: whether it may be a link; a project's own file may not.
 
     Raises:
-        ConfigError: (or the subclass given) it cannot be read, is not TOML, or has keys or types that do not belong.
+        ConfigError: (or the subclass given) it is missing, a link, a device, a pipe, too large or unreadable.
     """
-    return parse(model, read_text(path, error), str(path), error)
-
-
-def read_text(path: Path, error: type[ConfigError] = ConfigError) -> str:
+    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | (0 if link else getattr(os, "O_NOFOLLOW", 0))
     try:
-        return path.read_text("utf-8")
+        descriptor = os.open(path, flags | getattr(os, "O_NOCTTY", 0) | getattr(os, "O_BINARY", 0))
+        with os.fdopen(descriptor, "rb") as file:
+            _demand_file(os.fstat(descriptor).st_mode, path, error)
+            data = file.read(MOST + 1)
     except FileNotFoundError:
         raise error(f"{path} does not exist", fix="check the path") from None
     except IsADirectoryError:
         raise error(f"{path} is a folder, not a file", fix="name the file in it") from None
-    except UnicodeDecodeError:
-        raise error(f"{path} is not UTF-8 text", fix="TOML files are UTF-8; save it as that") from None
     except OSError as problem:
+        if problem.errno == errno.ELOOP:
+            raise error(f"{path} is a link", fix="put the file itself there") from None
+
         raise error(
             f"cannot read {path}: {problem.strerror or problem}", fix="check the path and its permissions"
         ) from problem
+
+    if len(data) > MOST:
+        raise error(f"{path} has more than {MOST:,} bytes", fix="keep it shorter; nobody could read it")
+
+    return data
+
+
+def _demand_file(mode: int, path: Path, error: type[ConfigError]) -> None:
+    if stat.S_ISDIR(mode):
+        raise error(f"{path} is a folder, not a file", fix="name the file in it")
+
+    if not stat.S_ISREG(mode):
+        raise error(f"{path} is not a regular file", fix="put the file itself there")
+
+
+def as_text(data: bytes, path: Path, error: type[ConfigError] = ConfigError) -> str:
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        raise error(f"{path} is not UTF-8 text", fix="save it as that") from None
 
 
 def parse(model: type[M], text: str, origin: str, error: type[ConfigError] = ConfigError) -> M:
@@ -44,7 +77,7 @@ def parse(model: type[M], text: str, origin: str, error: type[ConfigError] = Con
     try:
         data = tomllib.loads(text)
     except (tomllib.TOMLDecodeError, RecursionError) as problem:
-        raise error(f"{origin} is not valid TOML: {problem}", fix="mend that line") from None
+        raise error(f"{origin} is not valid TOML: {safe(str(problem))}", fix="mend that line") from None
 
     try:
         return model.model_validate(data)
@@ -88,10 +121,10 @@ def explained(model: type[BaseModel], problem: ValidationError) -> tuple[Loc, st
         known = sorted(_known(model, loc[:-1]))
         near = get_close_matches(str(loc[-1]), known, n=1, cutoff=0.7)
         hint = f"did you mean {near[0]!r}?" if near else f"known keys: {', '.join(known)}"
-        return loc, f"unknown key {str(loc[-1])!r}", hint
+        return loc, f"unknown key '{safe(str(loc[-1]))}'", hint
 
-    name = ".".join(str(part) for part in loc if isinstance(part, str))
-    message = first["msg"].removeprefix("Value error, ")
+    name = safe(".".join(part for part in loc if isinstance(part, str)))
+    message = safe(first["msg"].removeprefix("Value error, "))
     return loc, f"{name}: {message}" if name else message, "mend that value"
 
 

@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 
 import pytest
@@ -5,7 +6,7 @@ from inline_snapshot import snapshot
 
 from journeyman.config import load_settings
 from journeyman.errors import ConfigError
-from journeyman.home import cache_dir, config_dir, data_dir, distrust, is_trusted, state_dir, trust
+from journeyman.home import cache_dir, config_dir, data_dir, is_trusted, state_dir, trust
 from journeyman.tomlfile import line_of
 
 
@@ -79,7 +80,7 @@ def test_a_project_that_is_not_trusted_may_only_lower_budgets(project):
         f"{path}:{line}: {name} is left out: the file is not trusted"
         for line, name in ((1, "model"), (2, "store"), (4, "tokens"))
     )
-    trust(path)
+    trust(path, path.read_bytes())
     trusted = load_settings()
     assert (trusted.model, trusted.store, trusted.tokens, trusted.notices) == (
         "http://evil/v1#x",
@@ -89,34 +90,38 @@ def test_a_project_that_is_not_trusted_may_only_lower_budgets(project):
     )
 
 
-def test_trust_ends_with_any_change_and_can_be_taken_back(project):
+def test_trust_is_in_the_bytes_that_were_seen(project):
     path = project / "journeyman.toml"
-    path.write_text("steps = 1", "utf-8")
-    assert not is_trusted(path)
-    trust(path)
-    assert is_trusted(path)
-    path.write_text("steps = 2", "utf-8")
-    assert not is_trusted(path)
-    trust(path)
-    distrust(path)
-    assert not is_trusted(path)
-    assert not is_trusted(project / "none.toml")
+    assert not is_trusted(path, b"steps = 1")
+    trust(path, b"steps = 1")
+    assert is_trusted(path, b"steps = 1")
+    assert not is_trusted(path, b"steps = 2")
+    assert not is_trusted(project / "other.toml", b"steps = 1")
+
+
+def test_a_project_s_file_that_is_a_link_or_no_file_is_refused(project, tmp_path):
+    path = project / "journeyman.toml"
+    (tmp_path / "elsewhere.toml").write_text("steps = 1", "utf-8")
+    path.symlink_to(tmp_path / "elsewhere.toml")
+    assert problem() == (f"{path} is a link", "put the file itself there")
+    path.unlink()
+    os.mkfifo(path)
+    assert problem() == (f"{path} is not a regular file", "put the file itself there")
 
 
 def test_a_damaged_book_of_trust_trusts_nothing(project):
     path = project / "journeyman.toml"
     path.write_text("steps = 1", "utf-8")
-    trust(path)
+    trust(path, b"steps = 1")
     (state_dir() / "trusted.json").write_text("[", "utf-8")
-    assert not is_trusted(path)
+    assert not is_trusted(path, b"steps = 1")
 
 
 def test_trust_that_cannot_be_kept_is_an_error_with_a_fix(project):
     state_dir().parent.mkdir(exist_ok=True)
     state_dir().write_text("a file where a folder should be", "utf-8")
-    (project / "journeyman.toml").write_text("", "utf-8")
     with pytest.raises(ConfigError) as caught:
-        trust(project / "journeyman.toml")
+        trust(project / "journeyman.toml", b"")
 
     assert "JOURNEYMAN_HOME" in caught.value.fix
 

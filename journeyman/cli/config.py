@@ -63,7 +63,7 @@ def _as_json(settings: "Settings") -> dict[str, Any]:
 
 
 def _worded(value: object) -> str:
-    from journeyman.policies.safe import safe  # noqa: PLC0415
+    from journeyman.safe import safe  # noqa: PLC0415
 
     return "-" if value is None else f"{value:g}" if isinstance(value, float) else safe(str(_unsaid(value)))
 

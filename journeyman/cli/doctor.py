@@ -43,7 +43,7 @@ def doctor(ctx: click.Context, json: bool) -> None:
 
 
 def _show(name: str, detail: str, fix: str, *, mark: str) -> None:
-    from journeyman.policies.safe import safe  # noqa: PLC0415
+    from journeyman.safe import safe  # noqa: PLC0415
 
     click.secho(f"{mark:<7}", fg="green" if mark == "ok" else "red", nl=False)
     click.echo(f"  {name:<8}  {safe(detail)}")

@@ -105,17 +105,18 @@ def list_servers(json: bool) -> None:
 
     Ours, yours, and this project's; its own start only when you have trusted its .mcp.json.
     """
-    from journeyman.policies.safe import safe  # noqa: PLC0415 - after --help
+    from journeyman.safe import safe  # noqa: PLC0415 - after --help
 
     rows = _rows()
     if json:
         print_json(rows)
         return
 
+    rows = [{key: safe(value) for key, value in row.items()} for row in rows]
     widths = {key: max(len(row[key]) for row in rows) for key in ("name", "from", "state")}
     for row in rows:
-        told = "  ".join(f"{safe(row[key]):<{width}}" for key, width in widths.items())
-        click.echo(f"{told}  {safe(row['reaches'])}".rstrip())
+        told = "  ".join(f"{row[key]:<{width}}" for key, width in widths.items())
+        click.echo(f"{told}  {row['reaches']}".rstrip())
 
     if any(row["state"] == "not trusted" for row in rows):
         click.echo("To let this project's servers start: journeyman mcp trust", err=True)
@@ -124,13 +125,14 @@ def list_servers(json: bool) -> None:
 def _rows() -> list[dict[str, str]]:
     from journeyman.config import load_settings  # noqa: PLC0415
     from journeyman.home import is_trusted  # noqa: PLC0415
-    from journeyman.tools.mcp_json import load, project_file, user_file  # noqa: PLC0415
+    from journeyman.tools.mcp_json import entries, load, project_file, read, user_file  # noqa: PLC0415
 
     rows = [_row(each.name, "journeyman", "ready", each.summary) for each in SERVERS.values()]
     users, project = load(user_file()), project_file(load_settings().root)
     rows += [_row(name, "user", "disabled" if entry.disabled else "ready", str(entry)) for name, entry in users.items()]
-    for name, entry in load(project).items():
-        state = "ready" if is_trusted(project) else "not trusted"
+    data = read(project)
+    for name, entry in entries(data, project).items():
+        state = "ready" if is_trusted(project, data) else "not trusted"
         if entry.disabled or name in users:
             state = "disabled" if entry.disabled else "hidden by yours"
 
@@ -155,17 +157,12 @@ def add(name: str, target: tuple[str, ...], env: tuple[str, ...], header: tuple[
     A command that speaks MCP on stdin and stdout, or a URL. Calls of its tools are asked about unless your policy
     allows them.
     """
-    from journeyman.home import is_trusted, trust  # noqa: PLC0415 - after --help
-    from journeyman.tools import mcp_json  # noqa: PLC0415
+    from journeyman.tools import mcp_json  # noqa: PLC0415 - after --help
 
     path, entry = _file(project=project), _entry(target, env, header)
-    ours = not path.exists() or is_trusted(path)
-    mcp_json.add(path, name, entry)
-    if project and ours:
-        trust(path)
-
+    ours = mcp_json.add(path, name, entry)
     click.echo(f"added {name} to {path}: {entry}")
-    if project and not ours:
+    if not ours:
         click.echo("The file held servers already that you have not trusted: journeyman mcp trust", err=True)
 
 
@@ -202,18 +199,13 @@ def _pairs(given: tuple[str, ...], between: str, option: str) -> dict[str, str]:
 @where_option("From ./.mcp.json, or from your own file; without either: from the one that has it.")
 def remove(name: str, project: bool | None) -> None:
     """Remove an MCP server of yours."""
-    from journeyman.home import is_trusted, trust  # noqa: PLC0415 - after --help
-    from journeyman.tools import mcp_json  # noqa: PLC0415
+    from journeyman.tools import mcp_json  # noqa: PLC0415 - after --help
 
     if project is None:
         project = _in_project(name)
 
     path = _file(project=project)
-    ours = is_trusted(path)
     mcp_json.remove(path, name)
-    if ours:
-        trust(path)
-
     click.echo(f"removed {name} from {path}")
 
 
@@ -243,8 +235,7 @@ def trust(yes: bool) -> None:
     else's, and starting its servers is running its programs: read it first.
     """
     from journeyman.cli.trust import trust_files  # noqa: PLC0415 - after --help
-    from journeyman.tools.mcp_json import load  # noqa: PLC0415
+    from journeyman.tools.mcp_json import entries  # noqa: PLC0415
 
     path = _file(project=True)
-    load(path)
-    trust_files([path] if path.exists() else [], yes=yes, names=".mcp.json")
+    trust_files([path] if path.exists() else [], yes=yes, names=".mcp.json", check=entries)

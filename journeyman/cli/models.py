@@ -82,7 +82,7 @@ def list_models(json: bool) -> None:
     names no model takes the first one here.
     """
     from journeyman.agent.models.spec import forms  # noqa: PLC0415 - after --help
-    from journeyman.policies.safe import safe  # noqa: PLC0415
+    from journeyman.safe import safe  # noqa: PLC0415
 
     rows = list(_rows())
     if json:

@@ -94,7 +94,7 @@ def list_runs(filter: tuple[str, ...], limit: int, json: bool) -> None:  # noqa:
 
 
 def _line(run: "RunSummary") -> str:
-    from journeyman.policies.safe import safe  # noqa: PLC0415
+    from journeyman.safe import safe  # noqa: PLC0415
 
     outcome = run.outcome or "unfinished"
     score = f"  {run.reward:g}" if run.reward is not None else ""
@@ -110,7 +110,7 @@ def show(run_id: str, json: bool) -> None:
 
     RUN may be a part of an id; without one, the newest run.
     """
-    from journeyman.policies.safe import safe  # noqa: PLC0415
+    from journeyman.safe import safe  # noqa: PLC0415
     from journeyman.traces.transcript import transcript  # noqa: PLC0415
 
     with opened() as store:
@@ -132,7 +132,7 @@ def show(run_id: str, json: bool) -> None:
 @json_option()
 def search(words: tuple[str, ...], limit: int, json: bool) -> None:
     """Find runs by what was said in them, and show where."""
-    from journeyman.policies.safe import safe  # noqa: PLC0415
+    from journeyman.safe import safe  # noqa: PLC0415
     from journeyman.traces.find import search as look  # noqa: PLC0415
 
     with opened() as store:
@@ -185,7 +185,7 @@ def show_difference(difference: "Difference", left: "Sequence[Stored]", right: "
 
 
 def show_rest(mark: str, stored: "Sequence[Stored]", at: int | None) -> None:
-    from journeyman.policies.safe import safe  # noqa: PLC0415
+    from journeyman.safe import safe  # noqa: PLC0415
     from journeyman.traces.transcript import lines  # noqa: PLC0415
 
     if at is None:

@@ -61,7 +61,7 @@ def replay(run_id: str, live_tools: bool, live_model: str | None, json: bool) ->
 
 
 def _show_replayed(done: "Replayed", *, json: bool) -> int:
-    from journeyman.policies.safe import safe  # noqa: PLC0415
+    from journeyman.safe import safe  # noqa: PLC0415
 
     if json:
         print_json({"same": done.same, **done.model_dump(mode="json")})

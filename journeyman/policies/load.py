@@ -20,8 +20,9 @@ from typing import Literal
 from pydantic import Field, StrictStr
 
 from journeyman.errors import PolicyError
+from journeyman.home import is_trusted
 from journeyman.policies.rule import Rule, ToolNames
-from journeyman.tomlfile import line_of, parse, read_text
+from journeyman.tomlfile import as_text, line_of, parse, read_once
 from journeyman.traces.events import Effect
 from journeyman.traces.messages import Value
 
@@ -73,14 +74,16 @@ def _preset(name: str) -> Layer:
     return layer(parse(PolicyFile, text, f"preset {name}", PolicyError), text, tier="preset", origin=name)
 
 
-def read_layer(path: Path, tier: Tier, *, trusted: bool = True) -> tuple[Layer, PolicyFile]:
-    """A policy file as the layer of its tier.
+def read_layer(path: Path, tier: Tier) -> tuple[Layer, PolicyFile]:
+    """A policy file as the layer of its tier; a project's counts in full only once the user has trusted it.
 
     Raises:
         PolicyError: it cannot be read, says something unknown, or one of its examples fails; with file and line.
     """
-    text = read_text(path, PolicyError)
+    data = read_once(path, PolicyError, link=tier != "project")
+    text = as_text(data, path, PolicyError)
     content = parse(PolicyFile, text, str(path), PolicyError)
+    trusted = tier != "project" or is_trusted(path, data)
     return layer(content, text, tier=tier, origin=str(path), trusted=trusted), content
 
 

@@ -24,7 +24,7 @@ from typing import Any, Concatenate, Generic, ParamSpec, cast
 from pydantic import JsonValue, ValidationError
 
 from journeyman.errors import PolicyError
-from journeyman.home import config_dir, is_trusted
+from journeyman.home import config_dir
 from journeyman.policies.decision import Decision
 from journeyman.policies.load import PRESETS, TIERS, Layer, Tier, preset_layer, read_layer
 from journeyman.policies.rule import Rule
@@ -239,7 +239,7 @@ def _found(project: Path | None) -> Iterator[Layer]:
 
     for tier, path in places:
         if path.exists():
-            layer, content = read_layer(path, tier, trusted=tier == "user" or is_trusted(path))
+            layer, content = read_layer(path, tier)
             if content.extends:
                 raise PolicyError(f"{path}: extends has no place in a {tier} file", fix="set policy = in config.toml")
 

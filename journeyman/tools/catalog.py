@@ -15,7 +15,7 @@ import anyio
 from anyio.abc import TaskGroup
 
 from journeyman.errors import JourneymanError, ServerError, UsageError
-from journeyman.policies.safe import safe
+from journeyman.safe import safe
 from journeyman.tools.alias import named
 from journeyman.tools.choose import ranked
 from journeyman.tools.remote import RemoteTool, offered

@@ -19,9 +19,9 @@ from typing import Any, NamedTuple
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from journeyman.errors import ConfigError
-from journeyman.home import config_dir, is_trusted
-from journeyman.policies.safe import safe
-from journeyman.tomlfile import read_text
+from journeyman.home import config_dir, is_trusted, trust
+from journeyman.safe import safe
+from journeyman.tomlfile import as_text, read_once
 from journeyman.tools.target import Command, Target, Url, check_name
 
 SERVERS = "mcpServers"
@@ -73,20 +73,22 @@ def servers(root: Path) -> Found:
     Raises:
         ConfigError: a file that counts is not right; with the server and the key.
     """
-    found: dict[str, Target] = {}
-    notices: list[str] = []
-    for path in (user_file(), project_file(root)):
-        if path != user_file() and not is_trusted(path):
-            notices += _untrusted(path)
-            continue
+    users, path = _targets(load(user_file()), user_file()), project_file(root)
+    try:
+        data = read(path)
+    except ConfigError as error:
+        return Found(users, (f"the project's servers are not started: {error}",))
 
-        for each in _enabled(path):
-            if each.name in found:
-                notices.append(f"{path}: {each.name} is left out: the user's own server has that name")
-            else:
-                found[each.name] = each
+    if not is_trusted(path, data):
+        return Found(users, _untrusted(data, path))
 
-    return Found(tuple(found.values()), tuple(notices))
+    taken = {each.name for each in users}
+    found = _targets(entries(data, path), path)
+    hidden = [f"{path}: {each.name} is left out: the user's own server has that name" for each in found]
+    return Found(
+        (*users, *(each for each in found if each.name not in taken)),
+        tuple(notice for notice, each in zip(hidden, found, strict=True) if each.name in taken),
+    )
 
 
 def targets(path: Path) -> tuple[Target, ...]:
@@ -95,50 +97,66 @@ def targets(path: Path) -> tuple[Target, ...]:
     Raises:
         ConfigError: there is no such file, or it is not right; with the server and the key.
     """
-    if not path.exists():
-        raise ConfigError(f"{path} does not exist", fix="check the path")
-
-    return _enabled(path)
+    return _targets(entries(read_once(path, link=True), path), path)
 
 
-def _enabled(path: Path) -> tuple[Target, ...]:
-    return tuple(_target(name, entry, path) for name, entry in load(path).items() if not entry.disabled)
+def _targets(known: Mapping[str, Entry], path: Path) -> tuple[Target, ...]:
+    return tuple(_target(name, entry, path) for name, entry in known.items() if not entry.disabled)
 
 
-def _untrusted(path: Path) -> list[str]:
+def _untrusted(data: bytes, path: Path) -> tuple[str, ...]:
     """What would be started, for a person to judge by."""
     try:
-        entries = [f"{safe(name)} ({entry})" for name, entry in load(path).items() if not entry.disabled]
+        known = [f"{safe(name)} ({entry})" for name, entry in entries(data, path).items() if not entry.disabled]
     except ConfigError as error:
-        return [f"{path} is not trusted and not read: {error}"]
+        return (f"{path} is not trusted and not read: {error}",)
 
-    return [f"{path} is not trusted, so its servers are not started: {'; '.join(entries)}"] if entries else []
+    return (f"{path} is not trusted, so its servers are not started: {'; '.join(known)}",) if known else ()
 
 
 def load(path: Path) -> dict[str, Entry]:
     """The file's servers, in its order; none where there is no file.
 
     Raises:
+        ConfigError: it cannot be read, or is not right; with the server and the key.
+    """
+    return entries(read(path), path)
+
+
+def read(path: Path) -> bytes:
+    """The file as it is now; nothing where there is none. The user's own may be a link.
+
+    Raises:
+        ConfigError: it cannot be read.
+    """
+    return read_once(path, link=path == user_file()) if os.path.lexists(path) else b""
+
+
+def entries(data: bytes, path: Path) -> dict[str, Entry]:
+    """The servers that these bytes of the file name.
+
+    Raises:
         ConfigError: it is not right; with the server and the key.
     """
-    return {name: _entry(name, raw, path) for name, raw in _section(_document(path), path).items()}
+    return {name: _entry(name, raw, path) for name, raw in _section(_document(data, path), path).items()}
 
 
-def add(path: Path, name: str, entry: Entry) -> None:
-    """Write a server into the file, which is made if need be.
+def add(path: Path, name: str, entry: Entry) -> bool:
+    """Write a server into the file, which is made if need be. Whether it counts: trust goes on, where there was any.
 
     Raises:
         ConfigError: the name will not do or is taken, or the file cannot be read or written.
     """
     check_name(name)
-    document = _document(path)
+    data = read(path)
+    document = _document(data, path)
     section = _section(document, path)
     if name in section:
         raise ConfigError(f"{path} has a server {name!r} already", fix=f"remove it first: journeyman mcp remove {name}")
 
     section[name] = entry.model_dump(exclude_unset=True)
     document[SERVERS] = section
-    _write(path, document)
+    return _write(path, document, data)
 
 
 def remove(path: Path, name: str) -> None:
@@ -147,22 +165,20 @@ def remove(path: Path, name: str) -> None:
     Raises:
         ConfigError: it is not there, or the file cannot be read or written.
     """
-    document = _document(path)
+    data = read(path)
+    document = _document(data, path)
     section = _section(document, path)
     if name not in section:
-        known = f"it has {', '.join(section)}" if section else "it has none"
+        known = f"it has {safe(', '.join(section))}" if section else "it has none"
         raise ConfigError(f"{path} has no server {name!r}", fix=f"{known}; journeyman mcp list")
 
     del section[name]
-    _write(path, document)
+    _write(path, document, data)
 
 
-def _document(path: Path) -> dict[str, Any]:
-    if not path.exists():
-        return {}
-
+def _document(data: bytes, path: Path) -> dict[str, Any]:
     try:
-        document = json.loads(read_text(path) or "{}", object_pairs_hook=_no_twins)
+        document = json.loads(as_text(data, path) or "{}", object_pairs_hook=_no_twins)
     except (ValueError, RecursionError) as error:
         raise ConfigError(f"{path} is not valid JSON: {error}", fix="mend that place") from None
 
@@ -194,7 +210,7 @@ def _entry(name: str, raw: Any, path: Path) -> Entry:
         return Entry.model_validate(raw)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
-        place = ".".join([SERVERS, safe(name), *(str(part) for part in first["loc"])])
+        place = ".".join([SERVERS, safe(name), *(safe(str(part)) for part in first["loc"])])
         message = first["msg"].removeprefix("Value error, ")
         raise ConfigError(f"{path}: {place}: {message}", fix=f"mend it or journeyman mcp remove {safe(name)}") from None
 
@@ -209,7 +225,7 @@ def _target(name: str, entry: Entry, path: Path) -> Target:
         return Url(name, filled(entry.url), {key: filled(value) for key, value in entry.headers.items()})
 
     words = (filled(entry.command or ""), *(filled(word) for word in entry.args))
-    folder = path.parent / filled(entry.cwd) if entry.cwd is not None else None
+    folder = path.parent / filled(entry.cwd or "") if entry.cwd or path != user_file() else None
     return Command(name, words, {key: filled(value) for key, value in entry.env.items()}, folder)
 
 
@@ -230,13 +246,20 @@ def _unset(place: str, variable: str) -> ConfigError:
     )
 
 
-def _write(path: Path, document: dict[str, Any]) -> None:
+def _write(path: Path, document: dict[str, Any], before: bytes) -> bool:
+    data = (json.dumps(document, indent=2, ensure_ascii=False) + "\n").encode()
     fresh = path.with_name(f"{path.name}.{os.getpid()}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        fresh.write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        fresh.write_bytes(data)
         fresh.replace(path)
     except OSError as error:
         raise ConfigError(
             f"cannot write {path}: {error.strerror or error}", fix="check its folder's permissions"
         ) from None
+
+    ours = path == user_file() or not before or is_trusted(path, before)
+    if ours and path != user_file():
+        trust(path, data)
+
+    return ours

@@ -16,7 +16,7 @@ from anyio.abc import TaskGroup, TaskStatus
 from pydantic import JsonValue
 
 from journeyman.errors import JourneymanError, ServerError, ToolError
-from journeyman.policies.safe import safe
+from journeyman.safe import safe
 from journeyman.tools.client import client
 from journeyman.tools.target import Builtin, Command, Target
 from journeyman.tools.thread import in_thread

@@ -75,6 +75,15 @@ def test_a_folder_and_nothing_are_no_policies(tmp_path):
         Policy.load(tmp_path / "none.toml")
 
 
+def test_what_a_stranger_wrote_is_shown_without_its_control_characters(tmp_path):
+    path = tmp_path / "p.toml"
+    path.write_text('"\\u001b[31m" = 5', "utf-8")
+    with pytest.raises(PolicyError) as caught:
+        Policy.load(path)
+
+    assert str(caught.value).endswith("unknown key '⟪U+001B⟫[31m'")
+
+
 @pytest.mark.parametrize("name", PRESETS)
 def test_every_preset_loads_and_bears_its_name(name):
     assert preset_layer(name).origin == name

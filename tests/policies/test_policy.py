@@ -179,7 +179,8 @@ def test_files_of_the_user_and_the_project_and_the_flags_stand_on_each_other(hom
         "allow",
         "ask",
     ]
-    trust(home / "journeyman.policy.toml")
+    project_file = home / "journeyman.policy.toml"
+    trust(project_file, project_file.read_bytes())
     assert effects(Policy.assemble(project=home), *tools) == ["allow", "ask", "allow", "ask", "ask"]
 
 

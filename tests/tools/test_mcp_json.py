@@ -1,10 +1,22 @@
 import json
+import os
 
 import pytest
 
 from journeyman.errors import ConfigError
-from journeyman.home import config_dir, trust
-from journeyman.tools.mcp_json import Entry, add, load, project_file, remove, servers, targets, user_file
+from journeyman.home import config_dir, is_trusted, trust
+from journeyman.tools.mcp_json import (
+    Entry,
+    add,
+    entries,
+    load,
+    project_file,
+    read,
+    remove,
+    servers,
+    targets,
+    user_file,
+)
 from journeyman.tools.target import Command, Url
 
 
@@ -59,15 +71,15 @@ def test_a_project_s_servers_are_not_started_before_it_is_trusted(project):
         (),
         (f"{path} is not trusted, so its servers are not started: evil (rm -rf ⟪U+001B⟫[2J)",),
     )
-    trust(path)
-    assert servers(project) == ((Command("evil", ("rm", "-rf", "\x1b[2J")),), ())
+    trust(path, path.read_bytes())
+    assert servers(project) == ((Command("evil", ("rm", "-rf", "\x1b[2J"), cwd=project),), ())
     write(path, evil={"command": "worse"})
     assert servers(project).targets == ()
 
 
 def test_a_file_that_the_caller_names_is_trusted(project):
     write(project_file(project), time=TIME, off={"command": "x", "disabled": True})
-    assert targets(project_file(project)) == (Command("time", ("uvx", "mcp-server-time")),)
+    assert targets(project_file(project)) == (Command("time", ("uvx", "mcp-server-time"), cwd=project),)
     assert "does not exist" in problem(targets, project / "none.json")[0]
 
 
@@ -78,10 +90,50 @@ def test_a_broken_file_that_is_not_trusted_stops_nothing(project):
     assert "is not trusted and not read" in found.notices[0]
 
 
+def test_a_project_s_file_that_is_no_plain_file_is_not_read(project):
+    path = project_file(project)
+    path.symlink_to("/dev/zero")
+    assert servers(project) == ((), (f"the project's servers are not started: {path} is a link",))
+    path.unlink()
+    os.mkfifo(path)
+    assert servers(project).notices == (f"the project's servers are not started: {path} is not a regular file",)
+    path.unlink()
+    path.write_text(" " * 2_000_000)
+    assert servers(project).notices == (f"the project's servers are not started: {path} has more than 1,048,576 bytes",)
+
+
+def test_a_link_does_not_share_the_trust_of_what_it_points_to(project, tmp_path):
+    write(project_file(project), time=TIME)
+    trust(project_file(project), project_file(project).read_bytes())
+    clone = tmp_path / "clone"
+    clone.mkdir()
+    project_file(clone).symlink_to(project_file(project))
+    assert servers(clone).targets == ()
+
+
+def test_only_the_bytes_that_were_judged_are_used(project):
+    path = project_file(project)
+    write(path, time=TIME)
+    data = path.read_bytes()
+    trust(path, data)
+    write(path, time={"command": "rm"})
+    assert not is_trusted(path, read(path))
+    assert entries(data, path) == {"time": Entry.model_validate(TIME)}
+
+
+def test_a_file_the_user_has_not_trusted_is_not_trusted_by_adding_to_it(project):
+    path = project_file(project)
+    assert add(path, "one", Entry(command="x"))
+    assert len(servers(project).targets) == 1
+    write(path, evil={"command": "rm"})
+    assert not add(path, "two", Entry(command="x"))
+    assert servers(project).targets == ()
+
+
 def test_the_user_s_server_wins_over_a_project_s_namesake(project):
     write(user_file(), time=TIME)
     write(project_file(project), time={"command": "other"})
-    trust(project_file(project))
+    trust(project_file(project), project_file(project).read_bytes())
     found = servers(project)
     assert found.targets == (Command("time", ("uvx", "mcp-server-time")),)
     assert found.notices == (f"{project_file(project)}: time is left out: the user's own server has that name",)
@@ -154,6 +206,10 @@ def test_what_cannot_be_added_or_removed_is_told(project):
         (
             '{"mcpServers": {"a": {"command": "${NO_SUCH_VARIABLE}"}}}',
             ": mcpServers.a needs the environment variable NO_SUCH_VARIABLE, which is not set",
+        ),
+        (
+            '{"mcpServers": {"a": {"command": "x", "env": {"\\u001b[2J": 3}}}}',
+            ": mcpServers.a.env.⟪U+001B⟫[2J: Input should be a valid string",
         ),
         ("{,", " is not valid JSON: Expecting property name enclosed in double quotes: line 1 column 2 (char 1)"),
     ],

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from journeyman.policies.safe import safe
+from journeyman.safe import safe
 
 
 @pytest.mark.parametrize(
