@@ -11,17 +11,15 @@ and closes them itself, and the sync calls keep them open in a background thread
 program.
 """
 
-import atexit
 import inspect
-from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, asynccontextmanager, suppress
+import warnings
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
-from math import inf
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Self, TypeVar, cast, overload
 
-import anyio
-from anyio.from_thread import BlockingPortal, start_blocking_portal
 from pydantic import TypeAdapter
 
 from journeyman.agent.budget import Limits
@@ -29,24 +27,29 @@ from journeyman.agent.instructions import DEFAULT
 from journeyman.agent.models.found import find_spec
 from journeyman.agent.models.model import Model, Sampling
 from journeyman.agent.models.spec import Engine, make_model
-from journeyman.agent.outfit import builtins
+from journeyman.agent.outfit import builtins, working_folder
+from journeyman.agent.outfit import limits as limits_of
 from journeyman.agent.parts import Approver, nobody
 from journeyman.agent.run import Listener
 from journeyman.agent.runtime import Runtime
 from journeyman.agent.session import Order, Result
+from journeyman.background import Background
 from journeyman.config import load_settings
-from journeyman.errors import JourneymanError, UsageError
+from journeyman.errors import UsageError
+from journeyman.mcp_servers.registry import SERVERS
 from journeyman.policies.policy import Policy
+from journeyman.stream import Stream
 from journeyman.tools.catalog import Catalog
 from journeyman.tools.function import tool as make_tool
 from journeyman.tools.mcp_json import targets
 from journeyman.tools.target import Builtin, Command, Target, Url, target
 from journeyman.tools.tool import Tool
-from journeyman.traces.events import ApprovalAnswered, ApprovalRequested, Event
+from journeyman.traces.events import ApprovalAnswered, ApprovalRequested
 from journeyman.traces.store import Store
 
 T = TypeVar("T")
-Source = Tool | Target | Callable[..., Any] | str | Sequence[Target]
+Single = Tool | Target | Callable[..., Any] | str
+Source = Single | Sequence[Single]
 Approve = Callable[[ApprovalRequested], Any]
 """Answers a question of the policy: True, False, a reason to refuse, or the arguments to call with instead."""
 
@@ -63,10 +66,17 @@ class Agent:
         approve: answers what the policy asks about; without it such calls are refused.
         instructions: the system prompt.
         root: the folder the built-in servers work in; the current one by default.
-        limits: what a run may spend.
+        limits: what a run may spend; what the settings say by default.
         sampling: temperature and the like.
         timeout: seconds until a run is stopped.
         store: the trace store; from the settings by default.
+
+    Raises:
+        UsageError: something among the tools is none.
+        ConfigError: the settings, the policy or the folder will not do.
+
+    Warns:
+        UserWarning: a server or tool is left out, or a setting; once for each.
     """
 
     def __init__(
@@ -85,7 +95,7 @@ class Agent:
     ) -> None:
         self._settings = load_settings(root=Path(root) if root is not None else None)
         self._model = model or self._settings.model
-        self._root = self._settings.root.expanduser().absolute()
+        self._root = working_folder(self._settings)
         self._sources = _sources(builtins(self._root) if tools is None else tools, self._root)
         policy = policy or Policy.assemble(self._settings.policy, project=self._root)
         self._policy = policy.within(self._root)
@@ -93,16 +103,17 @@ class Agent:
         self._order = Order(
             prompt="",
             instructions=instructions,
-            limits=limits or Limits(),
+            limits=limits or limits_of(self._settings),
             sampling=sampling or Sampling(),
             timeout=timeout,
             root=str(self._root),
         )
         self._store = store
-        self.opened: Runtime | None = None
-        """While `async with agent` lasts."""
-        self._stack = ExitStack()
-        self._background: tuple[BlockingPortal, Runtime] | None = None
+        self._told: set[str] = set()
+        self._tell(self._settings.notices)
+        self._entered: Runtime | None = None
+        self._stack = AsyncExitStack()
+        self._background = Background(self._fresh)
 
     @overload
     def __call__(self, prompt: str) -> Result: ...
@@ -110,8 +121,8 @@ class Agent:
     def __call__(self, prompt: str, *, returns: type[T]) -> T: ...
     def __call__(self, prompt: str, *, returns: Any = None) -> Any:
         """Run a prompt and wait for it; the same as `run`, from anywhere."""
-        portal, runtime = self.in_background()
-        return portal.call(self.go, runtime, prompt, returns, ())
+        there = self._background.open()
+        return there.call(self._go, there.runtime, prompt, returns, ())
 
     @overload
     async def run(self, prompt: str) -> Result: ...
@@ -124,57 +135,65 @@ class Agent:
             JourneymanError: the run did not come to an answer; `run_id` names its trace.
         """
         async with self._opened() as runtime:
-            return await self.go(runtime, prompt, returns, ())
+            return await self._go(runtime, prompt, returns, ())
 
-    def stream(self, prompt: str) -> "Stream":
+    def stream(self, prompt: str) -> Stream:
         """Run a prompt and hear of everything that happens, as it happens; the last event is `run_finished`."""
-        return Stream(self, prompt)
+        return Stream(
+            lambda runtime, listeners: self._go(runtime, prompt, None, listeners),
+            lambda: self._entered,
+            self._background.open,
+        )
 
     async def __aenter__(self) -> Self:
-        runtime = await self._runtime()
-        self.opened = await runtime.__aenter__()
+        self._entered = await self._stack.enter_async_context(self._fresh())
         return self
 
     async def __aexit__(self, *error: object) -> None:
-        runtime, self.opened = self.opened, None
-        if runtime is not None:
-            await runtime.__aexit__(*error)
+        self._entered = None
+        await self._stack.aclose()
 
     def close(self) -> None:
         """Close what sync calls have kept open."""
-        atexit.unregister(self.close)
-        self._background = None
-        self._stack.close()
+        self._background.close()
 
-    async def _runtime(self) -> Runtime:
+    @asynccontextmanager
+    async def _fresh(self) -> AsyncGenerator[Runtime, None]:
+        """A runtime of its own, which ends with all that was opened for it."""
         model = self._model or await find_spec()
         if isinstance(model, str):
             model = make_model(model, Engine(threads=self._settings.threads))
 
-        if not isinstance(self._store, Store):
-            self._store = Store.open(self._store or self._settings.store, durable=self._settings.durable)
-
-        return Runtime(model, Catalog(self._sources), self._policy, self._store)
+        store = self._store
+        opened = (
+            store
+            if isinstance(store, Store)
+            else Store.open(store or self._settings.store, durable=self._settings.durable)
+        )
+        try:
+            async with Runtime(model, Catalog(self._sources), self._policy, opened) as runtime:
+                self._tell(f"{problem} {problem.fix}".strip() for problem in runtime.catalog.problems)
+                yield runtime
+        finally:
+            if opened is not store:
+                opened.close()
 
     @asynccontextmanager
     async def _opened(self) -> AsyncGenerator[Runtime, None]:
-        if self.opened is not None:
-            yield self.opened
+        if self._entered is not None:
+            yield self._entered
             return
 
-        async with await self._runtime() as runtime:
+        async with self._fresh() as runtime:
             yield runtime
 
-    def in_background(self) -> tuple[BlockingPortal, Runtime]:
-        if self._background is None:
-            portal = self._stack.enter_context(start_blocking_portal())
-            opened: AbstractContextManager[Runtime] = portal.wrap_async_context_manager(portal.call(self._runtime))
-            self._background = portal, self._stack.enter_context(opened)
-            atexit.register(self.close)
+    def _tell(self, problems: Iterable[str]) -> None:
+        for problem in problems:
+            if problem not in self._told:
+                self._told.add(problem)
+                warnings.warn(problem, stacklevel=3)
 
-        return self._background
-
-    async def go(self, runtime: Runtime, prompt: str, returns: Any, listeners: Sequence[Listener]) -> Any:
+    async def _go(self, runtime: Runtime, prompt: str, returns: Any, listeners: Sequence[Listener]) -> Any:
         adapter = TypeAdapter(returns) if returns is not None else None
         order = replace(self._order, prompt=prompt, returns=adapter.json_schema() if adapter else None)
         result = await runtime.run(order, approver=self._approver, listeners=listeners)
@@ -182,80 +201,6 @@ class Agent:
             raise result.error
 
         return adapter.validate_json(result.answer or "") if adapter else result
-
-
-class Stream:
-    """The events of one run: iterate it, with `for` or with `async for`. Leaving early ends the run.
-
-    `async for` runs in your own event loop where the agent is entered (`async with agent`), else in the background.
-    """
-
-    def __init__(self, agent: Agent, prompt: str) -> None:
-        self._agent = agent
-        self._prompt = prompt
-
-    def __iter__(self) -> Iterator[Event]:
-        portal, runtime = self._agent.in_background()
-        events = portal.call(self._start, runtime)
-        try:
-            while (event := portal.call(events.next)) is not None:
-                yield event
-        finally:
-            portal.call(events.close)
-
-    async def __aiter__(self) -> AsyncGenerator[Event, None]:
-        if self._agent.opened is None:
-            events = iter(self)
-            while (event := await anyio.to_thread.run_sync(next, events, None)) is not None:
-                yield event
-
-            return
-
-        events = await self._start(self._agent.opened)
-        try:
-            while (event := await events.next()) is not None:
-                yield event
-        finally:
-            await events.close()
-
-    async def _start(self, runtime: Runtime) -> "_Events":
-        events = _Events()
-
-        async def produce() -> None:
-            with events.scope, events.send:
-                try:
-                    await self._agent.go(runtime, self._prompt, None, [events.hear])
-                except JourneymanError as error:
-                    events.error = error
-
-        runtime.spawn(produce)
-        return events
-
-
-class _Events:
-    """The receiving end of a run that goes on in a task of the runtime's."""
-
-    def __init__(self) -> None:
-        self.send, self._receive = anyio.create_memory_object_stream[Event](inf)
-        self.scope = anyio.CancelScope()
-        self.error: JourneymanError | None = None
-
-    def hear(self, event: Event) -> None:
-        with suppress(anyio.BrokenResourceError):  # nobody listens any more; the run still writes its end
-            self.send.send_nowait(event)
-
-    async def next(self) -> Event | None:
-        try:
-            return await self._receive.receive()
-        except anyio.EndOfStream:
-            if self.error is not None:
-                raise self.error from None
-
-            return None
-
-    async def close(self) -> None:
-        self.scope.cancel()
-        self._receive.close()
 
 
 class _Mcp:
@@ -283,22 +228,30 @@ mcp = _Mcp()
 
 
 def _sources(tools: Iterable[Source], root: Path) -> list[Tool | Target]:
-    sources: list[Tool | Target] = []
-    for each in tools:
-        if isinstance(each, str):
-            sources += builtins(root, [each])
-        elif isinstance(each, Builtin | Command | Url):
-            sources.append(each)
-        elif isinstance(each, Sequence):
-            sources += each
-        elif hasattr(each, "spec"):
-            sources.append(cast("Tool", each))
-        elif callable(each):
-            sources.append(make_tool(each))
-        else:
-            raise UsageError(f"{each!r} is no tool.", fix="Give functions, mcp(...) servers, or names such as 'files'.")
+    if isinstance(tools, str) or not isinstance(tools, Iterable):
+        raise UsageError(f"tools={tools!r} is no list.", fix=f"Write tools=[{tools!r}].")
 
-    return sources
+    return [source for each in tools for source in _source(each, root)]
+
+
+def _source(each: Source, root: Path) -> Sequence[Tool | Target]:
+    match each:
+        case str() if each in SERVERS:
+            return builtins(root, [each])
+        case str():
+            near = get_close_matches(each, SERVERS, n=1)
+            hint = f" Did you mean {near[0]!r}?" if near else ""
+            raise UsageError(f"{each!r} is no built-in server.{hint}", fix=f"There are: {', '.join(SERVERS)}.")
+        case Builtin() | Command() | Url():
+            return [each]
+        case Sequence():
+            return _sources(each, root)
+        case _ if hasattr(each, "spec"):
+            return [cast("Tool", each)]
+        case _ if callable(each):
+            return [make_tool(each)]
+        case _:
+            raise UsageError(f"{each!r} is no tool.", fix="Give functions, mcp(...) servers, or names such as 'files'.")
 
 
 def _approver(approve: Approve | None) -> Approver:
@@ -311,9 +264,11 @@ def _approver(approve: Approve | None) -> Approver:
         if isinstance(answer, ApprovalAnswered):
             return answer
 
-        fields = {"arguments": answer} if isinstance(answer, Mapping) else {}
+        arguments = dict(answer) if isinstance(answer, Mapping) else None
         reason = answer if isinstance(answer, str) else ""
-        approved = bool(answer) and not reason
-        return ApprovalAnswered(call_id=request.call_id, approved=approved, by="callback", reason=reason, **fields)
+        approved = arguments is not None or (bool(answer) and not reason)
+        return ApprovalAnswered(
+            call_id=request.call_id, approved=approved, by="callback", reason=reason, arguments=arguments
+        )
 
     return ask

@@ -1,7 +1,11 @@
 import asyncio
 import json
+import os
+import signal
 import subprocess
 import sys
+import threading
+import warnings
 from pathlib import Path
 from typing import Any, cast
 
@@ -135,10 +139,8 @@ def test_leaving_a_stream_ends_the_run(tmp_path: Path) -> None:
             break
 
     agent.close()
-    last = list(store.events(store.resolve("last")))[-1].event
+    assert outcome(store) == "interrupted"
     store.close()
-    assert isinstance(last, RunFinished)
-    assert last.outcome == "interrupted"
 
 
 def test_a_run_that_fails_raises_with_its_trace() -> None:
@@ -215,7 +217,7 @@ def test_servers_are_named_by_command_url_or_file(tmp_path: Path) -> None:
 
     assert mcp("uvx mcp-server-time", env={"TZ": "UTC"}) == Command("time", ("uvx", "mcp-server-time"), {"TZ": "UTC"})
     assert mcp("https://wiki.example/mcp", name="wiki") == Url("wiki", "https://wiki.example/mcp")
-    assert mcp.json(path) == (Command("time", ("uvx", "mcp-server-time"), {}),)
+    assert mcp.json(path) == (Command("time", ("uvx", "mcp-server-time"), {}, tmp_path),)
     with pytest.raises(ConfigError):
         mcp.json(tmp_path / "missing.json")
 
@@ -223,3 +225,191 @@ def test_servers_are_named_by_command_url_or_file(tmp_path: Path) -> None:
 def test_what_is_no_tool_is_refused() -> None:
     with pytest.raises(UsageError, match="is no tool"):
         Agent(ScriptedModel([]), tools=[cast("Any", 42)])
+
+
+@pytest.mark.parametrize(
+    ("tools", "told"),
+    [
+        (["filez"], "'filez' is no built-in server. Did you mean 'files'?"),
+        (["uvx mcp-server-time"], "is no built-in server"),
+        ([[add, 42]], "42 is no tool"),
+        ("files", "tools='files' is no list"),
+        (add, "is no list"),
+    ],
+)
+def test_a_list_of_tools_that_means_nothing_is_refused(tools: Any, told: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        Agent(ScriptedModel([]), tools=tools)
+
+    assert told in str(caught.value)
+
+
+def test_lists_of_tools_may_be_nested() -> None:
+    agent = Agent(ScriptedModel([CALL, "5"]), tools=[[add]])
+
+    assert agent("2+3?").denied == 0
+    agent.close()
+
+
+def test_a_folder_that_is_none_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="is not a folder"):
+        Agent(ScriptedModel([]), root=tmp_path / "missing")
+
+
+def test_what_is_left_out_is_warned_of_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("JOURNEYMAN_STEPZ", "3")
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        agent = Agent(ScriptedModel(["hello"]), tools=[mcp("no-such-program", name="gone")])
+        for _ in range(2):
+            asyncio.run(agent.run("hi"))
+
+    setting, server = (str(each.message) for each in told)
+    assert "JOURNEYMAN_STEPZ: no such setting" in setting
+    assert "'gone'" in server
+
+
+def test_the_settings_limit_a_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("JOURNEYMAN_STEPS", "1")
+    agent = Agent(ScriptedModel([CALL, "5"]), tools=[add])
+
+    with pytest.raises(BudgetExceeded):
+        agent("2+3?")
+
+    agent.close()
+
+
+def outcome(store: Store) -> str:
+    last = list(store.events(store.resolve("last")))[-1].event
+    return last.outcome if isinstance(last, RunFinished) else last.type
+
+
+def test_a_fault_in_a_callback_is_raised_to_whoever_reads_the_stream() -> None:
+    def broken(request: ApprovalRequested) -> bool:
+        raise ValueError("a fault of mine")
+
+    agent = Agent(ScriptedModel([CALL, "5"]), tools=[add], policy=Policy.ask("add"), approve=broken)
+    for _ in range(2):
+        heard = []
+        with pytest.raises(ValueError, match="a fault of mine"):
+            heard += [heard.append(event.type) for event in agent.stream("2+3?")]
+
+        assert heard[-1] == "run_finished"
+
+    agent.close()
+
+
+def test_an_interrupt_stops_the_run_and_its_trace_has_an_end(tmp_path: Path) -> None:
+    @tool
+    async def interrupt() -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+        await anyio.sleep_forever()
+
+    with Store.open(tmp_path / "runs.db") as store:
+        agent = Agent(ScriptedModel([{"tool": "interrupt", "arguments": {}}]), tools=[interrupt], store=store)
+        with pytest.raises(KeyboardInterrupt):
+            agent("wait")
+
+        assert outcome(store) == "interrupted"
+        agent.close()
+
+
+@pytest.mark.parametrize("entered", [False, True])
+async def test_cancelling_a_loop_over_a_stream_ends_it_at_once(entered: bool, tmp_path: Path) -> None:
+    @tool
+    async def hang() -> None:
+        await anyio.sleep_forever()
+
+    async def wait(agent: Agent) -> None:
+        with anyio.CancelScope() as scope:
+            async for event in agent.stream("wait"):
+                if event.type == "call_started":
+                    scope.cancel()
+
+    with Store.open(tmp_path / "runs.db") as store:
+        agent = Agent(ScriptedModel([{"tool": "hang", "arguments": {}}]), tools=[hang], store=store)
+        if entered:
+            async with agent:
+                await wait(agent)
+                assert outcome(store) == "interrupted"
+        else:
+            await wait(agent)
+            agent.close()
+
+        assert outcome(store) == "interrupted"
+
+
+def test_a_task_that_is_cancelled_stops_listening(tmp_path: Path) -> None:
+    @tool
+    async def hang() -> None:
+        await anyio.sleep_forever()
+
+    async def listen(task: asyncio.Task[None]) -> None:
+        async for event in agent.stream("wait"):
+            if event.type == "call_started":
+                task.cancel()
+
+    async def main() -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        await listen(task)
+
+    agent = Agent(ScriptedModel([{"tool": "hang", "arguments": {}}]), tools=[hang], store=tmp_path / "runs.db")
+    with pytest.raises(asyncio.CancelledError):
+        asyncio.run(main())
+
+    agent.close()
+    with Store.open(tmp_path / "runs.db") as store:
+        assert outcome(store) == "interrupted"
+
+
+def test_closing_gives_everything_back() -> None:
+    def held() -> tuple[int, int]:
+        return threading.active_count(), len(list(Path("/proc/self/fd").iterdir()))
+
+    def use() -> tuple[int, int]:
+        agent = Agent(ScriptedModel(["hello"]), tools=[])
+        agent("hi")
+        agent.close()
+        asyncio.run(agent.run("hi"))
+        return held()
+
+    assert use() == use()
+
+
+def test_threads_that_call_at_once_share_one_runtime() -> None:
+    class Counted(ScriptedModel):
+        starts = 0
+
+        def start(self) -> None:
+            self.starts += 1
+
+    model = Counted(["hello"])
+    agent = Agent(model, tools=[])
+    gate = threading.Barrier(8)
+
+    def call() -> None:
+        gate.wait()
+        agent("hi")
+
+    threads = [threading.Thread(target=call) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+
+    for thread in threads:
+        thread.join()
+
+    agent.close()
+    assert model.starts == 1
+
+
+def test_no_arguments_are_an_answer_too() -> None:
+    @tool
+    def ping() -> str:
+        return "pong"
+
+    script = ScriptedModel([{"tool": "ping", "arguments": {}}, "done"])
+    agent = Agent(script, tools=[ping], policy=Policy.ask("ping"), approve=lambda _request: {})
+
+    assert agent("ping").denied == 0
+    agent.close()
