@@ -245,10 +245,16 @@ def test_a_list_of_tools_that_means_nothing_is_refused(tools: Any, told: str) ->
 
 
 def test_lists_of_tools_may_be_nested() -> None:
-    agent = Agent(ScriptedModel([CALL, "5"]), tools=[[add]])
+    calls = []
 
-    assert agent("2+3?").denied == 0
+    def ping() -> None:
+        calls.append("ping")
+
+    agent = Agent(ScriptedModel([{"tool": "ping", "arguments": {}}, "done"]), tools=[[ping]])
+    agent("ping")
     agent.close()
+
+    assert calls == ["ping"]
 
 
 def test_a_folder_that_is_none_is_refused(tmp_path: Path) -> None:
@@ -404,12 +410,15 @@ def test_threads_that_call_at_once_share_one_runtime() -> None:
 
 
 def test_no_arguments_are_an_answer_too() -> None:
+    calls = []
+
     @tool
-    def ping() -> str:
-        return "pong"
+    def ping() -> None:
+        calls.append("ping")
 
     script = ScriptedModel([{"tool": "ping", "arguments": {}}, "done"])
     agent = Agent(script, tools=[ping], policy=Policy.ask("ping"), approve=lambda _request: {})
-
-    assert agent("ping").denied == 0
+    agent("ping")
     agent.close()
+
+    assert calls == ["ping"]
