@@ -28,6 +28,8 @@ class Budget:
     steps: int = 0
     tokens: int = 0
     usd: float = 0.0
+    unpriced: bool = False
+    """A model call had no known price."""
     _started: float = field(default_factory=time.monotonic)
     _warned: set[str] = field(default_factory=set)
 
@@ -45,26 +47,34 @@ class Budget:
             self.steps += 1
             self.tokens += event.usage.total_tokens
             self.usd += event.cost_usd or 0.0
+            self.unpriced = self.unpriced or event.cost_usd is None
         elif isinstance(event, BudgetWarned):
             self._warned.add(event.what)
 
     def warnings(self) -> Iterator[BudgetWarned]:
         """What has passed four fifths of its limit since the last time."""
         for what, used, limit in self._spending():
-            if used >= WARN_AT * limit and what not in self._warned:
+            if used >= WARN_AT * limit and used and what not in self._warned:
                 yield BudgetWarned(what=what, used=used, limit=limit)
 
-    def check(self) -> None:
+    def check(self, run_id: str) -> None:
         """Refuse the next model call where something is spent.
 
         Raises:
             BudgetExceeded: naming what, how much, and how to allow more.
         """
+        if self.limits.usd is not None and self.unpriced:
+            raise BudgetExceeded(
+                "The model's price is not known, so that a limit in dollars cannot be kept.",
+                fix=f"Limit its tokens instead: journeyman run --resume {run_id} --max-tokens N",
+            )
+
         for what, used, limit in self._spending():
-            if used >= limit:
+            if used >= limit and used:
+                more = limit * 2 or 1
                 raise BudgetExceeded(
-                    f"The run has spent its {what}: {used:g} of {limit:g}.",
-                    fix=f"Allow more and go on: journeyman run --resume last --max-{what} {limit * 2:g}",
+                    f"The run has spent its {what}: {_plain(used)} of {_plain(limit)}.",
+                    fix=f"Allow more and go on: journeyman run --resume {run_id} --max-{what} {_plain(more)}",
                 )
 
     def _spending(self) -> Iterator[tuple[Resource, float, float]]:
@@ -76,3 +86,8 @@ class Budget:
             yield "seconds", self.seconds, self.limits.seconds
         if self.limits.usd is not None:
             yield "usd", self.usd, self.limits.usd
+
+
+def _plain(number: float) -> str:
+    """As a command line takes it back: 1234567, 0.5."""
+    return f"{number:.0f}" if number == int(number) else f"{number:.4g}"

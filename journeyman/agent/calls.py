@@ -5,17 +5,23 @@ under way when an earlier process ended is never silently repeated unless repeat
 """
 
 import json
+from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from threading import get_ident
 from time import perf_counter
 
 import anyio
+from anyio import from_thread
+from anyio.lowlevel import current_token
 from pydantic import JsonValue
 
 from journeyman.agent.parts import nobody
 from journeyman.agent.run import Run
-from journeyman.errors import ServerError, ToolError
-from journeyman.tools.tool import Output, Tool
+from journeyman.errors import JourneymanError, ServerError, ToolError
+from journeyman.policies.decision import Decision
+from journeyman.tools.tool import Output, Report, Tool
 from journeyman.traces.events import (
     ApprovalRequested,
     CallDecided,
@@ -42,6 +48,11 @@ class Ready:
 
 
 async def perform(run: Run, calls: Sequence[ToolCall]) -> None:
+    """Do one step's calls.
+
+    Raises:
+        JourneymanError: a call's failure is the run's. What the others came to is recorded before.
+    """
     plans = [await _preflight(run, call) for call in calls]
     ready = [plan for plan in plans if isinstance(plan, Ready)]
     if ready:
@@ -50,11 +61,45 @@ async def perform(run: Run, calls: Sequence[ToolCall]) -> None:
 
         await run.recorder.barrier()
 
-    done = await _execute(run, ready)
-    for plan in plans:
-        run.emit(done[plan.call.id] if isinstance(plan, Ready) else plan)
-        if isinstance(plan, Ready) and not plan.tool.spec.read_only:
-            run.guard.changed()
+    step = _Step(run, deque(plans))
+    step.report()
+    if len(ready) == 1:
+        await step.do(ready[0])
+    elif ready:
+        async with anyio.create_task_group() as group:
+            for plan in ready:
+                group.start_soon(step.do, plan)
+
+    if step.failed:
+        raise step.failed[0]
+
+
+@dataclass(slots=True)
+class _Step:
+    """Calls under way; each result becomes an event as soon as those before it have."""
+
+    run: Run
+    waiting: deque[Ready | CallFinished]
+    done: dict[str, CallFinished] = field(default_factory=dict)
+    failed: list[JourneymanError] = field(default_factory=list)
+
+    async def do(self, plan: Ready) -> None:
+        try:
+            self.done[plan.call.id] = await _call(self.run, plan)
+        except JourneymanError as error:
+            self.failed.append(error)
+        else:
+            self.report()
+
+    def report(self) -> None:
+        while self.waiting:
+            plan = self.waiting[0]
+            finished = self.done.get(plan.call.id) if isinstance(plan, Ready) else plan
+            if finished is None:
+                return
+
+            self.waiting.popleft()
+            self.run.emit(finished)
 
 
 async def _preflight(run: Run, call: ToolCall) -> Ready | CallFinished:
@@ -85,9 +130,7 @@ async def _again(run: Run, call: ToolCall, tool: Tool | None) -> Ready | CallFin
     except ToolError:  # it fitted an earlier version of the tool
         return unknown
 
-    decision = run.policy.decide(tool.spec, ready.arguments)
-    run.emit(CallDecided(call_id=call.id, effect=decision.effect, rules=decision.rules, reason=decision.reason))
-    if decision.effect == "deny":
+    if _decided(run, ready).effect == "deny":
         return unknown
 
     asked = await _ask(run, ready, _AGAIN)
@@ -114,16 +157,21 @@ def _propose(run: Run, call: ToolCall, tool: Tool | None) -> Ready:
 
 
 async def _decide(run: Run, ready: Ready) -> Ready | CallFinished:
-    call = ready.call
-    decision = run.policy.decide(ready.tool.spec, ready.arguments)
-    run.emit(CallDecided(call_id=call.id, effect=decision.effect, rules=decision.rules, reason=decision.reason))
+    decision = _decided(run, ready)
     if decision.effect == "allow":
         return ready
 
     if decision.effect == "deny":
-        return _finished(call, f"denied: {decision.reason or 'the policy forbids this call'}", "denied")
+        return _finished(ready.call, f"denied: {decision.reason}", "denied")
 
     return await _ask(run, ready, decision.reason)
+
+
+def _decided(run: Run, ready: Ready) -> Decision:
+    decision = run.policy.decide(ready.tool.spec, ready.arguments)
+    reason = decision.reason or f"the policy says {decision.effect}"
+    run.emit(CallDecided(call_id=ready.call.id, effect=decision.effect, rules=decision.rules, reason=reason))
+    return decision.model_copy(update={"reason": reason}) if reason != decision.reason else decision
 
 
 async def _ask(run: Run, ready: Ready, reason: str) -> Ready | CallFinished:
@@ -149,52 +197,54 @@ def _edited(run: Run, ready: Ready, arguments: dict[str, JsonValue]) -> Ready | 
     except ToolError as error:
         return _finished(ready.call, f"error: {error}", "error")
 
-    decision = run.policy.decide(edited.tool.spec, edited.arguments)
+    decision = _decided(run, edited)
     if decision.effect == "deny":
         return _finished(ready.call, f"denied: {decision.reason}", "denied")
 
     return edited
 
 
-async def _execute(run: Run, ready: Sequence[Ready]) -> dict[str, CallFinished]:
-    done: dict[str, CallFinished] = {}
-
-    async def one(plan: Ready) -> None:
-        done[plan.call.id] = await _call(run, plan)
-
-    if len(ready) == 1:
-        await one(ready[0])
-        return done
-
-    async with anyio.create_task_group() as group:
-        for plan in ready:
-            group.start_soon(one, plan)
-
-    return done
-
-
 async def _call(run: Run, plan: Ready) -> CallFinished:
-    call = plan.call
-
-    def report(text: str, fraction: float | None = None) -> None:
-        run.emit(CallProgress(call_id=call.id, text=text, fraction=fraction))
-
+    """What came of one call; whatever a tool raises is for the model to read, unless it ends the run."""
     started = perf_counter()
+    output = None
+    status: CallStatus = "ok"
     try:
-        with anyio.fail_after(run.call_seconds):
-            output = await plan.tool.call(plan.arguments, report)
+        with anyio.move_on_after(run.call_seconds):
+            output = await plan.tool.call(plan.arguments, _reporter(run, plan.call))
     except ToolError as error:
-        output, status = _failed(f"error: {error}"), "error"
+        output = _failed(f"error: {error}")
     except ServerError as error:
-        output, status = _failed(f"error: {error} {error.fix}".strip()), "unknown" if error.maybe_done else "error"
-    except TimeoutError:
+        output, status = _failed(f"error: {error}"), "unknown" if error.maybe_done else "error"
+    except JourneymanError:
+        raise
+    except Exception as error:  # noqa: BLE001 - the boundary to somebody's tool
+        output = _failed(f"error: {type(error).__name__}: {error}")
+
+    if output is None:
         output = _failed(f"error: the call was stopped after {run.call_seconds:g} seconds without a result")
         status = "timeout"
-    else:
-        status = "error" if output.is_error else "ok"
+    elif output.is_error and status == "ok":
+        status = "error"
 
     longest = min(MAX_RESULT, run.model.capabilities.context)
-    return _result(call, output, status, round(perf_counter() - started, 6), longest)
+    return _result(plan.call, output, status, round(perf_counter() - started, 6), longest)
+
+
+def _reporter(run: Run, call: ToolCall) -> Report:
+    """Takes a tool's word of progress, from the run's own thread or from one that the tool works in."""
+    token, home = current_token(), get_ident()
+
+    def report(text: str, fraction: float | None = None) -> None:
+        event = CallProgress(call_id=call.id, text=text, fraction=fraction)
+        if get_ident() == home:
+            run.emit(event)
+            return
+
+        with suppress(anyio.RunFinishedError):  # the run is over; the tool has not noticed yet
+            from_thread.run_sync(run.emit, event, token=token)
+
+    return report
 
 
 _AGAIN = "the program ended while this call was under way: it may have happened already; do it again?"

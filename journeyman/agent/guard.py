@@ -7,9 +7,11 @@ after something was changed, looking again is not.
 import json
 from dataclasses import dataclass, field
 
-from journeyman.traces.events import CallFinished, CallProposed, Event, ModelRequested
+from journeyman.traces.events import CallFinished, CallProposed, Event, ModelRequested, RunResumed, RunStarted
 from journeyman.traces.messages import ToolResult
 
+DONE = {"ok", "error", "timeout", "unknown"}
+"""How a call ends that may have changed something."""
 PATIENCE = 3
 """Calls in a row that cannot be made, until the model must answer without tools."""
 
@@ -20,7 +22,10 @@ class Guard:
     """How often the same call may be made with nothing changed in between."""
     stop: bool = False
     """The next model call must answer."""
-    _proposed: dict[str, str] = field(default_factory=dict)
+    _readers: set[str] = field(default_factory=set)
+    """Tools that change nothing."""
+    _proposed: dict[str, CallProposed] = field(default_factory=dict)
+    """Calls that have no result yet."""
     _times: dict[str, int] = field(default_factory=dict)
     _results: dict[str, ToolResult] = field(default_factory=dict)
     _invalid: int = 0
@@ -32,15 +37,14 @@ class Guard:
             self._finish(event)
         elif isinstance(event, ModelRequested) and event.choice == "none":
             self.stop = False
+        elif isinstance(event, RunStarted | RunResumed):
+            self._readers |= {tool.identity for tool in event.tools if tool.read_only}
 
     def repeated(self, call_id: str) -> ToolResult | None:
         """The earlier result of a call that was made often enough."""
-        key = self._proposed.get(call_id, "")
+        proposed = self._proposed.get(call_id)
+        key = _key(proposed) if proposed else ""
         return self._results.get(key) if self._times.get(key, 0) > self.repeats else None
-
-    def changed(self) -> None:
-        """Something has been written: what was read before may be read again."""
-        self._times.clear()
 
     def _propose(self, event: CallProposed) -> None:
         if event.problem is not None:
@@ -49,13 +53,23 @@ class Guard:
             return
 
         self._invalid = 0
-        key = f"{event.tool} {json.dumps(event.arguments, sort_keys=True)}"
-        self._proposed[event.call_id] = key
+        key = _key(event)
+        self._proposed[event.call_id] = event
         self._times[key] = self._times.get(key, 0) + 1
 
     def _finish(self, event: CallFinished) -> None:
-        key = self._proposed.pop(event.result.call_id, None)
+        proposed = self._proposed.pop(event.result.call_id, None)
         if event.status == "repeated":
             self.stop = True
-        elif key is not None:
+        elif proposed is not None:
+            key = _key(proposed)
+            if key in self._results and self._results[key].text != event.result.text:
+                self._times[key] = 1  # it brings something new each time: no circle
+
             self._results[key] = event.result
+            if proposed.tool not in self._readers and event.status in DONE:  # what was read before may be read again
+                self._times = {key: self._times.get(key, 1)}
+
+
+def _key(call: CallProposed) -> str:
+    return f"{call.tool} {json.dumps(call.arguments, sort_keys=True)}"

@@ -14,7 +14,7 @@ from journeyman.errors import ModelError
 from journeyman.traces.events import Choice, MessageAdded, ModelRequested, ModelResponded
 
 MENDS = 2
-"""How often in a row a model may be asked to mend an answer that does not fit."""
+"""How often a model may be asked to mend an answer that does not fit."""
 
 
 async def drive(run: Run) -> str:
@@ -37,7 +37,7 @@ async def drive(run: Run) -> str:
 
 
 async def _respond(run: Run) -> None:
-    run.budget.check()
+    run.budget.check(run.run_id)
     for warning in run.budget.warnings():
         run.emit(warning)
 
@@ -47,9 +47,30 @@ async def _respond(run: Run) -> None:
         async for item in stream:
             run.emit(item)
             if isinstance(item, ModelResponded):
-                return
+                return _judge(run, item)
 
-    raise ModelError(f"{run.model.spec} stopped in the middle of its answer.", fix="journeyman run --resume last")
+    raise _cut_short(run)
+
+
+def _judge(run: Run, response: ModelResponded) -> None:
+    """An answer that is none ends the run.
+
+    Raises:
+        ModelError: it was cut off on its way, or refused.
+    """
+    if response.finish == "cut":
+        raise _cut_short(run)
+
+    if response.finish == "refusal":
+        said = response.message.text.strip()
+        raise ModelError(f"{run.model.spec} refuses to answer: {said or 'without a word'}", fix="Ask in other words.")
+
+
+def _cut_short(run: Run) -> ModelError:
+    return ModelError(
+        f"{run.model.spec} stopped in the middle of its answer.",
+        fix=f"Ask it again: journeyman run --resume {run.run_id}",
+    )
 
 
 def _request(run: Run) -> Request:
@@ -78,6 +99,9 @@ def _choice(run: Run) -> Choice:
 def _problem(run: Run, answer: str) -> str | None:
     if not answer.strip():
         return "Your answer is empty."
+
+    if run.state.finish == "length":
+        return f"Your answer was cut off at {run.sampling.max_tokens} tokens; it must be shorter."
 
     return run.check(answer) if run.check else None
 

@@ -46,7 +46,7 @@ class Run:
             listener(event)
 
     def fold(self, event: Event) -> None:
-        """Take an event into account that is stored already."""
+        """Take an event into account, whether it is new or was stored by an earlier process."""
         self.state.apply(event)
         self.guard.apply(event)
         self.budget.apply(event)

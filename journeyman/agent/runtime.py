@@ -103,6 +103,7 @@ class Runtime:
             UsageError: there is no such run, or it has answered and nothing new was said.
             ModelError, StoreError: as in `run`.
         """
+        await self.model.open()  # only then is known what it needs
         run_id = self.store.resolve(run_id)
         stored = list(self.store.events(run_id))
         recorder = self.store.recorder(run_id, seq=stored[-1].seq, watch=watch)
@@ -126,6 +127,7 @@ class Runtime:
             UsageError: there is no such run, or it has no such step.
             ModelError, StoreError: as in `run`.
         """
+        await self.model.open()
         stem = before(list(self.store.events(self.store.resolve(run_id))), step)
         recorder = self.store.recorder(new_run_id(), watch=watch)
         crew = self._crew(self._toolbox(_prompt(stem[0].event)), recorder, approver, listeners)

@@ -1,7 +1,8 @@
 """One run from its first event to its last: set up, driven, ended, whatever happens.
 
 `execute` starts a run and `resume` takes a stored one up again. Both end it with `run_finished` and return a `Result`;
-a failure is an outcome in the trace and an error on the result, and only cancellation leaves by an exception.
+a failure is an outcome in the trace and an error on the result; only cancellation, and what is no `JourneymanError`,
+leaves by an exception, and then too the trace has an end.
 """
 
 from collections.abc import Mapping, Sequence
@@ -139,7 +140,8 @@ async def fork(stem: Sequence[StoredEvent], order: Order, crew: Crew, *, parent:
         run.fold(event)
 
     run.budget = Budget(order.limits)
-    whole = replace(order, prompt=first.prompt, instructions=first.instructions, returns=first.returns, parent=parent)
+    same = {name: getattr(first, name) for name in ("prompt", "instructions", "returns", "root")}
+    whole = replace(order, parent=parent, **same)
     run.emit(_started(run, whole, crew, info, parent_seq))
     if order.prompt:
         run.emit(MessageAdded(text=order.prompt))
@@ -151,12 +153,11 @@ async def fork(stem: Sequence[StoredEvent], order: Order, crew: Crew, *, parent:
 def _started(
     run: Run, order: Order, crew: Crew, info: Mapping[str, JsonValue], parent_seq: int | None = None
 ) -> RunStarted:
-    abilities = crew.model.capabilities.model_dump(exclude_defaults=True)
     return RunStarted(
         prompt=order.prompt,
         instructions=order.instructions,
         model=crew.model.spec,
-        model_info={**info, "capabilities": abilities},
+        model_info=_identity(crew.model, info),
         tools=tuple(run.toolbox.specs),
         policy=dict(crew.policy_info),
         limits=_limits(order),
@@ -178,7 +179,7 @@ async def resume(events: Sequence[StoredEvent], order: Order, crew: Crew) -> Res
     Raises:
         UsageError: the run has answered already and nothing new was said.
     """
-    await crew.model.open()
+    info = await crew.model.open()
     returns = events[0].returns if isinstance(events[0], RunStarted) else None
     run = _run(replace(order, returns=returns), crew)
     for event in events:
@@ -189,12 +190,25 @@ async def resume(events: Sequence[StoredEvent], order: Order, crew: Crew) -> Res
         message = f"Run {crew.run_id} has answered: {run.state.finished.answer}"
         raise UsageError(message, fix=f'Say something new: journeyman run --resume {crew.run_id} "..."')
 
-    run.emit(RunResumed(unfinished=tuple(sorted(run.state.begun)), limits=_limits(order)))
+    run.emit(
+        RunResumed(
+            unfinished=tuple(sorted(run.state.begun)),
+            limits=_limits(order),
+            model=crew.model.spec,
+            model_info=_identity(crew.model, info),
+            tools=tuple(run.toolbox.specs),
+            policy=dict(crew.policy_info),
+        )
+    )
     if order.prompt:
         run.emit(MessageAdded(text=order.prompt))
 
     await run.recorder.barrier()
     return await _see_through(run, order.timeout)
+
+
+def _identity(model: Model, info: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
+    return {**info, "capabilities": model.capabilities.model_dump(exclude_defaults=True)}
 
 
 def _run(order: Order, crew: Crew) -> Run:
@@ -222,11 +236,13 @@ def _run(order: Order, crew: Crew) -> Run:
 async def _see_through(run: Run, timeout: float | None) -> Result:  # noqa: ASYNC109 - it is the caller's wish
     started = perf_counter()
     try:
-        with anyio.fail_after(timeout):
+        answer = None
+        with anyio.move_on_after(timeout):
             answer = await drive(run)
-    except TimeoutError:
-        error = RunTimeout(f"The run was stopped after {timeout:g} seconds.", fix="Allow more: --timeout SECONDS")
-        return await _finish(run, started, "timeout", error=error)
+
+        if answer is None:
+            fix = f"Allow more and go on: journeyman run --resume {run.run_id} --timeout SECONDS"
+            raise RunTimeout(f"The run was stopped after {timeout:g} seconds.", fix=fix)  # noqa: TRY301 - recorded below
     except JourneymanError as error:
         return await _finish(run, started, _OUTCOMES.get(error.kind, "failed"), error=error)
     except BaseException as error:  # cancelled from outside, or a fault of ours: the trace has an end all the same
@@ -243,6 +259,7 @@ async def _see_through(run: Run, timeout: float | None) -> Result:  # noqa: ASYN
 _OUTCOMES: dict[str, Outcome] = {
     "model": "model_error",
     "budget": "budget",
+    "timeout": "timeout",
     "tool": "tool_error",
     "sandbox": "sandbox_error",
 }
@@ -275,19 +292,16 @@ async def _finish(
     return Result(run.run_id, outcome, answer, state.usage, state.steps, state.denied, seconds, state.plan, error)
 
 
-@dataclass(frozen=True, slots=True)
 class WithPlan:
     """A toolbox, and the run's own plan in it."""
 
-    toolbox: Toolbox
-    plan: UpdatePlan
-    specs: Sequence[ToolSpec] = ()
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "specs", (*self.toolbox.specs, self.plan.spec))
+    def __init__(self, toolbox: Toolbox, plan: UpdatePlan) -> None:
+        self.specs: Sequence[ToolSpec] = (*toolbox.specs, plan.spec)
+        self._toolbox = toolbox
+        self._plan = plan
 
     def find(self, name: str) -> Tool | None:
-        return self.plan if name == self.plan.spec.name else self.toolbox.find(name)
+        return self._plan if name == self._plan.spec.name else self._toolbox.find(name)
 
     def suggest(self, name: str) -> str:
-        return self.toolbox.suggest(name)
+        return self._toolbox.suggest(name)

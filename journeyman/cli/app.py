@@ -84,8 +84,5 @@ def main() -> NoReturn:
     except (KeyboardInterrupt, click.Abort):
         print("Interrupted.", file=sys.stderr)
         code = 130
-    except BrokenPipeError:
-        sys.stderr.close()  # whoever read us has gone; there is no one left to tell
-        code = 141
 
     sys.exit(code if isinstance(code, int) else 0)

@@ -31,10 +31,12 @@ def show_error(error: JourneymanError) -> None:
         print_json({"error": error_json(error)})
         return
 
+    from journeyman.policies.safe import safe  # noqa: PLC0415 - most commands show none
+
     click.secho("Error: ", fg="red", bold=True, err=True, nl=False)
-    click.echo(str(error), err=True)
+    click.echo(safe(str(error), None, lines=True), err=True)
     if error.fix:
-        click.echo(f"  {error.fix}", err=True)
+        click.echo(f"  {safe(error.fix, None, lines=True)}", err=True)
 
 
 def show_click_error(error: click.ClickException, words: Sequence[str]) -> None:

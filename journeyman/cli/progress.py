@@ -49,7 +49,9 @@ class Progress:
             case ModelDelta():
                 self._delta(event)
             case RunStarted():
-                self.line(f"{event.model}, {len(event.tools)} tools, policy {event.policy.get('name', '?')}", DIM)
+                self.line(
+                    f"{safe(event.model, WIDTH)}, {len(event.tools)} tools, policy {event.policy.get('name', '?')}", DIM
+                )
             case RunResumed():
                 self.line("going on with the stored run", DIM)
             case MessageAdded(origin="runtime"):

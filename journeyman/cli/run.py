@@ -1,6 +1,7 @@
 """`journeyman run`: one prompt, one answer on stdout; everything else on stderr."""
 
 import json as json_module
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,6 +14,7 @@ from journeyman.cli.output import error_json, json_option, print_json
 if TYPE_CHECKING:
     from journeyman.agent.session import Order, Result
     from journeyman.config import Settings
+    from journeyman.traces.writer import Stored
 
 HELP = """Answer one prompt: plan, call tools under the policy, print the answer.
 
@@ -30,6 +32,8 @@ Calls that the policy asks about are answered there with y or n; where nobody
 is there they are refused, the model is told so, and the exit code is 5.
 """
 
+POSITIVE = click.FloatRange(0, min_open=True)
+
 
 @click.command(help=HELP)
 @click.argument("prompt", required=False)
@@ -41,13 +45,15 @@ is there they are refused, the model is told so, and the exit code is 5.
 @click.option("--deny", multiple=True, metavar="TOOL", help="Deny these calls.")
 @click.option("--resume", metavar="RUN", help="Go on with a stored run: its id, a part of it, or `last`.")
 @click.option("--returns", type=click.Path(path_type=Path), metavar="FILE", help="JSON Schema the answer must match.")
-@click.option("--max-steps", type=int, metavar="N", help="Model calls the run may make.")
-@click.option("--max-tokens", type=int, metavar="N", help="Tokens it may read and write.")
-@click.option("--max-seconds", type=float, metavar="S", help="Seconds it may work; it ends between two steps.")
-@click.option("--max-usd", type=float, metavar="USD", help="Money it may cost.")
-@click.option("--timeout", type=float, metavar="S", help="Seconds until it is stopped wherever it is (exit code 124).")
-@click.option("--threads", type=int, metavar="N", help="Threads of the local engine.")
-@click.option("--temperature", type=float, default=0.0, show_default=True)
+@click.option("--max-steps", type=click.IntRange(1), metavar="N", help="Model calls the run may make.")
+@click.option("--max-tokens", type=click.IntRange(1), metavar="N", help="Tokens it may read and write.")
+@click.option("--max-seconds", type=POSITIVE, metavar="S", help="Seconds it may work; it ends between two steps.")
+@click.option("--max-usd", type=click.FloatRange(0), metavar="USD", help="Money it may cost.")
+@click.option(
+    "--timeout", type=POSITIVE, metavar="S", help="Seconds until it is stopped wherever it is (exit code 124)."
+)
+@click.option("--threads", type=click.IntRange(1), metavar="N", help="Threads of the local engine.")
+@click.option("--temperature", type=click.FloatRange(0, 10), default=0.0, show_default=True)
 @click.option("--seed", type=int, help="Seed of the sampling.")
 @json_option(help_text="Print one JSON object: answer, run_id, outcome, usage, steps.")
 @json_option("--stream-json", "Print every stored event as it happens, one JSON object a line.")
@@ -55,7 +61,7 @@ is there they are refused, the model is told so, and the exit code is 5.
 def run(prompt: str | None, **options: Any) -> int:
     import anyio  # noqa: PLC0415 - after --help
 
-    from journeyman.errors import UsageError  # noqa: PLC0415
+    from journeyman.errors import Interrupted, UsageError  # noqa: PLC0415
 
     if prompt == "-":
         prompt = sys.stdin.read().strip()
@@ -63,16 +69,44 @@ def run(prompt: str | None, **options: Any) -> int:
     if not prompt and not options["resume"]:
         raise UsageError("There is no prompt.", fix='journeyman run "What is 37 * 43 - 12?"')
 
-    result = anyio.run(_run, prompt or "", options)
+    heard = Heard(printing=options["stream_json"])
+    try:
+        result = anyio.run(_run, prompt or "", options, heard)
+    except KeyboardInterrupt:
+        again = f"Go on with it: journeyman run --resume {heard.run_id}" if heard.run_id else "Nothing was started."
+        interrupted = Interrupted("Interrupted.", fix=again)
+        interrupted.run_id = heard.run_id
+        raise interrupted from None
+
     print_result(result, options)
     return result.exit_code
 
 
-async def _run(prompt: str, options: dict[str, Any]) -> "Result":
+class Heard:
+    """Hears each event as it is stored, and prints it where that is asked for and somebody reads."""
+
+    def __init__(self, *, printing: bool) -> None:
+        self.run_id: str | None = None
+        self._printing = printing
+
+    def __call__(self, stored: "Stored") -> None:
+        self.run_id = stored.run_id
+        if not self._printing:
+            return
+
+        try:
+            print(stored.json(), flush=True)
+        except BrokenPipeError:  # whoever read has gone; the run goes on to its end
+            self._printing = False
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+async def _run(prompt: str, options: dict[str, Any], heard: Heard) -> "Result":
     from journeyman.agent.outfit import Rules, outfit  # noqa: PLC0415
     from journeyman.agent.parts import nobody  # noqa: PLC0415
     from journeyman.cli.progress import Progress  # noqa: PLC0415
     from journeyman.cli.terminal import AskAtTerminal, someone_there, stop_on_sigterm  # noqa: PLC0415
+    from journeyman.policies.safe import safe  # noqa: PLC0415
 
     settings = _settings(options)
     progress = Progress(sys.stderr)
@@ -83,10 +117,10 @@ async def _run(prompt: str, options: dict[str, Any]) -> "Result":
     stop_on_sigterm()
     async with runtime:
         for problem in [*notices, *_problems(runtime)]:
-            click.echo(f"note: {problem}", err=True)
+            click.echo(f"note: {safe(problem)}", err=True)
 
         if show:
-            progress.live(f"loading {runtime.model.spec}")
+            progress.live(f"loading {safe(runtime.model.spec)}")
 
         start = runtime.resume if options["resume"] else runtime.run
         target = [options["resume"]] if options["resume"] else []
@@ -95,7 +129,7 @@ async def _run(prompt: str, options: dict[str, Any]) -> "Result":
             _order(prompt, settings, options),
             approver=AskAtTerminal(progress) if someone_there() else nobody,
             listeners=[progress] if show else [],
-            watch=(lambda stored: print(stored.json(), flush=True)) if options["stream_json"] else None,
+            watch=heard,
         )
 
 
@@ -126,11 +160,16 @@ def _schema(path: Path) -> dict[str, Any]:
     from journeyman.errors import UsageError  # noqa: PLC0415
 
     try:
-        return json_module.loads(path.read_text("utf-8"))
-    except (OSError, ValueError) as error:
+        schema = json_module.loads(path.read_text("utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
         raise UsageError(
             f"The schema {path} cannot be read: {error}.", fix="Name a file with a JSON Schema."
         ) from error
+
+    if not isinstance(schema, dict):
+        raise UsageError(f"The schema {path} is not a JSON object.", fix='Such as {"type": "integer"}.')
+
+    return schema
 
 
 def _problems(runtime: Any) -> Sequence[str]:
@@ -164,11 +203,12 @@ def print_result(result: "Result", options: dict[str, Any]) -> None:
         )
         return
 
+    from journeyman.cli.output import show_error  # noqa: PLC0415
+    from journeyman.policies.safe import safe  # noqa: PLC0415
+
     if result.answer is not None:
-        click.echo(result.answer)
+        click.echo(safe(result.answer, None, lines=True) if sys.stdout.isatty() else result.answer)
 
     if result.error:
-        from journeyman.cli.output import show_error  # noqa: PLC0415
-
         show_error(result.error)
         click.echo(f"  run {result.run_id}: journeyman traces show {result.run_id}", err=True)

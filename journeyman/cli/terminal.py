@@ -32,6 +32,7 @@ class AskAtTerminal:
             shown = safe(text, None, lines=True).replace("\n", "\n      ")
             self._progress.line(f"    {safe(name)}: {shown}")
 
+        _forget_what_was_typed()
         while True:
             sys.stderr.write("  y to allow, n to refuse (n REASON tells the model why) [n] ")
             sys.stderr.flush()
@@ -42,6 +43,14 @@ class AskAtTerminal:
 
             if word.lower() in NO:
                 return ApprovalAnswered(call_id=request.call_id, approved=False, reason=reason)
+
+
+def _forget_what_was_typed() -> None:
+    """A key pressed before the question was there is no answer to it."""
+    if os.name != "nt":
+        import termios  # noqa: PLC0415 - not there on Windows
+
+        termios.tcflush(sys.stdin, termios.TCIFLUSH)
 
 
 async def _line() -> str:

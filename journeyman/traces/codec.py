@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, get_args
 
 from pydantic_core import PydanticSerializationError
 
-from journeyman.traces.events import CallFinished, RunStarted, StoredEvent
+from journeyman.traces.events import StoredEvent
 from journeyman.traces.messages import TokenSpan
 
 LONG_TEXT = 4096
@@ -32,7 +32,9 @@ def encode(event: StoredEvent) -> Row:
     if event.type == "model_responded" and event.tokens is not None:
         return Row(event.type, _body(event, _NO_SPANS), pack_spans(event.tokens.spans), ())
 
-    if event.type in {"run_started", "run_resumed"} or (event.type == "call_finished" and len(event.result.text) >= LONG_TEXT):
+    if event.type in {"run_started", "run_resumed"} or (
+        event.type == "call_finished" and len(event.result.text) >= LONG_TEXT
+    ):
         return _with_blobs(event)
 
     return Row(event.type, _body(event), None, ())
@@ -92,7 +94,7 @@ def blobs_of(kind: str, body: str) -> list[str]:
     return [value["$blob"] for value in found if isinstance(value, dict) and "$blob" in value]
 
 
-def _with_blobs(event: RunStarted | CallFinished) -> Row:
+def _with_blobs(event: StoredEvent) -> Row:
     body = event.model_dump(exclude={"type"}, exclude_none=True)
     blobs = []
     for path in _BLOBS[event.type]:

@@ -1,16 +1,17 @@
 """What tests of the loop are made of: a scripted model, real functions as tools, a recorder that remembers."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from journeyman.agent.budget import Limits
+from journeyman.agent.models.model import Request
 from journeyman.agent.models.scripted import ScriptedModel
 from journeyman.agent.session import Crew, Order, Result, execute
 from journeyman.policies.policy import Policy
 from journeyman.tools.function import tool
 from journeyman.tools.tool import Tool
-from journeyman.traces.events import StoredEvent
+from journeyman.traces.events import ModelDelta, ModelResponded, StoredEvent
 from journeyman.traces.messages import ToolSpec
 
 
@@ -35,6 +36,17 @@ class Memory:
 
     def types(self) -> list[str]:
         return [event.type for event in self.events]
+
+
+class FinishingModel(ScriptedModel):
+    """Answers each request with the response that a function makes of it."""
+
+    def __init__(self, answer: Callable[[Request], ModelResponded]) -> None:
+        super().__init__([])
+        self._answer = answer
+
+    async def respond(self, request: Request) -> AsyncGenerator[ModelDelta | ModelResponded, None]:
+        yield self._answer(request)
 
 
 @dataclass

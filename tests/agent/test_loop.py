@@ -1,12 +1,18 @@
+import threading
+from typing import Literal
+
 import anyio
 import pytest
 from inline_snapshot import snapshot
 
 from journeyman.agent.budget import Limits
+from journeyman.agent.guard import Guard
+from journeyman.agent.models.model import Request
 from journeyman.agent.session import Order, resume
-from journeyman.errors import BudgetExceeded, ModelError, RunTimeout, ToolError, UsageError
+from journeyman.errors import BudgetExceeded, ModelError, RunTimeout, SandboxError, ToolError, UsageError
 from journeyman.policies.policy import Policy
 from journeyman.tools.function import tool
+from journeyman.tools.tool import Output, Report
 from journeyman.traces.events import (
     ApprovalAnswered,
     ApprovalRequested,
@@ -14,12 +20,14 @@ from journeyman.traces.events import (
     CallStarted,
     Event,
     ModelRequested,
+    ModelResponded,
     PlanStep,
     PlanUpdated,
     RunFinished,
     RunResumed,
 )
-from tests.agent.crew import Memory, add, call, crew, run
+from journeyman.traces.messages import AssistantMessage, Text, ToolSpec
+from tests.agent.crew import FinishingModel, Memory, add, call, crew, run
 
 
 def end_of(memory: Memory) -> str:
@@ -222,11 +230,154 @@ async def test_looking_again_after_a_change_is_no_circle() -> None:
 
     @tool
     def change() -> str:
-        return "changed"
+        changes.append(1)
+        return f"changed {len(changes)} times"
 
+    changes: list[int] = []
     await run([call("look"), call("change")] * 5 + ["fine"], look, change, memory=memory)
 
     assert {status for status, _ in results(memory)} == {"ok"}
+
+
+async def test_writing_the_same_again_and_again_is_a_circle() -> None:
+    memory, times = Memory(), []
+
+    @tool
+    def write() -> str:
+        times.append(1)
+        return "written"
+
+    await run([call("write")] * 5 + ["fine"], write, memory=memory)
+
+    assert len(times) == 3
+
+
+async def test_the_guard_is_a_fold_over_the_events() -> None:
+    memory = Memory()
+
+    @tool
+    def change() -> str:
+        return "changed"
+
+    await run([call(a=1, b=1), call("change"), call(a=1, b=1), "fine"], add, change, memory=memory)
+    guard = Guard(repeats=1)
+    for event in memory.events:
+        guard.apply(event)
+
+    assert not guard.stop
+
+
+async def test_results_are_recorded_as_soon_as_those_before_them_are() -> None:
+    memory = Memory()
+
+    @tool
+    async def quick() -> str:
+        return "quick"
+
+    @tool
+    async def hang() -> None:
+        await anyio.sleep_forever()
+
+    await run([[call("quick"), call("hang")]], quick, hang, memory=memory, timeout=0.2)
+
+    assert results(memory) == [("ok", "quick")]
+
+
+async def test_an_answer_that_was_cut_off_refused_or_too_long_is_no_answer() -> None:
+    def ends(finish: Literal["cut", "refusal", "length"]) -> FinishingModel:
+        def model(request: Request) -> ModelResponded:
+            message = AssistantMessage(parts=(Text(text="The answer is forty"),))
+            return ModelResponded(step=request.step, message=message, finish=finish)
+
+        return FinishingModel(model)
+
+    outcomes = {
+        "cut": await run(ends("cut")),
+        "refusal": await run(ends("refusal")),
+        "length": await run(ends("length")),
+    }
+
+    assert {finish: result.outcome for finish, result in outcomes.items()} == dict.fromkeys(outcomes, "model_error")
+    assert "middle" in str(outcomes["cut"].error)
+    assert "refuses" in str(outcomes["refusal"].error)
+    assert "cut off" in str(outcomes["length"].error)
+
+
+async def test_several_calls_that_fail_end_the_run_with_one_error() -> None:
+    class Failing:
+        def __init__(self, name: str) -> None:
+            self.spec = ToolSpec(name=name, server="python", tool=name)
+
+        def parse(self, arguments: str) -> dict:
+            return {}
+
+        async def call(self, arguments: dict, report: object) -> Output:
+            raise SandboxError("no sandbox", fix="get one")
+
+    result = await run([[call("one"), call("two")]], Failing("one"), Failing("two"))
+
+    assert (result.outcome, result.exit_code) == ("sandbox_error", 8)
+
+
+async def test_whatever_somebodys_tool_raises_is_a_result() -> None:
+    memory = Memory()
+
+    class Raising:
+        spec = add.spec
+
+        def parse(self, arguments: str) -> dict:
+            return {}
+
+        async def call(self, arguments: dict, report: object) -> Output:
+            raise KeyError("x")
+
+    await run([call(a=1, b=1), "sorry"], Raising(), memory=memory)
+
+    assert results(memory) == [("error", "error: KeyError: 'x'")]
+
+
+async def test_progress_from_a_tools_own_thread_is_heard_in_the_runs_thread() -> None:
+    heard: list[tuple[str, int]] = []
+
+    @tool(thread=True)
+    def work(report: Report) -> str:
+        report("half", 0.5)
+        return "done"
+
+    def listen(event: Event) -> None:
+        if event.type == "call_progress":
+            heard.append((event.text, threading.get_ident()))
+
+    await run([call("work"), "done"], work, listeners=[listen])
+
+    assert heard == [("half", threading.get_ident())]
+
+
+async def test_a_timeout_error_of_an_approver_is_not_the_runs_own() -> None:
+    memory = Memory()
+
+    async def impatient(request: ApprovalRequested) -> ApprovalAnswered:
+        raise TimeoutError
+
+    with pytest.raises(TimeoutError):
+        await run([call(a=1, b=1)], memory=memory, policy=Policy.ask("add"), approver=impatient)
+
+    assert end_of(memory) == "failed"
+
+
+async def test_a_limit_of_no_money_does_not_stop_a_model_that_costs_none() -> None:
+    result = await run([call(a=1, b=1), "2"], limits=Limits(usd=0))
+
+    assert str(result) == "2"
+
+
+async def test_denials_count_from_where_the_run_was_taken_up() -> None:
+    memory = Memory()
+    await run([call(a=1, b=2), "I may not."], memory=memory, policy=Policy.deny("add"))
+
+    result = await resume(memory.events, Order(prompt="Now you may.", plan=False), crew([call(a=1, b=2), "", "3"]))
+
+    assert (str(result), result.exit_code) == ("3", 0)
 
 
 async def test_three_calls_in_a_row_that_cannot_be_made_end_the_tool_use() -> None:
@@ -384,7 +535,9 @@ async def test_an_effect_that_may_have_happened_is_never_repeated() -> None:
     result = await resume(left, Order(prompt="", plan=False), crew([call("write"), "I looked."], write, memory=again))
 
     assert times == []
-    assert again.events[0] == RunResumed(unfinished=("c1",), limits={"steps": 50, "call_seconds": 120.0})
+    resumed = again.events[0]
+    assert isinstance(resumed, RunResumed)
+    assert (resumed.unfinished, resumed.model) == (("c1",), "scripted")
     ((status, text),) = results(again)
     assert status == "unknown"
     assert "may or may not have happened" in text

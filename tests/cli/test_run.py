@@ -124,7 +124,7 @@ def test_files_outside_the_folder_are_out_of_reach(folder: Path) -> None:
         (["--root", "nowhere", "Hi"], 3, "nowhere"),
         (["--policy", "bad.toml", "Hi"], 3, "allows"),
         (["--policy", "askk", "Hi"], 3, "ask"),
-        (["--max-steps", "0", "Hi"], 3, "steps"),
+        (["--max-steps", "0", "Hi"], 2, "--max-steps"),
         (["--resume", "none"], 2, "no run 'none'"),
         ([], 2, "no prompt"),
         (["--nonsense", "Hi"], 2, "--nonsense"),
@@ -155,6 +155,38 @@ def test_a_misused_command_line_under_json_is_json(folder: Path) -> None:
     error = json.loads(done.stdout)["error"]
 
     assert (done.returncode, error["kind"], error["fix"]) == (2, "usage", "journeyman run --help")
+
+
+def test_an_interrupted_run_says_how_to_go_on_in_json_too(folder: Path) -> None:
+    model = script(folder, call("code__python", code="while True: pass"), "done")
+    command = [*COMMAND, "run", "--json", "--allow", "code.*", "-m", model, "Go"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as run:
+        wait_for(lambda: "call_started" in stored(folder), "the call")
+        run.send_signal(signal.SIGINT)
+        said = json.loads(run.communicate(timeout=50)[0])
+
+    assert run.returncode == 130
+    assert said["error"]["fix"] == f"Go on with it: journeyman run --resume {said['error']['run_id']}"
+
+
+def test_whoever_stops_reading_the_stream_does_not_stop_the_run(folder: Path) -> None:
+    command = [*COMMAND, "run", "--stream-json", "-m", script(folder, SUM, "1579"), "Go"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as run:
+        assert run.stdout is not None
+        run.stdout.readline()
+        run.stdout.close()
+        run.wait(timeout=50)
+
+    assert stored(folder)[-1] == "run_finished"
+    assert run.returncode == 0
+
+
+def test_a_schema_that_is_none_is_told(folder: Path) -> None:
+    (folder / "schema.json").write_text("true")
+
+    done = journeyman("run", "--returns", "schema.json", "-m", script(folder, "hi"), "Hello")
+
+    assert (done.returncode, "not a JSON object" in done.stderr) == (2, True)
 
 
 def test_a_spent_budget_exits_6_with_the_run_it_belongs_to(folder: Path) -> None:

@@ -1,0 +1,138 @@
+"""`journeyman traces` as it is typed: one store with a few runs, every command once and its mistakes."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from tests.cli.command import Place
+
+CALL = {"tool": "calculator__calculate", "arguments": {"expression": "2+3"}}
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory) -> Place:
+    path = tmp_path_factory.mktemp("traces")
+    (path / "project").mkdir()
+    place = Place(path / "project", path / "home")
+    (place.folder / "sums.json").write_text(json.dumps([CALL, "It is 5."]))
+    (place.folder / "other.json").write_text(json.dumps([CALL, "It is five boats."]))
+    for script, prompt in (("sums", "2+3?"), ("other", "2+3?"), ("sums", "How many boats?")):
+        assert place("run", "-m", f"scripted:{script}.json", prompt).code == 0
+
+    return place
+
+
+@pytest.fixture(scope="module")
+def ids(place) -> list[str]:
+    """Oldest first."""
+    return [run["run_id"] for run in reversed(place("traces", "list", "--json").json)][:3]
+
+
+def test_list_takes_a_filter(place, ids):
+    assert [run["run_id"] for run in place("traces", "list", "--json", "boats tool:calculator").json] == [
+        ids[2],
+        ids[1],
+    ]
+    assert ids[0] in place("traces", "list", 'answer:"is 5" -boats').out
+
+
+def test_a_mistake_in_a_filter_is_pointed_at(place):
+    done = place("traces", "list", "ok", "rewad>1")
+
+    assert done.code == 2
+    assert "  ok rewad>1\n     ^\n" in done.err
+    assert "did you mean 'reward'?" in done.err
+    assert place("traces", "list", "--json", "rewad>1").json["error"]["kind"] == "usage"
+
+
+def test_search_shows_the_words(place, ids):
+    done = place("traces", "search", "five")
+
+    assert done.out.splitlines() == [
+        f"{ids[1]}  answered       2 steps  2+3?  It is five boats.",
+        "    model_responded: It is five boats.",
+    ]
+    assert place("traces", "search", "--json", "five").json[0]["type"] == "model_responded"
+
+
+def test_show_reads_like_a_transcript(place, ids):
+    shown = place("traces", "show", ids[0]).out
+
+    assert "user: 2+3?\ncall calculator.calculate" in shown
+    assert place("traces", "show", "--json", ids[0]).json["run_id"] == ids[0]
+
+
+def test_diff_says_where_two_runs_part(place, ids):
+    done = place("traces", "diff", ids[0], ids[1])
+
+    assert done.code == 1
+    assert "Set up otherwise: model" in done.out
+    assert "- assistant: It is 5.\n" in done.out
+    assert "+ assistant: It is five boats.\n" in done.out
+    assert place("traces", "diff", "--json", ids[0], ids[0]).json["same"] is True
+
+
+def test_replay_needs_neither_model_nor_tools(place, ids):
+    done = place("traces", "replay", "--json", ids[0])
+
+    assert (done.code, done.json["same"], done.json["events"]) == (0, True, 10)
+
+
+def test_replay_with_todays_tools_or_model_tells_what_differs(place, ids):
+    assert place("traces", "replay", "--live-tools", ids[0]).code == 0
+
+    done = place("traces", "replay", "--live-model", "scripted:other.json", ids[0])
+    assert done.code == 1
+    assert "they part in step 2" in done.out
+
+    assert place("traces", "replay", "--live-tools", "--live-model", "scripted:x", ids[0]).code == 2
+
+
+def test_fork_shares_what_came_before(place, ids):
+    done = place("traces", "fork", "--json", "-m", "scripted:other.json", f"{ids[0]}:2", "In words?")
+
+    assert (done.code, done.json["answer"]) == (0, "It is five boats.")
+    shown = place("traces", "show", done.json["run_id"]).out
+    assert shown.count("call calculator.calculate") == 1
+    assert "user: In words?\n" in shown
+    assert place("traces", "replay", done.json["run_id"]).code == 0
+    assert "has no step 9" in place("traces", "fork", f"{ids[0]}:9").err
+    assert place("traces", "delete", "--yes", done.json["run_id"]).code == 0
+
+
+def test_export_writes_conversations(place, ids):
+    done = place("traces", "export", "sft.jsonl", "--json", "--where", "prompt:2+3?")
+
+    assert done.json == {"rows": 2, "runs": 2, "skipped": {}}
+    first = json.loads((place.folder / "sft.jsonl").read_text("utf-8").splitlines()[0])
+    assert first["messages"][-1] == {"role": "assistant", "content": "It is 5."}
+
+
+def test_export_test_writes_a_test_that_passes(place, ids):
+    done = place("traces", "export-test", "--json", "--out", "pinned", ids[0])
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", "pinned", *done.json[:1]]
+
+    assert subprocess.run(command, cwd=place.folder, check=False, timeout=50, capture_output=True).returncode == 0
+
+
+def test_verify_stats_gc_and_rebuild_look_after_the_store(place, ids):
+    assert place("traces", "verify", "--json").json["ok"] is True
+    assert place("traces", "stats", "--json").json["runs"] == 3
+    assert place("traces", "rebuild", "--json").json == {"runs": 3}
+    assert place("traces", "gc", "--json").json["bytes_of_content"] == 0
+
+
+def test_delete_asks_first_and_leaves_a_tombstone(place):
+    place("run", "-m", "scripted:sums.json", "Forget me")
+    unanswered = place("traces", "delete", "last")
+    assert unanswered.code == 130
+    assert len(place("traces", "list", "--json", "forget").json) == 1
+
+    assert place("traces", "delete", "--yes", "last").code == 0
+
+    assert place("traces", "list", "--json", "forget").json == []
+    found = place("traces", "verify", "--json").json
+    assert found["ok"]
+    assert "deleted" in [each["code"] for each in found["findings"]]
