@@ -1,6 +1,6 @@
 """The audit chain of a run: every commit carries a hash over all that the run had stored until then.
 
-    link = SHA-256(previous link + the commit's events, each as `seq at type size-of-tokens body newline tokens`)
+    link = SHA-256(previous link + the commit's events, each as the line `seq at type SHA-256-of-tokens-or-dash body`)
 
 It stands on the last event of each commit, so that it costs 32 bytes and one hash a step. Changing, dropping or adding
 an event anywhere changes every later link. A body names its blobs by their hashes, so the chain covers them too. What
@@ -29,17 +29,14 @@ class Broken(NamedTuple):
     why: str
 
 
-def seal(link: bytes, entries: Iterable[Entry]) -> bytes:
+def line(seq: int, at: int, kind: str, body: str, tokens: bytes | None) -> str:
+    """An event as the chain sees it; a body is JSON, so it has no newline."""
+    return f"{seq} {at} {kind} {'-' if tokens is None else sha256(tokens).hexdigest()} {body}\n"
+
+
+def seal(link: bytes, lines: Iterable[str]) -> bytes:
     """The next link."""
-    return sha256(link + b"".join(map(_bytes, entries))).digest()
-
-
-def _bytes(entry: Entry) -> bytes:
-    seq, at, kind, body, tokens = entry
-    if tokens is None:
-        return b"%d %d %s - %s\n" % (seq, at, kind.encode(), body.encode())
-
-    return b"%d %d %s %d %s\n%s" % (seq, at, kind.encode(), len(tokens), body.encode(), tokens)
+    return sha256(link + "".join(lines).encode()).digest()
 
 
 class Chain:
@@ -48,7 +45,8 @@ class Chain:
     def __init__(self) -> None:
         self.link = START
         """The last one that was stored and is right."""
-        self._open: list[Entry] = []
+        self._open: list[str] = []
+        self._first = 1
         self._seq = 0
 
     def add(self, entry: Entry, link: bytes | None) -> Iterator[Broken]:
@@ -57,14 +55,15 @@ class Chain:
             yield Broken(entry.seq, f"event {self._seq + 1} is missing")
 
         self._seq = entry.seq
-        self._open.append(entry)
+        self._open.append(line(*entry))
         if link is None:
             return
 
         if seal(self.link, self._open) != link:
-            yield Broken(entry.seq, f"events {self._open[0].seq} to {entry.seq} are not what was stored")
+            yield Broken(entry.seq, f"events {self._first} to {entry.seq} are not what was stored")
 
         self.link = link
+        self._first = entry.seq + 1
         self._open.clear()
 
     @property
@@ -72,6 +71,6 @@ class Chain:
         """Events after the last link; a store from before the chain has only such."""
         return len(self._open)
 
-    def seal_open(self, entries: Iterable[Entry]) -> bytes:
-        """The link that these events, added to a run read back from the store, will carry."""
-        return seal(self.link, [*self._open, *entries])
+    def seal_open(self, lines: Iterable[str]) -> bytes:
+        """The link that these lines, added to a run read back from the store, will carry."""
+        return seal(self.link, [*self._open, *lines])

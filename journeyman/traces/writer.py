@@ -11,10 +11,10 @@ write-ahead log into the file, which waits for the disk.
 import queue
 import threading
 import time
-from collections import defaultdict, deque
+from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import closing, suppress
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import anyio
 from anyio.lowlevel import EventLoopToken, current_token
@@ -22,8 +22,8 @@ from sqlalchemy import Connection, Engine, select
 
 from journeyman.errors import StoreError
 from journeyman.traces import schema
-from journeyman.traces.chain import START, Chain, Entry, seal
-from journeyman.traces.codec import Row, encode
+from journeyman.traces.chain import START, Chain, Entry, line, seal
+from journeyman.traces.codec import encode
 from journeyman.traces.events import StoredEvent
 from journeyman.traces.listed import LISTED, keep_listed
 
@@ -192,17 +192,26 @@ class Writer:
 
     def _write(self, connection: Connection, entries: list[Stored]) -> dict[str, bytes]:
         """The links that stand once this is committed."""
-        rows = [encode(entry.event) for entry in entries]
-        links = self._sealed(connection, entries, rows)
-        last = {entry.run_id: entry.seq for entry in entries}
-        values = [
-            (run_id, seq, at, row.type, row.body, row.tokens, links[run_id] if seq == last[run_id] else None)
-            for (run_id, seq, at, _), row in zip(entries, rows, strict=True)
-        ]
+        values: list[tuple[Any, ...]] = []
+        lines: dict[str, list[str]] = {}
+        blobs: list[tuple[str, bytes]] = []
+        for run_id, seq, at, event in entries:
+            kind, body, tokens, named = encode(event)
+            blobs += named
+            values.append((run_id, seq, at, kind, body, tokens, None))
+            if run_id not in lines:
+                lines[run_id] = []
+
+            lines[run_id].append(line(seq, at, kind, body, tokens))
+
+        links = {run_id: self._seal(connection, run_id, added) for run_id, added in lines.items()}
+        last = {entry.run_id: n for n, entry in enumerate(entries)}
+        for run_id, n in last.items():
+            values[n] = (*values[n][:-1], links[run_id])
+
         with closing(connection.connection.cursor()) as cursor:  # the driver's own: the hot path
-            for row in rows:
-                for blob in row.blobs:
-                    cursor.execute(self._insert_blob, blob)
+            for blob in blobs:
+                cursor.execute(self._insert_blob, blob)
 
             cursor.executemany(self._insert, values)
 
@@ -212,19 +221,12 @@ class Writer:
 
         return links
 
-    def _sealed(self, connection: Connection, entries: list[Stored], rows: list[Row]) -> dict[str, bytes]:
-        by_run: dict[str, list[Entry]] = defaultdict(list)
-        for (run_id, seq, at, _), row in zip(entries, rows, strict=True):
-            by_run[run_id].append(Entry(seq, at, row.type, row.body, row.tokens))
+    def _seal(self, connection: Connection, run_id: str, added: list[str]) -> bytes:
+        link = self._links.get(run_id)
+        if link is not None or added[0].startswith("1 "):
+            return seal(link or START, added)
 
-        links = {}
-        for run_id, added in by_run.items():
-            if added[0].seq == 1 or run_id in self._links:
-                links[run_id] = seal(self._links.get(run_id, START), added)
-            else:
-                links[run_id] = _chain(connection, run_id).seal_open(added)
-
-        return links
+        return _chain(connection, run_id).seal_open(added)
 
 
 class Recorder:

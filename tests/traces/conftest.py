@@ -34,6 +34,7 @@ def server() -> Iterator[str]:
     hurry(running.get_uri())
     yield running.get_uri("{}")
     process = running.get_postmaster_info().process
+    assert process is not None
     process.send_signal(signal.SIGQUIT)  # at once: nobody wants what is in it any more
     process.wait(10)
     running.cleanup()

@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 from sqlalchemy import delete, update
 
 from journeyman.traces import schema
-from journeyman.traces.chain import Chain, Entry, seal
+from journeyman.traces.chain import Chain, Entry, line, seal
 from journeyman.traces.events import MessageAdded, RunResumed
 from journeyman.traces.forget import delete_runs
 from journeyman.traces.store import Store
@@ -123,7 +123,7 @@ def test_no_event_can_be_exchanged_for_another(run, at, other) -> None:
 
     def broken(events: list[Entry]) -> list:
         chain = Chain()
-        link = seal(b"", run)
+        link = seal(b"", (line(*each) for each in run))
         return [b for e in events for b in chain.add(e, link if e.seq == len(run) else None)]
 
     assert broken(run) == []
