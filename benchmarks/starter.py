@@ -48,9 +48,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given = _parse(arguments)
     tasks = [task for kind in given.kinds for task in _tasks(kind, given.n, given.seed)]
     started = perf_counter()
-    rows = {"starter": anyio.run(_trials, make_model(given.model), tasks)}
+    rows = {"starter": anyio.run(_trials, [make_model(given.model) for _ in range(given.jobs)], tasks)}
     if given.base:
-        rows["base"] = anyio.run(_trials, _base(), tasks[:: given.base])
+        rows["base"] = anyio.run(_trials, [_base() for _ in range(given.jobs)], tasks[:: given.base])
 
     page = _page(rows, given, perf_counter() - started)
     print(page)
@@ -72,19 +72,24 @@ def _tasks(kind: str, n: int, seed: int) -> list[Task]:
             n -= 1
 
 
-async def _trials(model: Model, tasks: Sequence[Task]) -> list[Trial]:
+async def _trials(models: Sequence[Model], tasks: Sequence[Task]) -> list[Trial]:
+    """The tasks dealt out to the models, which are alike; in the order of the tasks."""
     done: list[Trial] = []
 
     def report(trial: Trial) -> None:
         done.append(trial)
         right = sum(trial.right for trial in done)
-        sys.stderr.write(f"\r{model.spec}: {right} of {len(done)} right, {len(tasks)} to do, {trial.task.kind}      ")
+        sys.stderr.write(f"\r{trial.task.kind}: {right} of {len(done)} right, {len(tasks)} to do      ")
 
     with TemporaryDirectory() as folder:
-        trials = await evaluate(model, tasks, Store.open(Path(folder) / "runs.db"), report)
+        store = Store.open(Path(folder) / "runs.db")
+        async with anyio.create_task_group() as group:
+            for n, model in enumerate(models):
+                group.start_soon(evaluate, model, tasks[n :: len(models)], store, report)
 
     sys.stderr.write("\n")
-    return trials
+    place = {task.key: n for n, task in enumerate(tasks)}
+    return sorted(done, key=lambda trial: place[trial.task.key])
 
 
 def _base() -> LlamaModel:
@@ -159,10 +164,11 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     typed = list(sys.argv[1:] if arguments is None else arguments)
     parser = argparse.ArgumentParser(prog="python -m benchmarks.starter", description=__doc__)
     parser.add_argument("--n", type=int, default=40, help="questions of each kind")
-    parser.add_argument("--seed", type=int, default=2026)
+    parser.add_argument("--seed", type=int, default=11)
     parser.add_argument("--kinds", type=lambda text: text.split(","), default=list(families()))
     parser.add_argument("--model", default="local:starter")
     parser.add_argument("--base", type=int, metavar="K", help="try every K-th question without the adapter too")
+    parser.add_argument("--jobs", type=int, default=1, help="engines side by side")
     parser.add_argument("--write", action="store_true", help="write docs/starter.md and the adapter's card")
     parser.add_argument("--wrong", action="store_true", help="show what went wrong")
     return parser.parse_args(typed, argparse.Namespace(typed=typed))

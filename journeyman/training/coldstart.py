@@ -30,7 +30,8 @@ from journeyman.training.workshop import builtin_specs
 ROUNDS = (
     Recipe(seed=1, groups=320, size=7, rate=1e-3, workers=2, stop=80),
     Recipe(seed=2, groups=260, size=4, rate=1.5e-3, workers=1),
-    Recipe(seed=3, groups=480, size=4, rate=1.5e-3, workers=2),
+    Recipe(seed=3, groups=480, size=4, rate=1.5e-3, workers=2, stop=60),
+    Recipe(seed=4, groups=150, size=4, rate=1.2e-3, workers=2),
 )
 SHAPE = lora.Shape()
 CHECKPOINT = 20
