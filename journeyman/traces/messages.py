@@ -43,6 +43,11 @@ class ToolCall(Value):
 Part = Annotated[Thinking | Text | ToolCall, Field(discriminator="type")]
 
 
+def call_id(step: int, index: int) -> str:
+    """`c3` for the call of step 3, `c3_2` for its second one: unique in a run, with nothing to remember."""
+    return f"c{step}" if index == 0 else f"c{step}_{index + 1}"
+
+
 class UserMessage(Value):
     type: Literal["user"] = "user"
     text: str

@@ -5,8 +5,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
 from journeyman.agent.models.model import Request
-from journeyman.agent.models.parse import Parser
-from journeyman.agent.models.scripted import call_id
+from journeyman.agent.models.parse import Parser, read_json
 from journeyman.traces.events import ModelDelta
 from journeyman.traces.messages import (
     AssistantMessage,
@@ -18,6 +17,7 @@ from journeyman.traces.messages import (
     ToolSpec,
     Usage,
     UserMessage,
+    call_id,
 )
 
 Finish = Literal["stop", "length", "cut", "refusal"]
@@ -52,11 +52,7 @@ def _assistant(said: AssistantMessage) -> dict[str, Any]:
 
 def _readable(arguments: str) -> str:
     """Servers parse the arguments of earlier calls and fail on what is no JSON object; its text is kept inside one."""
-    try:
-        valid = isinstance(json.loads(arguments), dict)
-    except ValueError:
-        valid = False
-
+    valid = isinstance(read_json(arguments, strict=True), dict)
     return arguments if valid else json.dumps({"unreadable": arguments})
 
 

@@ -7,11 +7,10 @@ tools has learned to write them.
 
 import json
 import re
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
-from journeyman.agent.models.scripted import call_id
 from journeyman.traces.events import ModelDelta
-from journeyman.traces.messages import Part, Text, Thinking, ToolCall
+from journeyman.traces.messages import Part, Text, Thinking, ToolCall, call_id
 
 Kind = Literal["text", "thinking", "call"]
 
@@ -36,9 +35,10 @@ OPENINGS = {tag.opens: tag for tag in TAGS}
 MARKS = (*OPENINGS, *DROPPED, THOUGHT)
 
 CALL = re.compile(
-    r'\s*\{\s*"name"\s*:\s*(?P<name>"(?:[^"\\]|\\.)*")\s*,\s*"(?:arguments|parameters)"\s*:\s*(?P<arguments>.*?)\s*\}\s*',
+    r'\{\s*+"name"\s*+:\s*+(?P<name>"(?:[^"\\]|\\.)*+")\s*+,\s*+"(?:arguments|parameters)"\s*+:\s*+(?P<arguments>.*)\}',
     re.DOTALL,
 )
+"""Nothing in it is tried twice: a model may write any number of spaces."""
 NAME = re.compile(r'"name"\s*:\s*"([^"\\]*)"')
 FENCE = re.compile(r"\s*```(?:json)?\s*(\{.*\})\s*```\s*", re.DOTALL)
 
@@ -135,18 +135,21 @@ class Parser:
         return next((n for n in ends if any(mark.startswith(text[-n:]) for mark in marks)), 0)
 
 
+def read_json(text: str, *, strict: bool = False) -> Any:
+    """The value of JSON text; None where it has none, or is nested past reading. Strict: no bare line breaks."""
+    try:
+        return json.loads(text, strict=strict)
+    except (ValueError, RecursionError):
+        return None
+
+
 def read_call(text: str, new_id: str) -> ToolCall:
     """The call that `text` writes; its arguments stay as they were written, valid or not."""
-    if shaped := CALL.fullmatch(text):
-        return ToolCall(
-            id=new_id, name=json.loads(shaped["name"], strict=False), arguments=_unwrapped(shaped["arguments"])
-        )
+    shaped = CALL.fullmatch(text.strip())
+    if shaped and isinstance(name := read_json(shaped["name"]), str):
+        return ToolCall(id=new_id, name=name, arguments=_unwrapped(shaped["arguments"].rstrip()))
 
-    try:
-        value = json.loads(text, strict=False)
-    except ValueError:
-        value = None
-
+    value = read_json(text)
     if isinstance(value, dict) and isinstance(value.get("name"), str):
         arguments = value.get("arguments", value.get("parameters", {}))
         written = arguments if isinstance(arguments, str) else json.dumps(arguments, ensure_ascii=False)
@@ -173,9 +176,5 @@ def _unwrapped(arguments: str) -> str:
     if not arguments.startswith('"'):
         return arguments
 
-    try:
-        inner = json.loads(arguments, strict=False)
-    except ValueError:
-        return arguments
-
+    inner = read_json(arguments)
     return inner if isinstance(inner, str) and inner.lstrip().startswith("{") else arguments

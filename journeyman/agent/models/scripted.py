@@ -15,7 +15,7 @@ from pydantic import JsonValue
 from journeyman.agent.models.model import Capabilities, Request
 from journeyman.errors import ModelError, ModelNotFound
 from journeyman.traces.events import ModelDelta, ModelResponded
-from journeyman.traces.messages import AssistantMessage, Message, Part, Text, Thinking, ToolCall, Usage
+from journeyman.traces.messages import AssistantMessage, Message, Part, Text, Thinking, ToolCall, Usage, call_id
 
 Item = str | Mapping[str, Any] | Sequence[Any] | Part | AssistantMessage | BaseException | Callable[[Request], Any]
 """What one step plays: an answer, a call `{"tool": name, "arguments": {...}}`, a thought `{"thinking": text}`, a list
@@ -121,14 +121,22 @@ def load_script(path: Path, *, spec: str = "") -> ScriptedModel:
         raise ModelNotFound(f"The script {str(path)!r} cannot be read: {error}.", fix=shape) from error
 
     try:
-        items = json.loads(text) if text.lstrip().startswith("[") else [json.loads(line) for line in _lines(text)]
-        return ScriptedModel(items, spec=spec or f"scripted:{path}")
-    except (ValueError, TypeError) as error:
+        return ScriptedModel(_items(text), spec=spec or f"scripted:{path.absolute()}")
+    except (ValueError, TypeError, RecursionError) as error:
         raise ModelNotFound(f"The script {str(path)!r} is not valid: {error}.", fix=shape) from error
 
 
-def _lines(text: str) -> list[str]:
-    return [line for line in text.splitlines() if line.strip()]
+def _items(text: str) -> list[Any]:
+    """One array, or a value a line; lines too may hold arrays."""
+    try:
+        whole = json.loads(text)
+    except ValueError:
+        if text.lstrip().startswith("[\n"):  # lines are not what was meant
+            raise
+
+        return [json.loads(line) for line in text.splitlines() if line.strip()]
+
+    return whole if isinstance(whole, list) else [whole]
 
 
 def _ready(item: Item, step: int) -> Played | BaseException | Callable[[Request], Any]:
@@ -152,11 +160,6 @@ def _parts(item: Any, step: int) -> list[Part]:
         parts.append(part)
 
     return parts
-
-
-def call_id(step: int, index: int) -> str:
-    """`c3` for the call of step 3, `c3_2` for its second one: unique in a run, with nothing to remember."""
-    return f"c{step}" if index == 0 else f"c{step}_{index + 1}"
 
 
 def _part(item: Any, new_id: str) -> Part:

@@ -260,3 +260,15 @@ async def test_only_new_messages_are_translated_again():
         ["Hello.", "4", "More."],
         ["Bye."],
     ]
+
+
+async def test_a_call_that_is_nested_past_reading_goes_back_as_text():
+    server = Recorded(sse(chunk({"content": "42"}, "stop")))
+    deep = '{"a":' * 100_000
+
+    await played(
+        model_of(server), [*HELLO, AssistantMessage(parts=(ToolCall(id="c1", name="t", arguments=deep),))], step=2
+    )
+
+    call = server.asked[0]["messages"][-1]["tool_calls"][0]
+    assert json.loads(call["function"]["arguments"]) == {"unreadable": deep}

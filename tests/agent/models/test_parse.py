@@ -1,4 +1,5 @@
 import json
+import time
 from itertools import pairwise
 
 import pytest
@@ -51,6 +52,8 @@ def call(arguments, name="add", n=1):
         ('```json\n{"name": "add", "arguments": {"a": 1}}\n```', (call('{"a": 1}'),)),
         ('{"name": "Ann", "arguments": {}}', (Text(text='{"name": "Ann", "arguments": {}}'),)),
         ('{"name": "add"', (Text(text='{"name": "add"'),)),
+        (r'<tool_call>{"name": "\x", "arguments": {}}</tool_call>', (call(r'{"name": "\x", "arguments": {}}', ""),)),
+        ("<tool_call>" + "[" * 100_000, (call("[" * 100_000, ""),)),
         ("1 < 2 and <b>", (Text(text="1 < 2 and <b>"),)),
         (
             "<|channel|>analysis<|message|>Hm.<|end|><|start|>assistant<|channel|>final<|message|>Hello.<|return|>",
@@ -60,6 +63,23 @@ def call(arguments, name="add", n=1):
 )
 def test_a_turn_is_read_into_its_parts(text, parts):
     assert parsed(text) == parts
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ('<tool_call>{"name":"add","arguments":{"x":"', "</tool_call>"),
+        ('<tool_call>{"name":"add","arguments":', "x</tool_call>"),
+        ('<tool_call>{"name":', "</tool_call>"),
+        ("```", "{} x"),
+        ("```{}", "x"),
+    ],
+)
+def test_any_number_of_spaces_is_read_at_once(before, after):
+    started = time.process_time()
+    parsed(before + " " * 200_000 + after)
+
+    assert time.process_time() - started < 1
 
 
 MARKED = st.lists(
