@@ -14,7 +14,7 @@ from anyio import to_thread
 from pydantic import JsonValue
 
 from journeyman.agent.models import chat_format
-from journeyman.agent.models.model import Capabilities, Request
+from journeyman.agent.models.model import SMALL, Capabilities, Request
 from journeyman.errors import ContextOverflow, ModelError, ModelNotFound
 from journeyman.traces.events import ModelDelta, ModelResponded
 from journeyman.traces.messages import Message
@@ -22,7 +22,6 @@ from journeyman.traces.messages import Message
 LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 CONNECT, SILENCE = 5.0, 600.0
 """Seconds to connect, and without a byte."""
-SMALL = 1_000_000_000
 OVERFLOW = ("exceed_context_size", "context_length_exceeded", "context length", "context size", "context window")
 """Words by which servers say that a prompt is too long."""
 
@@ -58,7 +57,7 @@ class ChatModel:
 
         Raises:
             ModelNotFound: the server does not have it.
-            ModelError: nothing answers, or the key is refused.
+            ModelError: nothing answers, the key is refused, or it is no such server.
         """
         async with self._opening:
             if not self._info:
@@ -81,19 +80,20 @@ class ChatModel:
             while True:
                 with self._typed(midway=True):
                     chunk = await anext(chunks, None)
+                    deltas = answer.take(chunk) if chunk is not None else answer.rest()
+
+                for delta in deltas:
+                    yield delta
 
                 if chunk is None:
                     break
 
-                for delta in answer.take(chunk):
-                    yield delta
-
-        for delta in answer.rest():
-            yield delta
+        with self._typed():
+            message = answer.message()
 
         yield ModelResponded(
             step=request.step,
-            message=answer.message(),
+            message=message,
             finish=answer.finish,
             usage=answer.usage,
             cost_usd=None if self.capabilities.remote else 0.0,
@@ -134,22 +134,26 @@ class ChatModel:
 
     async def _look_up(self) -> None:
         """Find the model in the server's list; a server without a list is believed."""
-        listed: list[Any] = []
+        with self._typed():
+            found = await self._listed()
+            if not self._name and found:
+                self._name = next(iter(found))
+
+            if not self._name or (found and self._name not in found):
+                raise self._unknown(sorted(found))
+
+            self._know(found.get(self._name, {}))
+
+        self._info = {"model": self._name, "url": self._url, "context": self.capabilities.context}
+
+    async def _listed(self) -> dict[str, Mapping[str, Any]]:
         try:
             with self._typed():
-                listed = (await self._client.with_options(max_retries=0).models.list()).data or []
+                listed = await self._client.with_options(max_retries=0).models.list()
         except ModelNotFound:
-            pass
+            return {}
 
-        found = {each.id: each.model_extra or {} for each in listed}
-        if not self._name and found:
-            self._name = next(iter(found))
-
-        if not self._name or (found and self._name not in found):
-            raise self._unknown(sorted(found))
-
-        self._know(found.get(self._name, {}))
-        self._info = {"model": self._name, "url": self._url, "context": self.capabilities.context}
+        return {each.id: each.model_extra or {} for each in listed.data or ()}
 
     def _know(self, extra: Mapping[str, Any]) -> None:
         """What llama.cpp (`meta`) and vLLM (`max_model_len`) tell of a model."""
@@ -197,7 +201,7 @@ class ChatModel:
 
         turns = turns + [chat_format.message(each) for each in request.messages[len(turns) :]]
         self._rendered[request.run_id] = (turns, request.messages[-1])
-        system = [{"role": "system", "content": request.instructions}] if request.instructions else []
+        system = [{"role": "system", "content": request.system}] if request.system else []
         return [*system, *turns]
 
     def _sampling(self, request: Request) -> dict[str, Any]:
@@ -230,6 +234,11 @@ class ChatModel:
         except openai.APIError as error:
             status = error.status_code if isinstance(error, openai.APIStatusError) else 0
             raise _refusal(where, status, f"{error.message} {error.code or ''}".strip(), self.spec) from error
+        except (ValueError, TypeError, AttributeError, RecursionError) as error:  # it sent what this format never has
+            raise ModelError(
+                f"{where} does not speak Chat Completions: {str(error).partition(chr(10))[0]}.",
+                fix="Check the address: http://HOST:PORT/v1#NAME.",
+            ) from error
 
 
 def _unreachable(where: str, error: BaseException, *, midway: bool) -> ModelError:
@@ -237,7 +246,7 @@ def _unreachable(where: str, error: BaseException, *, midway: bool) -> ModelErro
     if midway:
         return ModelError(
             f"The connection to {where} broke in the middle of an answer: {why}.",
-            fix="Resume the run: what came before is stored.",
+            fix="Go on from what is stored: journeyman run --resume last",
         )
 
     return ModelError(

@@ -85,17 +85,25 @@ class Answer:
         self._thoughts: list[str] = []
         self._calls: dict[int, dict[str, str]] = {}
         self._reason: str | None = None
-        self._refused = False
+        self._refused = self._began = False
         self.usage = Usage()
 
-    def take(self, chunk: Any) -> Iterable[ModelDelta]:
-        """What one chunk shows."""
+    def take(self, chunk: Any) -> list[ModelDelta]:
+        """What one chunk shows.
+
+        Raises:
+            ValueError, TypeError, AttributeError: it is no chunk of this format.
+        """
+        self._began = True
         if chunk.usage is not None:
             self.usage = _usage(chunk.usage)
 
+        deltas: list[ModelDelta] = []
         for choice in chunk.choices[:1]:
             self._reason = choice.finish_reason or self._reason
-            yield from self._delta(choice.delta)
+            deltas += self._delta(choice.delta)
+
+        return deltas
 
     def _delta(self, delta: Any) -> Iterable[ModelDelta]:
         extra = delta.model_extra or {}
@@ -124,7 +132,14 @@ class Answer:
             yield ModelDelta(kind="call", text=shown)
 
     def rest(self) -> list[ModelDelta]:
-        """What was held back, when nothing more comes."""
+        """What was held back, when nothing more comes.
+
+        Raises:
+            ValueError: nothing came at all.
+        """
+        if not self._began:
+            raise ValueError("the answer has nothing of that format in it")
+
         return self._parser.rest()
 
     @property

@@ -52,7 +52,7 @@ class Conversation:
         count, _ = self._seen
         if not self._extended_by(request):
             turns = [*examples, *request.messages]
-            segments = chatml.opening(request.instructions, request.tools)
+            segments = chatml.opening(request.system, request.tools)
             segments += [segment for message in turns for segment in chatml.turn(message)]
             ids = await tokenise([*segments, Segment(chatml.ASSISTANT, control=True)], True)
             return Prompt(ids, ids, root=True, messages=len(request.messages))

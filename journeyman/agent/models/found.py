@@ -30,7 +30,7 @@ async def _first_model(port: int) -> str:
     """The first chat model that a server lists; none where something else answers, or nothing."""
     try:
         listed = await Wire(f"http://127.0.0.1:{port}", "none").get("/v1/models")
-    except (OSError, Refused, ValueError):
+    except (OSError, Refused):
         return ""
 
     data = listed.get("data") if isinstance(listed, dict) else None

@@ -4,14 +4,20 @@ A model owns its rendering. It is handed the whole conversation each time, remem
 rendered, and does work only for what is new; a conversation that does not extend that is rendered afresh.
 """
 
+import json
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from math import isfinite
+from typing import Protocol, Self
 
-from pydantic import JsonValue
+from pydantic import JsonValue, model_validator
 
+from journeyman.errors import UsageError
 from journeyman.traces.events import Choice, ModelDelta, ModelResponded
 from journeyman.traces.messages import Message, ToolSpec, Value
+
+SMALL = 1_000_000_000
+"""Parameters below which a model needs the runtime's help."""
 
 
 class Capabilities(Value):
@@ -34,12 +40,31 @@ class Capabilities(Value):
 
 
 class Sampling(Value):
+    """How a model's tokens are drawn.
+
+    Raises:
+        UsageError: a value is out of its bounds.
+    """
+
     temperature: float = 0.0
     top_p: float = 1.0
     max_tokens: int = 1024
     seed: int | None = None
     logprobs: bool = False
     """Record each sampled token's log-probability; the call is then neither streamed nor locked to a grammar."""
+
+    @model_validator(mode="after")
+    def _bounded(self) -> Self:
+        if not (self.temperature >= 0 and isfinite(self.temperature)):
+            raise UsageError(f"A temperature of {self.temperature} makes no sense.", fix="Give 0 or more.")
+
+        if not 0 < self.top_p <= 1:
+            raise UsageError(f"A top_p of {self.top_p} makes no sense.", fix="Give more than 0 and at most 1.")
+
+        if self.max_tokens < 1:
+            raise UsageError(f"No answer has {self.max_tokens} tokens.", fix="Give max_tokens of 1 or more.")
+
+        return self
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +82,15 @@ class Request:
     returns: Mapping[str, JsonValue] | None = None
     """JSON Schema that the final answer must match."""
     sampling: Sampling = field(default_factory=Sampling)
+
+    @property
+    def system(self) -> str:
+        """The instructions, and what shape the answer must have: not every server or step can enforce it."""
+        if self.returns is None:
+            return self.instructions
+
+        schema = json.dumps(self.returns, ensure_ascii=False)
+        return f"{self.instructions}\n\nYour final answer must be JSON that fits this schema: {schema}".lstrip()
 
 
 class Model(Protocol):

@@ -135,7 +135,7 @@ class Parser:
         return next((n for n in ends if any(mark.startswith(text[-n:]) for mark in marks)), 0)
 
 
-def read_json(text: str, *, strict: bool = False) -> Any:
+def read_json(text: str | bytes, *, strict: bool = False) -> Any:
     """The value of JSON text; None where it has none, or is nested past reading. Strict: no bare line breaks."""
     try:
         return json.loads(text, strict=strict)

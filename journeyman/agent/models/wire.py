@@ -11,6 +11,8 @@ from typing import Any
 import anyio
 from anyio.abc import SocketStream
 
+from journeyman.agent.models.parse import read_json
+
 SILENCE = 600.0
 """Seconds without a byte after which the engine counts as hung; it reports after each batch of the prompt."""
 CHUNK = 65536
@@ -22,19 +24,16 @@ class Refused(Exception):
     def __init__(self, status: int, body: bytes) -> None:
         super().__init__(f"HTTP {status}: {body[:500].decode(errors='replace')}")
         self.status = status
-        try:
-            error = json.loads(body).get("error") or {}
-        except (ValueError, AttributeError):
-            error = {}
-
+        answer = read_json(body)
+        error = answer.get("error") if isinstance(answer, dict) else None
         self.error: dict[str, Any] = error if isinstance(error, dict) else {}
 
 
 class Wire:
     """The engine at `address`, with its key.
 
-    Every method raises OSError where the connection fails or breaks, TimeoutError where nothing comes for `SILENCE`
-    seconds, and `Refused` where the engine says no.
+    Every method raises OSError where the connection fails or breaks, or what comes is no JSON, TimeoutError where
+    nothing comes for `SILENCE` seconds, and `Refused` where the engine says no.
     """
 
     def __init__(self, address: str, key: str) -> None:
@@ -43,10 +42,10 @@ class Wire:
 
     async def post(self, path: str, body: Mapping[str, Any]) -> Any:
         """The JSON answer to one request."""
-        return json.loads(b"".join([data async for data in self._exchange("POST", path, body)]))
+        return await self._answer("POST", path, body)
 
     async def get(self, path: str) -> Any:
-        return json.loads(b"".join([data async for data in self._exchange("GET", path, None)]))
+        return await self._answer("GET", path, None)
 
     async def stream(self, path: str, body: Mapping[str, Any]) -> AsyncGenerator[dict[str, Any]]:
         """The answer's server-sent events as they come."""
@@ -61,6 +60,9 @@ class Wire:
                         yield _unless_error(payload)
         finally:
             await exchange.aclose()
+
+    async def _answer(self, method: str, path: str, body: Mapping[str, Any] | None) -> Any:
+        return _json(b"".join([data async for data in self._exchange(method, path, body)]))
 
     async def _exchange(self, method: str, path: str, body: Mapping[str, Any] | None) -> AsyncGenerator[bytes]:
         import h11  # noqa: PLC0415 - on first use
@@ -94,8 +96,17 @@ class Wire:
             await anyio.aclose_forcefully(socket)
 
 
+def _json(data: bytes) -> Any:
+    """The value of JSON text; null is none that an engine sends."""
+    value = read_json(data)
+    if value is None:
+        raise ConnectionError(f"the engine's answer is no JSON: {data[:100]!r}")
+
+    return value
+
+
 def _unless_error(payload: bytes) -> dict[str, Any]:
-    event = json.loads(payload)
+    event = _json(payload)
     if "error" in event or ("code" in event and "message" in event):
         raise Refused(500, payload)
 

@@ -38,13 +38,14 @@ def anyio_backend():
 class Recorded:
     """A server that answers each completion with the next recording, and keeps what it was asked."""
 
-    def __init__(self, *answers):
+    def __init__(self, *answers, models=None):
+        self.models = models or httpx2.Response(200, json=MODELS)
         self.answers = list(answers)
         self.asked = []
 
     def __call__(self, request):
         if request.url.path.endswith("/models"):
-            return httpx2.Response(200, json=MODELS)
+            return self.models
 
         self.asked.append(json.loads(request.content))
         answer = self.answers.pop(0)
@@ -188,7 +189,7 @@ async def test_a_connection_that_breaks_in_the_middle_is_a_model_error():
     with pytest.raises(ModelError, match="broke in the middle") as caught:
         await played(model_of(Recorded(broken)))
 
-    assert "Resume" in caught.value.fix
+    assert "journeyman run --resume last" in caught.value.fix
 
 
 def refusal(status, message, code=None):
@@ -272,3 +273,58 @@ async def test_a_call_that_is_nested_past_reading_goes_back_as_text():
 
     call = server.asked[0]["messages"][-1]["tool_calls"][0]
     assert json.loads(call["function"]["arguments"]) == {"unreadable": deep}
+
+
+HTML = httpx2.Response(200, headers={"content-type": "text/html"}, content=b"<!doctype html><p>Welcome")
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        HTML,
+        events(b"data: {oops\n\n"),
+        events(b"data: " + b"[" * 100_000 + b"\n\n"),
+        events(b"data: [DONE]\n\n"),
+        events(b"data: 7\n\n"),
+        sse({**chunk(), "choices": None}),
+        sse({**chunk(), "choices": [None]}),
+        sse({**chunk(), "choices": [{"index": 0, "delta": None}]}),
+        sse(chunk({"content": {"text": "4"}})),
+        sse(chunk({"tool_calls": [None]})),
+        sse(chunk({"tool_calls": [{"index": 0, "function": {"name": 7}}]})),
+        sse(chunk({"tool_calls": [{"index": None, "function": {}}, {"index": 1, "function": {}}]})),
+        sse(chunk(usage={"prompt_tokens": "many"})),
+    ],
+)
+async def test_a_server_that_answers_something_else_is_a_model_error(answer):
+    with pytest.raises(ModelError, match="does not speak Chat Completions: ") as caught:
+        await played(model_of(Recorded(answer)))
+
+    assert caught.value.fix
+
+
+@pytest.mark.parametrize(
+    "models",
+    [
+        HTML,
+        *(
+            httpx2.Response(200, json=each)
+            for each in ("x", [1], {"data": "x"}, {"data": [1]}, {"data": [{"id": "m", "meta": 7}]})
+        ),
+    ],
+)
+async def test_a_list_of_models_that_is_none_is_a_model_error(models):
+    with pytest.raises(ModelError, match="does not speak Chat Completions"):
+        await played(model_of(Recorded(models=models)))
+
+
+@pytest.mark.parametrize("tools", [(), (ADD,)])
+async def test_the_schema_of_the_answer_is_told_with_tools_and_without(tools):
+    server = Recorded(sse(chunk({"content": "42"}, "stop")))
+    schema = {"type": "integer"}
+
+    await played(model_of(server), tools=tools, returns=schema)
+
+    system = server.asked[0]["messages"][0]["content"]
+    assert system == 'Be short.\n\nYour final answer must be JSON that fits this schema: {"type": "integer"}'
+    assert ("response_format" in server.asked[0]) == (not tools)

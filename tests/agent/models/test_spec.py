@@ -112,7 +112,9 @@ async def test_the_first_server_that_answers_is_found():
         assert await find_spec((1, first, second, third)) == f"http://127.0.0.1:{second}/v1#qwen3"
 
 
-@pytest.mark.parametrize("answer", [b"<html>", b"[]", b"{}", b'{"data": "x"}', b'{"data": [{}, 1]}', listing("embed")])
+@pytest.mark.parametrize(
+    "answer", [b"<html>", b"[" * 100_000, b"[]", b"{}", b'{"data": "x"}', b'{"data": [{}, 1]}', listing("embed")]
+)
 async def test_what_is_no_model_server_is_passed_by(answer):
     with served(answer) as port:
         assert await find_spec((port,)) == "local:starter"
