@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, get_args
 
 from pydantic_core import PydanticSerializationError
 
-from journeyman.traces.events import StoredEvent
+from journeyman.traces.events import ModelResponded, StoredEvent
 from journeyman.traces.messages import TokenSpan
 
 LONG_TEXT = 4096
@@ -29,29 +29,41 @@ class Row(NamedTuple):
 
 
 def encode(event: StoredEvent) -> Row:
-    if event.type == "model_responded" and event.tokens is not None:
-        return Row(event.type, _body(event, _NO_SPANS), pack_spans(event.tokens.spans), ())
+    if event.type == "model_responded":
+        tokens = pack_spans(event.tokens.spans) if event.tokens is not None else None
+        return Row(event.type, _body(event, _leave_out(event), head=_HEAD_OF_RESPONSE), tokens, ())
 
-    if event.type in {"run_started", "run_resumed"} or (
-        event.type == "call_finished" and len(event.result.text) >= LONG_TEXT
-    ):
+    long = event.type == "call_finished" and len(event.result.text) >= LONG_TEXT
+    if long or event.type in {"run_started", "run_resumed"}:
         return _with_blobs(event)
 
-    return Row(event.type, _body(event), None, ())
+    return Row(event.type, _body(event, None, lean=True), None, ())
 
 
-_NO_SPANS = {"tokens": {"spans": True}}
-_HEADS = {kind: len(f'{{"type":"{kind}",') for kind in CLASSES}
+_HEAD_OF_RESPONSE = len('{"type":"model_responded",')
+_SPANS = {"tokens": {"spans": True}}
+_USUAL = {"finish": True, "usage": {"cached_tokens": True, "reasoning_tokens": True}}
 
 
-def _body(event: StoredEvent, exclude: dict[str, Any] | None = None) -> str:
-    """The event as JSON without its type, which is a column of its own. `type` is every event's first field."""
+def _leave_out(event: ModelResponded) -> dict[str, Any]:
+    usage = event.usage
+    usual = event.finish == "stop" and not usage.cached_tokens and not usage.reasoning_tokens
+    return _SPANS | _USUAL if usual else _SPANS
+
+
+def _body(event: StoredEvent, exclude: dict[str, Any] | None, *, lean: bool = False, head: int = 0) -> str:
+    """The event as JSON without its type, which is a column of its own and every event's first field.
+
+    `lean` leaves out all that has its default; not where a part's type says what it is, which is such a default.
+    """
     try:
-        text = event.__pydantic_serializer__.to_json(event, exclude=exclude, exclude_none=True).decode()
+        text = event.__pydantic_serializer__.to_json(
+            event, exclude=exclude, exclude_none=not lean, exclude_defaults=lean
+        ).decode()
     except PydanticSerializationError:  # half a surrogate pair, which is no text
-        text = _json(event.model_dump(exclude=exclude, exclude_none=True))
+        text = _json(event.model_dump(exclude=exclude, exclude_none=not lean, exclude_defaults=lean))
 
-    return "{" + text[_HEADS[event.type] :]
+    return "{" + text[head:] if head else text
 
 
 def decode(kind: str, body: str, tokens: bytes | None, blob: Callable[[str], bytes]) -> StoredEvent:
@@ -95,7 +107,8 @@ def blobs_of(kind: str, body: str) -> list[str]:
 
 
 def _with_blobs(event: StoredEvent) -> Row:
-    body = event.model_dump(exclude={"type"}, exclude_none=True)
+    lean = event.type == "call_finished"
+    body = event.model_dump(exclude={"type"}, exclude_none=not lean, exclude_defaults=lean)
     blobs = []
     for path in _BLOBS[event.type]:
         holder, name = _holder(body, path)

@@ -16,6 +16,7 @@ from journeyman.errors import StoreError, UsageError
 from journeyman.traces import projections, schema, words
 from journeyman.traces.codec import MAY_NAME_BLOBS, blobs_of
 from journeyman.traces.messages import Value
+from journeyman.traces.project import prepare
 from journeyman.traces.store import Store
 
 
@@ -37,6 +38,7 @@ def delete_runs(store: Store, run_ids: Sequence[str]) -> int:
         UsageError: another run was forked from one of them; nothing was deleted.
         StoreError: the store cannot be written.
     """
+    prepare(store)
     with store.writing() as connection:
         _refuse_stems(connection, run_ids)
         for run_id in run_ids:
@@ -51,6 +53,7 @@ def delete_runs(store: Store, run_ids: Sequence[str]) -> int:
 
 def gc(store: Store) -> int:
     """Remove content that no event names, and give free space back; how many bytes of content that was."""
+    prepare(store)
     with store.writing() as connection:
         swept = _sweep(connection)
         connection.commit()

@@ -29,6 +29,7 @@ from journeyman.traces.events import (
 from journeyman.traces.findings import of_call
 from journeyman.traces.listed import beginning, end
 from journeyman.traces.messages import Message, UserMessage
+from journeyman.traces.migrations import OURS
 from journeyman.traces.schema import event as event_table
 from journeyman.traces.schema import run as run_table
 from journeyman.traces.store import Store
@@ -41,6 +42,7 @@ ABANDONED = 3600
 
 def refresh(store: Store, *, everything: bool = False) -> int:
     """Bring the projections up to date; how many runs that took. `everything`: runs without an end too, now."""
+    prepare(store)
     done = 0
     skip: set[str] = set()
     while run_ids := _stale(store, skip, everything=everything):
@@ -52,6 +54,20 @@ def refresh(store: Store, *, everything: bool = False) -> int:
         done += len(written)
 
     return done
+
+
+def prepare(store: Store) -> None:
+    """Make the projections where they are not there yet."""
+    with store.reading() as connection:
+        if projections.exist(connection):
+            return
+
+    with store.writing() as connection:
+        if connection.dialect.name == "postgresql":
+            connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({OURS})")
+
+        if not projections.exist(connection):
+            projections.create(connection)
 
 
 def rebuild(store: Store) -> int:

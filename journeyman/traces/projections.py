@@ -27,6 +27,7 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    inspect,
 )
 
 metadata = MetaData()
@@ -190,6 +191,11 @@ VIEWS = {
 }
 
 
+def exist(connection: Connection) -> bool:
+    """They are made with the first question, so that a store which is only written to stays small."""
+    return inspect(connection).has_table(document.name)
+
+
 def create(connection: Connection) -> None:
     """Make the projections, empty."""
     metadata.create_all(connection)
@@ -206,7 +212,7 @@ def create(connection: Connection) -> None:
 def drop(connection: Connection) -> None:
     """Drop the projections with all that is in them."""
     for name in VIEWS:
-        connection.exec_driver_sql(f"DROP VIEW {name}")
+        connection.exec_driver_sql(f"DROP VIEW IF EXISTS {name}")
 
-    connection.exec_driver_sql("DROP TABLE words")
+    connection.exec_driver_sql("DROP TABLE IF EXISTS words")
     metadata.drop_all(connection)

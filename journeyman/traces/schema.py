@@ -20,7 +20,6 @@ event = Table(
     Column("body", Text, nullable=False),
     Column("tokens", LargeBinary),
     Column("link", LargeBinary),  # SHA-256 over the run so far; on the last event of each commit
-    sqlite_with_rowid=False,
 )
 
 blob = Table(

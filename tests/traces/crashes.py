@@ -30,7 +30,7 @@ async def runs(url: str, effects: str, forever: bool = True) -> None:
         run_id = new_run_id()
 
         @tool
-        def act(n: int) -> str:
+        async def act(n: int) -> str:  # a thread would not be copied with the process
             os.write(log, f"{run_id} c{n + 1}\n".encode())  # noqa: B023 - called before the next run begins
             return "x" * random.choice((10, 5000))  # noqa: S311
 

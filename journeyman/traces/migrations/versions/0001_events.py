@@ -16,7 +16,6 @@ def upgrade() -> None:
         sa.Column("type", sa.String(32), nullable=False),
         sa.Column("body", sa.Text, nullable=False),
         sa.Column("tokens", sa.LargeBinary),
-        sqlite_with_rowid=False,
     )
     op.create_table(
         "blob",

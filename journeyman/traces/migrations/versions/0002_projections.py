@@ -1,9 +1,7 @@
-"""The hash chain, tombstones, forks, the projections and the full-text index."""
+"""The hash chain, tombstones, forks, and what the list of runs knows from projections."""
 
 import sqlalchemy as sa
 from alembic import op
-
-from journeyman.traces import projections
 
 revision = "0002"
 down_revision = "0001"
@@ -27,4 +25,3 @@ def upgrade() -> None:
         sa.Column("link", sa.LargeBinary),
         sqlite_with_rowid=False,
     )
-    projections.create(op.get_bind())
