@@ -24,7 +24,7 @@ SIZES = (50, 200, 400)
 REPEATS = 5
 
 
-@tool(read_only=True)
+@tool(read_only=True, thread=False)
 def add(a: int, b: int) -> int:
     """Add two numbers."""
     return a + b

@@ -9,7 +9,7 @@ from journeyman.traces.messages import ToolSpec
 
 LONGEST = 64
 MARK = 6
-"""Hex digits of the identity's hash, where a name alone would not do."""
+"""Hex digits of the identity's hash, where a name alone would not do; as many again while that does not do either."""
 
 
 def named(specs: Sequence[ToolSpec], taken: Iterable[str] = ()) -> list[ToolSpec]:
@@ -19,17 +19,23 @@ def named(specs: Sequence[ToolSpec], taken: Iterable[str] = ()) -> list[ToolSpec
         specs: tools of servers, each identity once.
         taken: names that others bear already.
     """
-    plain = [_plain(spec) for spec in specs]
-    count = Counter([*plain, *taken])
-    return [
-        spec.model_copy(update={"name": name if count[name] == 1 and len(name) <= LONGEST else _marked(name, spec)})
-        for name, spec in zip(plain, specs, strict=True)
-    ]
+    digits = [MARK if len(_plain(spec)) > LONGEST else 0 for spec in specs]
+    taken = list(taken)
+    while True:
+        names = [_marked(spec, mark) for spec, mark in zip(specs, digits, strict=True)]
+        count = Counter([*names, *taken])
+        clashing = [index for index, name in enumerate(names) if count[name] > 1 and digits[index] < LONGEST - 2 * MARK]
+        if not clashing:
+            return [spec.model_copy(update={"name": name}) for spec, name in zip(specs, names, strict=True)]
+
+        for index in clashing:
+            digits[index] += MARK
 
 
 def _plain(spec: ToolSpec) -> str:
     return re.sub(r"[^A-Za-z0-9_-]", "_", f"{spec.server}__{spec.tool}")
 
 
-def _marked(name: str, spec: ToolSpec) -> str:
-    return f"{name[: LONGEST - MARK - 1]}_{sha256(spec.identity.encode()).hexdigest()[:MARK]}"
+def _marked(spec: ToolSpec, digits: int) -> str:
+    mark = sha256(spec.identity.encode("utf-8", "surrogatepass")).hexdigest()[:digits]
+    return f"{_plain(spec)[: LONGEST - digits - 1]}_{mark}" if digits else _plain(spec)

@@ -19,10 +19,8 @@ from journeyman.safe import safe
 from journeyman.tools.alias import named
 from journeyman.tools.choose import ranked
 from journeyman.tools.remote import RemoteTool, offered
-from journeyman.tools.schema import prepare
 from journeyman.tools.server import Patience, Server
 from journeyman.tools.target import Builtin, Command, Target, Url
-from journeyman.tools.thread import in_thread
 from journeyman.tools.tool import Tool
 from journeyman.traces.messages import ToolSpec
 
@@ -98,8 +96,9 @@ class Catalog(Toolbox):
 
         self._group = anyio.create_task_group()
         await self._group.__aenter__()
+        self._servers = [Server(target, self._group, self._patience) for target in self._targets]
         try:
-            await self._gather(self._group)
+            await self._gather()
         except BaseException:
             await self._leave(self._group)
             raise
@@ -110,8 +109,7 @@ class Catalog(Toolbox):
         if self._group is not None:
             await self._leave(self._group)
 
-    async def _gather(self, group: TaskGroup) -> None:
-        self._servers = [Server(target, group, self._patience) for target in self._targets]
+    async def _gather(self) -> None:
         found: dict[str, list[ToolSpec]] = {}
 
         async def ask(server: Server) -> None:
@@ -135,7 +133,6 @@ class Catalog(Toolbox):
         )
         remote = [RemoteTool(servers[spec.server], spec) for spec in sorted(specs, key=lambda each: each.name)]
         Toolbox.__init__(self, [*remote, *self._native])
-        group.start_soon(in_thread, prepare)
 
     async def _leave(self, group: TaskGroup) -> None:
         """Owners end by themselves, then by force; an error under way is not wrapped on its way out."""

@@ -1,13 +1,16 @@
 """The MCP SDK's client, tamed: imported on first use, silent on the terminal, lenient about one bad tool in a list."""
 
 import logging
-import sys
 from collections.abc import Callable
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import IO, TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self
+
+import anyio
 
 from journeyman.mcp_servers import build
+from journeyman.tools.schema import broken
 from journeyman.tools.stdio import stdio
+from journeyman.tools.tail import Tail
 from journeyman.tools.target import Builtin, Command, Target, Url
 
 if TYPE_CHECKING:
@@ -19,15 +22,18 @@ if TYPE_CHECKING:
 Notice = Callable[[str], None]
 
 
-def client(target: Target, mode: str, stderr: IO[str], timeout: float, notice: Notice) -> "Client":
+def client(
+    target: Target, mode: str, stderr: Tail, timeout: float, *, notice: Notice, ended: Callable[[], None]
+) -> "Client":
     """A client that is not entered yet. It must be entered and left in one task.
 
     Args:
         target: whom to reach.
         mode: `auto` or `legacy`, the era of the protocol.
-        stderr: a real file that takes what a command writes there.
+        stderr: takes what a command writes there.
         timeout: seconds an answer may take.
         notice: is told about tools that had to be left out.
+        ended: is called when nothing more will be heard.
     """
     from mcp import Client  # noqa: PLC0415 - takes half a second
 
@@ -36,22 +42,11 @@ def client(target: Target, mode: str, stderr: IO[str], timeout: float, notice: N
         case Builtin():
             return Client(build(target.name, target.root), read_timeout_seconds=timeout)
         case Command():
-            transport = _sifted(_command(target, stderr), notice)
+            transport = _sifted(stdio(target, stderr), notice, ended)
         case Url():
-            transport = _sifted(_url(target, timeout), notice)
+            transport = _sifted(_url(target, timeout), notice, ended)
 
     return Client(transport, mode=mode, read_timeout_seconds=timeout)
-
-
-def _command(target: Command, stderr: IO[str]) -> "Transport":
-    if sys.platform != "win32":
-        return stdio(target, stderr)
-
-    from mcp import StdioServerParameters, stdio_client  # noqa: PLC0415
-
-    command, *args = target.command
-    parameters = StdioServerParameters(command=command, args=args, env=dict(target.env), cwd=target.cwd)
-    return stdio_client(parameters, errlog=stderr)
 
 
 @asynccontextmanager
@@ -66,17 +61,21 @@ async def _url(target: Url, timeout: float) -> "AsyncGenerator[Any]":  # noqa: A
 
 
 @asynccontextmanager
-async def _sifted(transport: "Transport", notice: Notice) -> "AsyncGenerator[Any]":
+async def _sifted(transport: "Transport", notice: Notice, ended: Callable[[], None]) -> "AsyncGenerator[Any]":
     async with transport as (reading, writing):
-        yield Sieve(reading, notice), writing
+        yield Sieve(reading, notice, ended), writing
 
 
 class Sieve:
-    """A transport's reading end that takes unusable tools out of a list; the SDK would refuse the whole list."""
+    """A transport's reading end that takes unusable tools out of a list; the SDK would refuse the whole list.
 
-    def __init__(self, stream: Any, notice: Notice) -> None:
+    What a tool says of its results is taken out too: the SDK would check them by a stranger's schema, in any time.
+    """
+
+    def __init__(self, stream: Any, notice: Notice, ended: Callable[[], None]) -> None:
         self._stream = stream
         self._notice = notice
+        self._ended = ended
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
@@ -92,10 +91,18 @@ class Sieve:
         return self
 
     async def __anext__(self) -> Any:
-        return self._sift(await self._stream.__anext__())
+        try:
+            return self._sift(await self._stream.__anext__())
+        except StopAsyncIteration:
+            self._ended()
+            raise
 
     async def receive(self) -> Any:
-        return self._sift(await self._stream.receive())
+        try:
+            return self._sift(await self._stream.receive())
+        except anyio.EndOfStream:
+            self._ended()
+            raise
 
     def _sift(self, item: Any) -> Any:
         result = getattr(getattr(item, "message", None), "result", None)
@@ -108,12 +115,15 @@ class Sieve:
         from mcp_types import Tool  # noqa: PLC0415
         from pydantic import ValidationError  # noqa: PLC0415
 
-        if isinstance(tool, dict) and isinstance(schema := tool.get("inputSchema"), dict):
-            schema.setdefault("type", "object")
+        if isinstance(tool, dict):
+            tool.pop("outputSchema", None)
+            if isinstance(schema := tool.get("inputSchema"), dict):
+                schema.setdefault("type", "object")
 
         try:
             Tool.model_validate(tool, by_name=False)
-            problem = "" if tool["inputSchema"]["type"] == "object" else "its arguments are not an object"
+            schema = tool["inputSchema"]
+            problem = broken(schema) if schema["type"] == "object" else "its arguments are not an object"
         except ValidationError as error:
             first = error.errors(include_url=False)[0]
             place = ".".join(str(part) for part in first["loc"])

@@ -8,10 +8,9 @@
 The function stays what it was: `add(1, 2)` still is 3. Arguments are checked against the annotations by a validator
 that is built once; what a function raises is text for the model, and cancelling passes through.
 
-Where it runs: a coroutine function on the event loop. A plain function starts in a thread of its own (0.2 ms), so that
-one that blocks, or never returns, stops nothing but itself. After three calls of less than a millisecond it has shown
-itself quick and is called directly (0.1 us); a slow call sends it back to threads, to earn it again ten times as long.
-`thread=True` keeps it in threads, `thread=False` always calls it directly.
+Where it runs: a coroutine function on the event loop. A plain function in a thread beside it (0.1 ms), so that one that
+blocks, or never returns, stops nothing but itself. `thread=False` calls it directly (0.1 us): for one that is always
+quick.
 """
 
 import inspect
@@ -19,13 +18,12 @@ import re
 import warnings
 from collections.abc import Callable
 from functools import partial, update_wrapper
-from time import perf_counter
 from typing import Any, Generic, ParamSpec, TypeVar, get_type_hints, overload
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, PydanticUserError, ValidationError, create_model
 from pydantic.json_schema import GenerateJsonSchema, PydanticJsonSchemaWarning
 
-from journeyman.errors import JourneymanError, ToolError, UsageError
+from journeyman.errors import JourneymanError, ServerError, ToolError, UsageError
 from journeyman.tools.arguments import misfit, refuse_oversized, unknown
 from journeyman.tools.result import output
 from journeyman.tools.thread import in_thread
@@ -35,12 +33,6 @@ from journeyman.traces.messages import ToolSpec
 P = ParamSpec("P")
 R = TypeVar("R")
 
-QUICK_S = 0.001
-"""A call that takes less could as well have run on the event loop."""
-SLOW_S = 0.01
-"""One that takes more must not; what lies between is the machine's own noise."""
-TRIALS = 3
-"""Quick calls before a plain function is trusted to be quick."""
 NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
@@ -59,14 +51,12 @@ class Function(Generic[P, R]):
         description: str | None = None,
         read_only: bool = False,
         idempotent: bool = False,
-        thread: bool | None = None,
+        thread: bool = True,
         server: str = "python",
     ) -> None:
         update_wrapper(self, function)
         self._function = function
-        self._thread = thread
-        self._quick = 0
-        self._trials = TRIALS
+        self._in_thread = thread and not _is_async(function)
         name = name or getattr(function, "__name__", type(function).__name__)
         if not NAME.fullmatch(name):
             raise UsageError(
@@ -117,34 +107,18 @@ class Function(Generic[P, R]):
 
         try:
             value = await self._run(partial(self._function, **kwargs))
-        except JourneymanError:
+        except (ToolError, ServerError):
             raise
+        except JourneymanError as error:  # of an agent inside the tool, say: not this run's end
+            raise ToolError(f"{error} {error.fix}".rstrip()) from error
         except (Exception, SystemExit) as error:  # the boundary of the user's code: its failure is the model's to read
             raise ToolError(f"{type(error).__name__}: {error}") from error
 
         return output(value)
 
     async def _run(self, work: Callable[[], Any]) -> Any:
-        if self._thread or (self._thread is None and self._quick < self._trials and not _is_async(self._function)):
-            value = await in_thread(partial(self._timed, work))
-        else:
-            value = self._timed(work)
-
+        value = await in_thread(work) if self._in_thread else work()
         return await value if inspect.isawaitable(value) else value
-
-    def _timed(self, work: Callable[[], Any]) -> Any:
-        start = perf_counter()
-        try:
-            return work()
-        finally:
-            self._judge(perf_counter() - start)
-
-    def _judge(self, seconds: float) -> None:
-        if seconds < QUICK_S:
-            self._quick += 1
-        elif seconds > SLOW_S:
-            self._quick = 0
-            self._trials *= 10
 
     def _misfit(self, error: ValidationError) -> ToolError:
         return misfit(self.spec, [self._problem(each) for each in error.errors(include_url=False)])
@@ -171,7 +145,7 @@ def tool(
     description: str | None = None,
     read_only: bool = False,
     idempotent: bool = False,
-    thread: bool | None = None,
+    thread: bool = True,
 ) -> Callable[[Callable[P, R]], Function[P, R]]: ...
 def tool(function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
     """Make a function a tool, bare or with options.

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import JsonValue
 
 from journeyman.tools.result import LIMIT, capped
-from journeyman.tools.schema import Schema, broken
+from journeyman.tools.schema import Schema
 from journeyman.tools.server import Server
 from journeyman.tools.target import Builtin
 from journeyman.tools.tool import Output, Report
@@ -34,9 +34,7 @@ class RemoteTool:
         if not self._checks_itself:
             self._schema.check(arguments)  # a person may have edited them
 
-        repeatable = self.spec.read_only or self.spec.idempotent
-        result = await self._server.call(self.spec.tool, arguments, report, repeatable=repeatable)
-        return as_output(result)
+        return as_output(await self._server.call(self.spec.tool, arguments, report))
 
 
 async def offered(server: Server) -> list[ToolSpec]:
@@ -50,7 +48,7 @@ async def offered(server: Server) -> list[ToolSpec]:
         if problem := _problem(tool, specs, trusted=isinstance(server.target, Builtin)):
             server.notices.append(f"the tool {tool.name!r} is left out: {problem}")
         else:
-            specs[tool.name] = _spec(server.name, tool)
+            specs[tool.name] = _spec(server, tool)
 
     return [specs[name] for name in sorted(specs)]
 
@@ -62,15 +60,15 @@ def _problem(tool: "Tool", earlier: dict[str, ToolSpec], *, trusted: bool) -> st
     if not tool.name.isprintable() or not tool.name.strip():
         return "its name cannot be shown"
 
-    return "a second one of that name" if tool.name in earlier else broken(tool.input_schema)
+    return "a second one of that name" if tool.name in earlier else ""
 
 
-def _spec(server: str, tool: "Tool") -> ToolSpec:
-    """Its annotations are kept as data; only of our own servers does the policy believe them."""
-    hints = tool.annotations
+def _spec(server: Server, tool: "Tool") -> ToolSpec:
+    """What a stranger says of its effects is not believed: it would let a call be made twice."""
+    hints = tool.annotations if isinstance(server.target, Builtin) else None
     return ToolSpec(
         name="unnamed",
-        server=server,
+        server=server.name,
         tool=tool.name,
         description=" ".join((tool.description or "").split())[:DESCRIPTION],
         parameters=tool.input_schema,

@@ -1,25 +1,49 @@
-"""A tool's own JSON Schema as the check of its arguments; compiled once, at its first call."""
+"""A tool's own JSON Schema as the check of its arguments: what is cheap to check and what small models get wrong.
+
+Only names, primitive types and enumerations at the top level are looked at. A schema comes from a stranger, and its
+patterns and references can take for ever; whatever else it says, its server checks for itself.
+"""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from pydantic import JsonValue
+from pydantic_core import from_json
 
-from journeyman.errors import ToolError
 from journeyman.tools.arguments import misfit, refuse_oversized, unknown
 from journeyman.traces.messages import ToolSpec
 
 LARGEST = 64 * 1024
 """Characters of a schema that is offered to a model at all."""
+DEEPEST = 40
+SHOWN = 200
+"""Characters of a value that does not fit."""
+TYPES: Mapping[str, tuple[type, ...]] = {
+    "string": (str,),
+    "integer": (int,),
+    "number": (int, float),
+    "boolean": (bool,),
+    "array": (list,),
+    "object": (dict,),
+    "null": (type(None),),
+}
+SHAPES = {
+    "$schema": str,
+    "properties": dict,
+    "$defs": dict,
+    "required": list,
+    "enum": list,
+    "anyOf": list,
+    "oneOf": list,
+}
 
 
 class Schema:
-    """Validates arguments against `spec.parameters`. References outside the schema are never fetched."""
+    """Checks arguments against `spec.parameters`."""
 
     def __init__(self, spec: ToolSpec) -> None:
         self._spec = spec
-        self._validator: Any = None
 
     def parse(self, arguments: str) -> dict[str, JsonValue]:
         """The arguments as an object.
@@ -28,7 +52,14 @@ class Schema:
             ToolError: not JSON, not an object, or not what the schema wants.
         """
         refuse_oversized(arguments)
-        values = self._object(arguments.strip() or "{}")
+        try:
+            values = from_json((arguments.strip() or "{}").encode(), allow_inf_nan=False)
+        except ValueError as error:  # unpaired surrogates too
+            raise misfit(self._spec, [f"the arguments are not valid JSON: {error}"]) from None
+
+        if not isinstance(values, dict):
+            raise misfit(self._spec, ["the arguments must be an object"])
+
         self.check(values)
         return values
 
@@ -38,75 +69,78 @@ class Schema:
         Raises:
             ToolError: it is not what the schema wants.
         """
-        if self._validator is None:
-            self._validator = compiled(self._spec.parameters)
-
-        from referencing.exceptions import Unresolvable  # noqa: PLC0415
-
-        try:
-            problems = list(self._validator.iter_errors(values))
-        except (Unresolvable, RecursionError) as error:
-            raise ToolError(f"{self._spec.name} cannot be called: its schema is broken: {error}") from error
-
-        if problems:
-            raise misfit(self._spec, (self._told(problem) for problem in problems))
-
-    def _object(self, arguments: str) -> dict[str, JsonValue]:
-        try:
-            values = json.loads(arguments, parse_constant=_refuse_constant)
-        except (ValueError, RecursionError) as error:
-            raise misfit(self._spec, [f"the arguments are not valid JSON: {error}"]) from None
-
-        if not isinstance(values, dict):
-            raise misfit(self._spec, ["the arguments must be an object"])
-
-        return values
-
-    def _told(self, problem: Any) -> str:
-        where = ".".join(str(part) for part in problem.absolute_path)
-        if problem.validator == "required" and isinstance(problem.instance, dict):
-            missing = next(name for name in problem.validator_value if name not in problem.instance)
-            return f"{f'{where}.' if where else ''}{missing} is missing"
-
-        if problem.validator == "additionalProperties" and not where:
-            known = self._spec.parameters.get("properties") or {}
-            extra = next((name for name in problem.instance if name not in known), "")
-            return unknown(extra, self._spec.parameters)
-
-        message = problem.message if len(problem.message) <= 200 else f"{problem.message[:200]}…"  # noqa: PLR2004
-        return f"{where}: {message}" if where else message
+        if problems := list(_problems(self._spec.parameters, values)):
+            raise misfit(self._spec, problems)
 
 
-def prepare() -> None:
-    """Import what the first call needs (0.1 s), while the model is still thinking about it."""
-    compiled({})
+def _problems(schema: Mapping[str, Any], values: dict[str, JsonValue]) -> Iterator[str]:
+    properties = schema.get("properties", {})
+    yield from (f"{name} is missing" for name in schema.get("required", ()) if name not in values)
+    closed = schema.get("additionalProperties") is False and "patternProperties" not in schema
+    for name, value in values.items():
+        if name in properties:
+            yield from _misfits(name, properties[name], value)
+        elif closed:
+            yield unknown(name, schema)
 
 
-def compiled(schema: Mapping[str, Any]) -> Any:
-    """A validator of the dialect that the schema names, 2020-12 without one."""
-    from jsonschema.validators import Draft202012Validator, validator_for  # noqa: PLC0415
-    from referencing import Registry  # noqa: PLC0415
+def _misfits(name: str, schema: Any, value: JsonValue) -> Iterator[str]:
+    if isinstance(schema, bool):
+        return
 
-    return validator_for(schema, default=Draft202012Validator)(schema, registry=Registry())
+    shown = repr(value) if len(repr(value)) <= SHOWN else f"{repr(value)[:SHOWN]}…"
+    types = _listed(schema.get("type", ()))
+    if types and not any(_is(value, each) for each in types):
+        yield f"{name}: {shown} is not of type {' or '.join(map(repr, types))}"
+    elif "enum" in schema and value not in schema["enum"]:
+        yield f"{name}: {shown} is not one of {schema['enum']}"
+
+
+def _is(value: JsonValue, name: str) -> bool:
+    whole = name == "integer" and isinstance(value, float) and value.is_integer()
+    return whole or (isinstance(value, TYPES[name]) and (name == "boolean" or not isinstance(value, bool)))
+
+
+def _listed(types: Any) -> list[Any]:
+    return [types] if isinstance(types, str) else list(types)
 
 
 def broken(schema: Mapping[str, Any]) -> str:
     """Why the schema cannot be used, in words; empty if it can."""
-    from jsonschema.exceptions import SchemaError  # noqa: PLC0415
-    from jsonschema.validators import Draft202012Validator, validator_for  # noqa: PLC0415
-
-    try:
-        if (size := len(json.dumps(schema))) > LARGEST:
-            return f"its schema is {size:,} characters long"
-
-        validator_for(schema, default=Draft202012Validator).check_schema(schema)
-    except SchemaError as error:
-        return f"its schema is not valid: {error.message[:200]}"
-    except RecursionError:
+    if _is_deep(schema, DEEPEST):
         return "its schema is nested too deeply"
 
-    return ""
+    if (size := len(json.dumps(schema))) > LARGEST:
+        return f"its schema is {size:,} characters long"
+
+    problem = next(_mistakes(schema), "")
+    return f"its schema is not valid: {problem[:SHOWN]}" if problem else ""
 
 
-def _refuse_constant(text: str) -> Any:
-    raise ValueError(f"{text} is not JSON")
+def _is_deep(node: Any, left: int) -> bool:
+    inner = node.values() if isinstance(node, dict) else node if isinstance(node, list) else ()
+    return left < 0 or any(_is_deep(each, left - 1) for each in inner)
+
+
+def _mistakes(schema: Any) -> Iterator[str]:
+    """What whoever reads a schema, a grammar or a provider, would stumble over."""
+    if not isinstance(schema, dict):
+        yield from () if isinstance(schema, bool) else (f"{schema!r} is no schema",)
+        return
+
+    wrong = [
+        f"{key} is no {kind.__name__}" for key, kind in SHAPES.items() if not isinstance(schema.get(key, kind()), kind)
+    ]
+    types = schema.get("type", [])
+    known = isinstance(types, str | list) and all(isinstance(each, str) and each in TYPES for each in _listed(types))
+    names = (
+        [f"{name!r} is no name" for name in schema.get("required", ()) if not isinstance(name, str)]
+        if not wrong
+        else []
+    )
+    yield from [*wrong, *names, *([] if known else [f"there is no type {types!r}"])]
+    if not wrong:
+        inner = [*(each for key in ("properties", "$defs") for each in schema.get(key, {}).values())]
+        inner += [each for key in ("anyOf", "oneOf") for each in schema.get(key, ())]
+        for each in [*inner, schema.get("items", True)]:
+            yield from _mistakes(each)

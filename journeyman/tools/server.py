@@ -2,14 +2,13 @@
 
 A client of the SDK lives and dies in one task, so each connection has an owner task that does nothing else; calls are
 made from the callers' own tasks. A server that died is started again at the next call, a little later each time, and
-given up after three deaths without a result in between. A call that was under way is made again only where doing it
-twice is the same as doing it once; otherwise its error says that it may have happened.
+given up after three deaths without a result in between. A call that was under way is not made again: its error says
+that it may have happened.
 """
 
-import os
-import tempfile
+import re
 from dataclasses import dataclass, field
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
 import anyio
 from anyio.abc import TaskGroup, TaskStatus
@@ -18,6 +17,7 @@ from pydantic import JsonValue
 from journeyman.errors import JourneymanError, ServerError, ToolError
 from journeyman.safe import safe
 from journeyman.tools.client import client
+from journeyman.tools.tail import Tail
 from journeyman.tools.target import Builtin, Command, Target
 from journeyman.tools.thread import in_thread
 from journeyman.tools.tool import Report
@@ -30,8 +30,8 @@ GIVE_UP = 3
 """Deaths in a row after which a server is left alone."""
 BACKOFF_S = 0.1
 PAGES = 100
-TAIL_BYTES = 4096
-TAIL_LINES = 5
+ADDRESS = re.compile(r"(https?://)(?:[^\s/?#@]*@)?([^\s/?#'\"]*)[^\s'\"]*")
+"""What stands around its host may hold a secret."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +49,11 @@ class Patience:
 @dataclass(slots=True)
 class _Connection:
     client: "Client"
-    stderr: IO[str]
+    stderr: Tail
+    ended: anyio.Event
+    """Nothing more will be heard from it."""
     over: anyio.Event = field(default_factory=anyio.Event)
+    """It is not needed any more."""
 
 
 class Server:
@@ -71,6 +74,7 @@ class Server:
         self._lock = anyio.Lock()
         self._connection: _Connection | None = None
         self._mode = "auto"
+        self._listed = False
         self._deaths = 0
         self._said = ""
 
@@ -84,7 +88,11 @@ class Server:
         Raises:
             ServerError: it cannot be started, or does not answer as it should.
         """
-        connection = await self._connected()
+        tools = await self._list(await self._connected())
+        self._listed = True
+        return tools
+
+    async def _list(self, connection: _Connection) -> "list[Tool]":
         tools: list[Tool] = []
         cursor = None
         try:
@@ -99,31 +107,25 @@ class Server:
 
         return tools
 
-    async def call(
-        self, tool: str, arguments: dict[str, JsonValue], report: Report, *, repeatable: bool
-    ) -> "CallToolResult":
+    async def call(self, tool: str, arguments: dict[str, JsonValue], report: Report) -> "CallToolResult":
         """Call a tool there.
 
         Raises:
             ToolError: the server says no to the call.
             ServerError: it is gone or silent; `maybe_done` tells whether the effect may have happened.
         """
-        for last in (False, True):
-            connection = await self._connected()
-            try:
-                result = await connection.client.call_tool(tool, arguments, progress_callback=_progress(report))
-            except Exception as error:  # the boundary to the SDK and to a stranger's server
-                if (refusal := self._refusal(error)) is not None:
-                    raise refusal from error
+        connection = await self._connected()
+        try:
+            result = await connection.client.call_tool(tool, arguments, progress_callback=_progress(report))
+        except Exception as error:  # the boundary to the SDK and to a stranger's server
+            if (refusal := self._refusal(error)) is not None:
+                raise refusal from error
 
-                stderr = self._bury(connection)
-                if last or not repeatable:
-                    raise self._lost(tool, stderr, repeatable=repeatable) from error
-            else:
-                self._deaths = 0
-                return result
+            died = f"died during {tool}; the call may or may not have happened"
+            raise self._error(died, self._bury(connection), maybe_done=True) from error
 
-        raise AssertionError  # the second round returns or raises
+        self._deaths = 0
+        return result
 
     def close(self) -> None:
         """Let it go; its owner task ends soon after."""
@@ -133,6 +135,9 @@ class Server:
 
     async def _connected(self) -> _Connection:
         async with self._lock:
+            if self._connection is not None and self._connection.ended.is_set():  # it died with nothing to do
+                self._bury(self._connection)
+
             if self._connection is None:
                 if self._deaths >= GIVE_UP:
                     raise self._error(f"died {self._deaths} times in a row and is not started again", "")
@@ -145,6 +150,9 @@ class Server:
                 except ServerError:
                     self._deaths += 1
                     raise
+
+                if self._listed:  # else the SDK would list after the call, and lose its result when that fails
+                    await self._list(self._connection)
 
             return self._connection
 
@@ -174,11 +182,12 @@ class Server:
 
     async def _own(self, *, task_status: TaskStatus[_Connection]) -> None:
         """Be the task that a connection lives in."""
-        started = False
-        with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as stderr:
+        started, ended, answer = False, anyio.Event(), self._patience.answer
+        told = {"notice": self.notices.append, "ended": ended.set}
+        with Tail() as stderr:
             try:
-                async with client(self.target, self._mode, stderr, self._patience.answer, self.notices.append) as live:
-                    connection = _Connection(live, stderr)
+                async with client(self.target, self._mode, stderr, answer, **told) as live:
+                    connection = _Connection(live, stderr, ended)
                     started = True
                     task_status.started(connection)
                     await connection.over.wait()
@@ -186,13 +195,13 @@ class Server:
                 raise
             except Exception as error:  # noqa: BLE001 - whatever a transport fails by
                 if not started:
-                    raise self._unstarted(_first(error), _tail(stderr)) from _first(error)
+                    raise self._unstarted(_first(error), str(stderr)) from _first(error)
             finally:
-                self._said = _tail(stderr)
+                self._said = str(stderr)
 
     def _bury(self, connection: _Connection) -> str:
         """End the connection; what the server last said on stderr."""
-        stderr = _tail(connection.stderr)
+        stderr = str(connection.stderr)
         connection.over.set()
         if self._connection is connection:
             self._connection = None
@@ -223,16 +232,10 @@ class Server:
 
         return None
 
-    def _lost(self, tool: str, stderr: str, *, repeatable: bool) -> ServerError:
-        if repeatable:
-            return self._error(f"died during {tool}, and again when it was repeated", stderr)
-
-        return self._error(f"died during {tool}; the call may or may not have happened", stderr, maybe_done=True)
-
     def _unstarted(self, error: Exception, stderr: str) -> ServerError:
         match error:
             case FileNotFoundError() if isinstance(self.target, Command):
-                program = self.target.command[0]
+                program = str(self.target)
                 return ServerError(
                     f"MCP server {self.name!r} cannot be started: there is no program {program!r}",
                     fix=f"install {program} or correct the command",
@@ -269,15 +272,4 @@ def _first(error: Exception) -> Exception:
 
 def _words(error: Exception) -> str:
     error = _first(error)
-    return safe(str(error), 300) or type(error).__name__
-
-
-def _tail(stderr: IO[str]) -> str:
-    """The last lines that a server wrote, on one line."""
-    try:
-        size = os.fstat(stderr.fileno()).st_size
-        text = os.pread(stderr.fileno(), TAIL_BYTES, max(0, size - TAIL_BYTES)).decode(errors="replace")
-    except (OSError, ValueError):  # closed: its owner has gone
-        return ""
-
-    return " | ".join(safe(line.strip(), 200) for line in text.splitlines()[-TAIL_LINES:] if line.strip())
+    return safe(ADDRESS.sub(r"\1\2", str(error)), 300) or type(error).__name__

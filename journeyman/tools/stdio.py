@@ -1,8 +1,8 @@
 """A program that speaks MCP on its standard input and output, kept within bounds.
 
 The SDK's own transport reads a line of any length, in time that grows with its square. Here a message has at most 16
-MiB; the answer to a call that is larger becomes an error of that call. When the connection ends so does the program,
-with everything it started.
+MiB; the answer to a call that is larger becomes an error of that call, or ends the connection where it is not clear
+whose answer it is. When the connection ends so does the program, with what it started in its own session.
 """
 
 import os
@@ -10,12 +10,14 @@ import re
 import signal
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
 from subprocess import PIPE
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
 import anyio
 from anyio.abc import ByteReceiveStream, ByteSendStream, ObjectReceiveStream, ObjectSendStream, Process
 
+from journeyman.tools.tail import Tail
 from journeyman.tools.target import Command
 
 if TYPE_CHECKING:
@@ -26,12 +28,16 @@ MOST = 16 * 1024 * 1024
 GRACE_S = 2.0
 """For the program to end by itself once its input is closed, and again once it is asked to."""
 
-ID = re.compile(rb'"id"\s*:\s*(\d+)')
+EDGE = 200
+"""Bytes that are kept of both ends of a message that is too long."""
+FIRST = re.compile(rb'\s*\{\s*(?:"jsonrpc"\s*:\s*"2\.0"\s*,\s*)?"id"\s*:\s*(\d+)\s*[,}]')
+LAST = re.compile(rb',\s*"id"\s*:\s*(\d+)\s*(?:,\s*"jsonrpc"\s*:\s*"2\.0"\s*)?\}\s*$')
+"""A message's own id, where it stands at one of its ends; any other could belong to something inside it."""
 GONE = (anyio.BrokenResourceError, anyio.ClosedResourceError, OSError)
 
 
 @asynccontextmanager
-async def stdio(target: Command, stderr: IO[str]) -> AsyncGenerator[Any]:
+async def stdio(target: Command, stderr: Tail) -> AsyncGenerator[Any]:
     """The program's messages and the way to it, as the SDK's client wants them.
 
     Raises:
@@ -43,11 +49,12 @@ async def stdio(target: Command, stderr: IO[str]) -> AsyncGenerator[Any]:
         target.command,
         stdin=PIPE,
         stdout=PIPE,
-        stderr=stderr,
+        stderr=stderr.writing,
         env=get_default_environment() | dict(target.env),
         cwd=target.cwd,
         start_new_session=True,
     )
+    stderr.close_writing()
     told, hearing = anyio.create_memory_object_stream[Any](0)
     speaking, said = anyio.create_memory_object_stream[Any](0)
     if process.stdin is None or process.stdout is None:
@@ -57,6 +64,7 @@ async def stdio(target: Command, stderr: IO[str]) -> AsyncGenerator[Any]:
         async with anyio.create_task_group() as group:
             group.start_soon(_hear, process.stdout, told)
             group.start_soon(_speak, said, process.stdin, told)
+            group.start_soon(stderr.follow)
             try:
                 yield hearing, speaking
             finally:
@@ -72,32 +80,54 @@ async def stdio(target: Command, stderr: IO[str]) -> AsyncGenerator[Any]:
             await process.aclose()
 
 
+@dataclass(frozen=True, slots=True)
+class TooLong:
+    """A line that nobody keeps."""
+
+    first: bytes
+    last: bytes
+
+    @property
+    def id(self) -> int | None:
+        found = LAST.search(self.last) or FIRST.match(self.first)
+        return int(found[1]) if found else None
+
+
 class Lines:
-    """Bytes as lines; of a line that is too long only the beginning, one byte more than is allowed."""
+    """Bytes as lines; of a line that is too long only both ends."""
 
     def __init__(self, most: int = MOST) -> None:
         self._most = most
         self._line = bytearray()
+        self._length = 0
 
-    def feed(self, chunk: bytes) -> Iterator[bytes]:
+    def feed(self, chunk: bytes) -> Iterator[bytes | TooLong]:
         *ended, rest = chunk.split(b"\n")
         for piece in ended:
             self._extend(piece)
-            yield bytes(self._line)
-            self._line.clear()
+            line = self._line
+            yield bytes(line) if self._length <= self._most else TooLong(bytes(line[:EDGE]), bytes(line[-EDGE:]))
+            self._line, self._length = bytearray(), 0
 
         self._extend(rest)
 
     def _extend(self, piece: bytes) -> None:
-        self._line += piece[: max(0, self._most + 1 - len(self._line))]
+        self._length += len(piece)
+        self._line += piece
+        if self._length > self._most:
+            del self._line[EDGE:-EDGE]
 
 
 async def _hear(stdout: ByteReceiveStream, told: ObjectSendStream[Any]) -> None:
+    """Until the program closes its output, or says something too long that no call can be told about."""
     lines = Lines()
     async with told:
         with suppress(*GONE):
             async for chunk in stdout:
                 for line in lines.feed(chunk):
+                    if isinstance(line, TooLong) and line.id is None:
+                        return
+
                     if (message := _message(line)) is not None:
                         await told.send(message)
 
@@ -111,14 +141,13 @@ async def _speak(said: ObjectReceiveStream[Any], stdin: ByteSendStream, told: Ob
         await told.aclose()  # nobody reads any more: let the session see the end
 
 
-def _message(line: bytes) -> "SessionMessage | Exception | None":
+def _message(line: bytes | TooLong) -> "SessionMessage | Exception | None":
     from mcp.shared.message import SessionMessage  # noqa: PLC0415
     from mcp_types import INTERNAL_ERROR, ErrorData, JSONRPCError, jsonrpc_message_adapter  # noqa: PLC0415
 
-    if len(line) > MOST:
-        found = ID.search(line[:500])
+    if isinstance(line, TooLong):
         error = ErrorData(code=INTERNAL_ERROR, message=f"the server's answer is larger than {MOST:,} bytes")
-        return SessionMessage(JSONRPCError(jsonrpc="2.0", id=int(found[1]), error=error)) if found else None
+        return SessionMessage(JSONRPCError(jsonrpc="2.0", id=line.id, error=error))
 
     try:
         return SessionMessage(jsonrpc_message_adapter.validate_json(line, by_name=False)) if line.strip() else None

@@ -28,12 +28,13 @@ class Command:
 
     name: str
     command: tuple[str, ...]
-    env: Mapping[str, str] = field(default_factory=dict)
+    env: Mapping[str, str] = field(default_factory=dict, repr=False)
     """Beside the few harmless variables that every server gets."""
     cwd: Path | None = None
 
     def __str__(self) -> str:
-        return shlex.join(self.command)
+        """The program; what follows may hold a secret."""
+        return Path(self.command[0]).name
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +43,11 @@ class Url:
 
     name: str
     url: str
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     def __str__(self) -> str:
-        return self.url
+        """The host; what stands around it may hold a secret."""
+        return _host(self.url)
 
 
 Target = Builtin | Command | Url
@@ -58,8 +60,7 @@ def target(text: str, name: str | None = None) -> Command | Url:
         ConfigError: the text or the name will not do.
     """
     if text.startswith(("http://", "https://")):
-        host = text.split("/")[2].rpartition("@")[2].split(":")[0]
-        return Url(check_name(name or _tidy(host)), text)
+        return Url(check_name(name or _tidy(_host(text).split(":")[0])), text)
 
     try:
         words = shlex.split(text)
@@ -88,6 +89,10 @@ def check_name(name: str) -> str:
         )
 
     return name
+
+
+def _host(url: str) -> str:
+    return re.split(r"[/?#]", url)[2].rpartition("@")[2]
 
 
 def _guess(words: list[str]) -> str:

@@ -1,9 +1,8 @@
-import time
 from contextlib import suppress
 from enum import Enum
 from functools import partial
 from pathlib import Path
-from threading import Event, get_ident
+from threading import Barrier, Event, active_count, get_ident
 from typing import Annotated, Literal
 
 import anyio
@@ -13,7 +12,7 @@ from hypothesis import strategies as st
 from inline_snapshot import snapshot
 from pydantic import BaseModel, Field
 
-from journeyman.errors import ServerError, ToolError, UsageError
+from journeyman.errors import ModelNotFound, ServerError, ToolError, UsageError
 from journeyman.tools.function import Function, tool
 from journeyman.tools.result import LIMIT, capped, output
 from journeyman.tools.thread import in_thread
@@ -207,7 +206,12 @@ async def test_what_a_function_raises_is_text_for_the_model():
         if kind == "exit":
             raise SystemExit(3)
 
-        raise {"type": TypeError("no such thing"), "tool": ToolError("try b"), "server": ServerError("gone")}[kind]
+        raise {
+            "type": TypeError("no such thing"),
+            "tool": ToolError("try b"),
+            "server": ServerError("gone"),
+            "model": ModelNotFound("no model", fix="pull one"),
+        }[kind]
 
     async def failure(kind):
         try:
@@ -215,10 +219,11 @@ async def test_what_a_function_raises_is_text_for_the_model():
         except (ToolError, ServerError) as error:
             return type(error), str(error)
 
-    assert [await failure(kind) for kind in ("type", "tool", "server", "exit")] == [
+    assert [await failure(kind) for kind in ("type", "tool", "server", "model", "exit")] == [
         (ToolError, "TypeError: no such thing"),
         (ToolError, "try b"),
         (ServerError, "gone"),
+        (ToolError, "no model pull one"),
         (ToolError, "SystemExit: 3"),
     ]
 
@@ -253,24 +258,38 @@ async def test_a_plain_function_that_never_returns_can_be_left():
     assert scope.cancelled_caught
 
 
-async def test_a_quick_function_earns_the_event_loop_s_thread_and_a_slow_call_loses_it():
+async def test_a_plain_function_stops_nothing_however_quick_it_was_before():
+    release = Event()
+
     @tool
-    def where(pause: float = 0) -> int:
-        if pause:
-            time.sleep(pause)
+    def stuck(now: bool) -> None:
+        if now:
+            release.wait()
 
-        return get_ident()
-
-    async def on_loop(**arguments):
-        return (await where.call(arguments, silent)).text == str(get_ident())
-
-    assert not await on_loop()
     for _ in range(5):
-        await on_loop()
+        await stuck.call({"now": False}, silent)
 
-    assert await on_loop()
-    await on_loop(pause=0.02)
-    assert not await on_loop()
+    with anyio.move_on_after(0.05) as scope:
+        await stuck.call({"now": True}, silent)
+
+    release.set()
+    assert scope.cancelled_caught
+
+
+async def test_threads_serve_one_call_after_another_and_many_at_once():
+    before = active_count()
+    assert [await in_thread(partial(int, n)) for n in range(100)] == list(range(100))
+    assert active_count() <= before + 1
+    here, eight = {}, Barrier(8)
+
+    async def one(n: int) -> None:
+        here[n] = await in_thread(partial(meet, eight))
+
+    async with anyio.create_task_group() as group:
+        for n in range(8):
+            group.start_soon(one, n)
+
+    assert len(set(here.values())) == 8
 
 
 async def test_where_a_function_runs_can_be_laid_down():
@@ -278,6 +297,11 @@ async def test_where_a_function_runs_can_be_laid_down():
     there = tool(thread=True)(get_ident_of_caller)
     assert await run_often(here) == {True}
     assert await run_often(there) == {False}
+
+
+def meet(others: Barrier) -> int:
+    others.wait(10)
+    return get_ident()
 
 
 def get_ident_of_caller() -> int:

@@ -34,6 +34,10 @@ TOOLS = {
     "fetching": [
         {"name": "far", "inputSchema": {"type": "object", "properties": {"a": {"$ref": "http://127.0.0.1:9/x.json"}}}}
     ],
+    "typed": [
+        {"name": "fine", "inputSchema": OBJECT, "outputSchema": {"type": "object", "pattern": 3}},
+        {"name": "odd", "inputSchema": {"type": "object", "$schema": []}},
+    ],
 }
 
 
@@ -86,6 +90,10 @@ def call(name, arguments):
 
 
 def answer(request, result):
+    if request.get("params", {}).get("arguments", {}).get("nameless"):
+        print(json.dumps({"jsonrpc": "2.0", "result": {**result, "id": request["id"]}}), flush=True)
+        return
+
     print(json.dumps({"jsonrpc": "2.0", "id": request["id"], "result": result}), flush=True)
 
 
@@ -109,6 +117,8 @@ def serve(kind):
             answer(request, {"tools": TOOLS.get(kind, [{"name": "fine", "inputSchema": OBJECT}])})
         elif request.get("method") == "tools/call":
             answer(request, call(request["params"]["name"], request["params"].get("arguments") or {}))
+            if kind == "brief":
+                return
         elif kind == "old" and request.get("method") == "server/discover":
             sys.exit("what is server/discover?")
         elif "id" in request and kind != "secretive":
