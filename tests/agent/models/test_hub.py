@@ -41,6 +41,10 @@ class Hub(BaseHTTPRequestHandler):
 
     def _send(self):
         start = int((self.headers.get("Range") or "bytes=0-")[6:-1])
+        if start >= len(CONTENT):
+            self.send_error(416)
+            return
+
         self.send_response(206 if start else 200)
         self.send_header("Content-Length", str(len(CONTENT) - start))
         self.end_headers()
@@ -93,6 +97,25 @@ async def test_a_broken_download_goes_on_where_it_stopped(hub, monkeypatch):
     assert ASKED[-1][1] == "bytes=100000-"
 
 
+@pytest.mark.parametrize("part", [CONTENT[:1000], b"an older file, as long" + CONTENT])
+async def test_without_a_checksum_nothing_is_added_to_an_old_part(hub, monkeypatch, part):
+    monkeypatch.setattr(Hub, "digest", "")
+    local = HubFile.parse(NAME).local
+    local.parent.mkdir(parents=True)
+    local.with_name(local.name + ".part").write_bytes(part)
+
+    assert (await pull_file(NAME)).read_bytes() == CONTENT
+
+
+async def test_a_part_that_is_whole_is_kept(hub):
+    local = HubFile.parse(NAME).local
+    local.parent.mkdir(parents=True)
+    local.with_name(local.name + ".part").write_bytes(CONTENT)
+
+    assert (await pull_file(NAME)).read_bytes() == CONTENT
+    assert [path for path, range_, _ in ASKED if not range_] == []
+
+
 async def test_damaged_bytes_are_not_kept(hub, monkeypatch):
     monkeypatch.setattr(Hub, "digest", "0" * 64)
 
@@ -105,6 +128,13 @@ async def test_damaged_bytes_are_not_kept(hub, monkeypatch):
 async def test_a_file_that_the_hub_lacks_is_not_found(hub):
     with pytest.raises(ModelNotFound, match=r"has no 'other\.gguf'"):
         await pull_file("someone/tiny-gguf/other.gguf")
+
+
+async def test_a_name_with_marks_of_addresses_is_asked_for_whole(hub):
+    with pytest.raises(ModelNotFound):
+        await pull_file("someone/tiny-gguf/a#b?c.gguf")
+
+    assert ASKED[0][0] == "/someone/tiny-gguf/resolve/main/a%23b%3Fc.gguf"
 
 
 async def test_a_token_is_sent_to_the_hub_that_was_named(hub, monkeypatch):
