@@ -3,7 +3,6 @@
 What we add to the engine, rendering, HTTP on loopback and parsing, is the line of our own CPU time.
 """
 
-import os
 import time
 from functools import partial
 
@@ -22,6 +21,8 @@ TOKENS = 64
 TEXT = UserMessage(text="The quick brown fox jumps over the lazy dog. " * 40)
 BASE = ModelFiles(model=find_starter().model)
 """Without the adapter: it has learned to be brief."""
+THREADS = free_threads()
+"""The same for every engine, whatever load they make themselves."""
 STORY = UserMessage(text="Write a long story about a dragon and a knight.")
 
 
@@ -36,7 +37,7 @@ async def turn(
 
 
 async def alone() -> None:
-    model = LlamaModel(BASE, Engine(context=2048))
+    model = LlamaModel(BASE, Engine(threads=THREADS, context=2048))
     began = time.perf_counter()
     await model.open()
     print(f"  load                {time.perf_counter() - began:.2f} s")
@@ -56,7 +57,7 @@ async def alone() -> None:
 
 async def grouped(parallel: int, *, logprobs: bool) -> float:
     """Tokens a second over a group of runs of one prompt."""
-    model = LlamaModel(BASE, Engine(context=512, parallel=parallel))
+    model = LlamaModel(BASE, Engine(threads=THREADS, context=512, parallel=parallel))
     await model.open()
     written: list[int] = []
 
@@ -74,9 +75,7 @@ async def grouped(parallel: int, *, logprobs: bool) -> float:
 
 
 def main() -> None:
-    threads = free_threads()
-    os.environ["JOURNEYMAN_THREADS"] = str(threads)
-    print(f"engine, {BASE.model.name}, {threads} thread(s)")
+    print(f"engine, {BASE.model.name}, {THREADS} thread(s)")
     anyio.run(alone)
     for logprobs, what in ((False, "plain"), (True, "with log-probabilities")):
         in_turn = anyio.run(partial(grouped, 1, logprobs=logprobs))

@@ -19,7 +19,7 @@ from journeyman.tomlfile import as_text, explained, line_of, parse, read_once
 PREFIX = "JOURNEYMAN_"
 PROJECT_FILE = "journeyman.toml"
 BUDGETS = ("steps", "tokens", "seconds", "usd")
-OTHER_VARIABLES = frozenset({"JOURNEYMAN_API_KEY", "JOURNEYMAN_COMPLETE", "JOURNEYMAN_HOME"})
+OTHER_VARIABLES = frozenset({"JOURNEYMAN_API_KEY", "JOURNEYMAN_HOME"})
 
 Location = Annotated[Path, Field(strict=False)]
 

@@ -20,7 +20,6 @@ from journeyman.traces.messages import Value
 
 PATIENCE = 30.0
 """Seconds that the engine may take to be imported; it takes a twentieth of one."""
-STARTER = "local:starter"
 
 
 class Check(Value):
@@ -46,7 +45,7 @@ def checkup() -> Iterator[Check]:
     spec = settings.model or anyio.run(find_spec)
     yield _check("policy", lambda: _policy(settings))
     yield _check("model", lambda: _model(spec))
-    yield _check("engine", _engine, required=spec.startswith("local:"))
+    yield _check("engine", _engine, required=spec.startswith(("local:", "hf:")))
     yield _check("store", lambda: _store(settings.store))
     yield _check("sandbox", _sandbox, required=False)
     yield _check("servers", lambda: _servers(settings.root), required=False)
@@ -79,17 +78,14 @@ def _policy(settings: Settings) -> str:
 
 
 def _model(spec: str) -> str:
-    from journeyman.agent.models.files import ModelFiles  # noqa: PLC0415
+    from journeyman.agent.models.llama import LlamaModel  # noqa: PLC0415 - as late as the check
     from journeyman.agent.models.spec import make_model  # noqa: PLC0415
-    from journeyman.agent.models.starter import find_starter  # noqa: PLC0415
 
-    kind, _, rest = spec.partition(":")
-    if kind != "local":
-        make_model(spec)
+    model = make_model(spec)
+    if not isinstance(model, LlamaModel):
         return f"{spec}; it is asked when a run begins"
 
-    model, _, adapter = rest.partition("+")
-    files = find_starter() if spec == STARTER else ModelFiles.of(model, adapter or None)
+    files = model.files
     files.check()
     return f"{files.model}{f' with {files.adapter}' if files.adapter else ', without an adapter'}"
 

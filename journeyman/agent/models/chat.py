@@ -14,7 +14,7 @@ from anyio import to_thread
 from pydantic import JsonValue
 
 from journeyman.agent.models import chat_format
-from journeyman.agent.models.model import SMALL, Capabilities, Request
+from journeyman.agent.models.model import RESUME, SMALL, Capabilities, Request
 from journeyman.errors import ContextOverflow, ModelError, ModelNotFound
 from journeyman.traces.events import ModelDelta, ModelResponded
 from journeyman.traces.messages import Message
@@ -246,7 +246,7 @@ def _unreachable(where: str, error: BaseException, *, midway: bool) -> ModelErro
     if midway:
         return ModelError(
             f"The connection to {where} broke in the middle of an answer: {why}.",
-            fix="Go on from what is stored: journeyman run --resume last",
+            fix=RESUME,
         )
 
     return ModelError(

@@ -32,10 +32,7 @@ def threads(cores: int, load: float) -> int:
 
 
 def free_threads() -> int:
-    """Threads for the engine on this machine now; JOURNEYMAN_THREADS overrides it."""
-    if (wanted := os.environ.get("JOURNEYMAN_THREADS", "")).isdigit():
-        return max(1, int(wanted))
-
+    """Threads for the engine on this machine now."""
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
     return threads(_cores(), load)
 

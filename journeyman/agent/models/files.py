@@ -21,11 +21,15 @@ class ModelFiles(Value):
     adapter: Path | None = None
 
     @classmethod
-    def of(cls, model: str, adapter: str | None = None) -> "ModelFiles":
-        return cls(
-            model=Path(model).expanduser().absolute(),
-            adapter=Path(adapter).expanduser().absolute() if adapter else None,
-        )
+    def parse(cls, text: str) -> "ModelFiles":
+        """Read `PATH.gguf[+ADAPTER.gguf]`; any other + belongs to a path."""
+        model, joint, adapter = text.partition(".gguf+")
+        return cls(model=_place(model + joint.rstrip("+")), adapter=_place(adapter) if adapter else None)
+
+    @property
+    def spec(self) -> str:
+        """What names them in every folder."""
+        return f"local:{self.model}{f'+{self.adapter}' if self.adapter else ''}"
 
     def check(self) -> None:
         """See that the files can be what they should be; it takes no time.
@@ -37,6 +41,10 @@ class ModelFiles(Value):
         check_gguf(self.model, "model")
         if self.adapter:
             check_gguf(self.adapter, "adapter")
+
+
+def _place(path: str) -> Path:
+    return Path(path).expanduser().absolute()
 
 
 def check_gguf(path: Path, what: str) -> None:

@@ -17,15 +17,12 @@ from journeyman.agent.models.conversation import Conversation
 from journeyman.agent.models.engine import Engine
 from journeyman.agent.models.files import ModelFiles, fingerprint, fitting_context
 from journeyman.agent.models.llama_process import EngineProcess
-from journeyman.agent.models.model import Capabilities, Request
-from journeyman.agent.models.tokenise import Tokeniser
+from journeyman.agent.models.model import SMALL, Capabilities, Request
 from journeyman.agent.models.turn import Turn, overflow
 from journeyman.agent.models.wire import Refused
 from journeyman.errors import EngineDied, ModelError
 from journeyman.traces.events import ModelDelta, ModelResponded
 
-SMALL = 1_000_000_000
-"""Parameters below which a model needs the runtime's help."""
 PROBE = ("<|im_start|>", chatml.END, "<think>", "<tool_call>")
 PROBED = {"content": "".join(PROBE), "add_special": False, "parse_special": True, "with_pieces": True}
 
@@ -45,9 +42,9 @@ class LlamaModel:
         small: bool | None = None,
         untrained: bool | None = None,
     ) -> None:
-        self.spec = spec or f"local:{files.model}"
+        self.spec = spec or files.spec
         self.capabilities = Capabilities(token_ids=True, logprobs=True, grammar=True, small=bool(small))
-        self._files = files
+        self.files = files
         self._engine = engine or Engine()
         self._wanted = (small, untrained)
         self._process: EngineProcess | None = None
@@ -57,7 +54,6 @@ class LlamaModel:
         self._conversations: dict[str, Conversation] = {}
         self._slots: dict[str, int] = {}
         self._grammars: dict[str, bool] = {}
-        self._tokenise: Tokeniser | None = None
 
     def start(self) -> None:
         """Start the engine's process and return at once; `open` waits for it.
@@ -66,9 +62,9 @@ class LlamaModel:
             ModelNotFound, ModelError: the files cannot be loaded.
         """
         if self._process is None:
-            self._files.check()
-            context = fitting_context(self._files.model, self._engine.context)
-            self._process = EngineProcess(self._files, self._engine.model_copy(update={"context": context}))
+            self.files.check()
+            context = fitting_context(self.files.model, self._engine.context)
+            self._process = EngineProcess(self.files, self._engine.model_copy(update={"context": context}))
 
     async def open(self) -> Mapping[str, JsonValue]:
         """Load the model, once, or again after its process has died.
@@ -97,7 +93,7 @@ class LlamaModel:
         """
         started = time.perf_counter()
         if not self._info:
-            yield ModelDelta(kind="status", text=f"loading {self._files.model.stem}")
+            yield ModelDelta(kind="status", text=f"loading {self.files.model.stem}")
 
         await self.open()
         turn = self._turn(request)
@@ -107,8 +103,8 @@ class LlamaModel:
                     yield delta
         except Refused as refused:
             raise _refusal(refused) from refused
-        except (OSError, TimeoutError) as error:
-            raise await self._died() from error
+        except OSError as error:
+            raise await self._running.died(error) from error
 
         yield turn.response(time.perf_counter() - started)
 
@@ -128,7 +124,6 @@ class LlamaModel:
             request,
             conversation,
             process,
-            self._tokenise or Tokeniser(process.wire),
             self.capabilities,
             self._grammars,
             stream=self._engine.stream,
@@ -158,11 +153,10 @@ class LlamaModel:
             await self.close()
             raise
         except (OSError, Refused) as error:
-            died = await self._died()
+            died = await process.died(error)
             await self.close()
             raise died from error
 
-        self._tokenise = Tokeniser(process.wire)
         meta = listed["data"][0]["meta"]
         self._know(meta, {token["piece"]: token["id"] for token in probe["tokens"] if token["piece"] in PROBE})
         self._info = self._identity(found["engine"], meta)
@@ -174,20 +168,17 @@ class LlamaModel:
 
         return self._process
 
-    async def _died(self) -> EngineDied:
-        return await self._running.died()
-
     def _know(self, meta: Mapping[str, Any], special: Mapping[str, int]) -> None:
         """Learn from the loaded model what it can do and what it needs."""
         if chatml.END not in special or "<|im_start|>" not in special:
             raise ModelError(
-                f"{self._files.model.name} was not trained on ChatML: it has no <|im_start|> and <|im_end|> tokens.",
+                f"{self.files.model.name} was not trained on ChatML: it has no <|im_start|> and <|im_end|> tokens.",
                 fix="Serve it with its own template (llama-server, Ollama) and use http://127.0.0.1:PORT/v1#NAME.",
             )
 
         small, untrained = self._wanted
         small = meta["n_params"] < SMALL if small is None else small
-        taught = bool(self._files.adapter) or "<tool_call>" in special
+        taught = bool(self.files.adapter) or "<tool_call>" in special
         self._end = special[chatml.END]
         self.capabilities = self.capabilities.model_copy(
             update={
@@ -199,10 +190,10 @@ class LlamaModel:
         )
 
     def _identity(self, engine: str, meta: Mapping[str, Any]) -> dict[str, JsonValue]:
-        adapter = self._files.adapter
+        adapter = self.files.adapter
         return {
-            "file": self._files.model.name,
-            "fingerprint": fingerprint(self._files.model),
+            "file": self.files.model.name,
+            "fingerprint": fingerprint(self.files.model),
             "adapter": adapter.name if adapter else None,
             "adapter_fingerprint": fingerprint(adapter) if adapter else None,
             "parameters": meta["n_params"],

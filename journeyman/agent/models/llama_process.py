@@ -15,6 +15,8 @@ from anyio import to_thread
 
 from journeyman.agent.models.engine import CONTEXT, Engine, free_threads
 from journeyman.agent.models.files import ModelFiles, missing_bytes
+from journeyman.agent.models.model import RESUME
+from journeyman.agent.models.tokenise import Tokeniser
 from journeyman.agent.models.wire import Wire
 from journeyman.errors import EngineDied, ModelError, ModelNotFound
 
@@ -27,9 +29,10 @@ SIGKILL, SIGABRT = 9, 6
 
 
 class EngineProcess:
-    """One running engine. `wire` is how to talk to it, once `ready` has returned."""
+    """One running engine. `wire` is how to talk to it and `tokenise` its tokeniser, once `ready` has returned."""
 
     wire: Wire
+    tokenise: Tokeniser
 
     def __init__(self, files: ModelFiles, engine: Engine) -> None:
         """Start it; this takes milliseconds, loading goes on in the other process."""
@@ -80,7 +83,10 @@ class EngineProcess:
             with anyio.fail_after(LOADING):
                 line = await to_thread.run_sync(self.process.stdout.readline, abandon_on_cancel=True)
         except TimeoutError as error:
-            raise ModelError(f"{self._files.model.name} is not loaded after {LOADING:.0f} seconds.") from error
+            raise ModelError(
+                f"{self._files.model.name} is not loaded after {LOADING:.0f} seconds.",
+                fix="Use a smaller model, or put it on a faster disk.",
+            ) from error
 
         if not line:
             raise await self.died()
@@ -90,20 +96,28 @@ class EngineProcess:
             raise self._refusal(error, found.get("text", ""))
 
         self.wire = Wire(found["address"], self._key)
+        self.tokenise = Tokeniser(self.wire)
         return found
 
     @property
     def alive(self) -> bool:
         return self.process.poll() is None
 
-    async def died(self) -> EngineDied:
-        """Why the process ended, as an error to raise."""
+    async def died(self, error: Exception | None = None) -> EngineDied:
+        """Why the process ended, as an error to raise; one that hangs is ended, so that the next call starts another.
+
+        error: how that was noticed.
+        """
+        if isinstance(error, TimeoutError):
+            await self.end()
+            return EngineDied("The local engine stopped answering.", fix=RESUME)
+
         await self._reap()
         code = self.process.returncode
         if code is None:
-            return EngineDied("The local engine closed the connection and still runs.", fix="Run it again.")
+            return EngineDied(f"The local engine still runs, but broke off: {error}.", fix=RESUME)
 
-        why, fix = f"with exit code {code}", "Run it again; if it happens again, try another model file."
+        why, fix = f"with exit code {code}", f"{RESUME} (if that fails too, try another model file)"
         if code == -SIGKILL:
             why = "because it was killed: often the system ran out of memory"
             fix = "Use a smaller model or a smaller context, or close other programs."
@@ -122,9 +136,12 @@ class EngineProcess:
 
     async def close(self) -> None:
         """End it; nothing in it needs to be saved."""
+        await self.end()
+        self.drop()
+
+    async def end(self) -> None:
         self.process.kill()
         await self._reap()
-        self.drop()
 
     def drop(self) -> None:
         """Close what is open to a process that has ended, or that is told to by this."""

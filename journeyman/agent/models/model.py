@@ -16,6 +16,8 @@ from journeyman.errors import UsageError
 from journeyman.traces.events import Choice, ModelDelta, ModelResponded
 from journeyman.traces.messages import Message, ToolSpec, Value
 
+RESUME = "Run it again, or go on from what is stored: journeyman run --resume last"
+"""What to do where a model is gone in the middle of a run."""
 SMALL = 1_000_000_000
 """Parameters below which a model needs the runtime's help."""
 

@@ -108,7 +108,7 @@ class ScriptedModel:
         return tokens
 
 
-def load_script(path: Path, *, spec: str = "") -> ScriptedModel:
+def load_script(path: Path) -> ScriptedModel:
     """The model of a script file: a JSON array, or JSONL with one item a line; `{"error": text}` raises ModelError.
 
     Raises:
@@ -121,7 +121,7 @@ def load_script(path: Path, *, spec: str = "") -> ScriptedModel:
         raise ModelNotFound(f"The script {str(path)!r} cannot be read: {error}.", fix=shape) from error
 
     try:
-        return ScriptedModel(_items(text), spec=spec or f"scripted:{path.absolute()}")
+        return ScriptedModel(_items(text), spec=f"scripted:{path.absolute()}")
     except (ValueError, TypeError, RecursionError) as error:
         raise ModelNotFound(f"The script {str(path)!r} is not valid: {error}.", fix=shape) from error
 

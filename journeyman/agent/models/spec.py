@@ -25,7 +25,7 @@ FORMS = {
 
 
 def make_model(spec: str, engine: Engine | None = None) -> Model:
-    """The model that `spec` names.
+    """The model that `spec` names. The model's own spec names it from every folder.
 
     Raises:
         ModelNotFound: the spec has none of the known forms, or names nothing that is there.
@@ -53,11 +53,11 @@ def _local(spec: str, rest: str, engine: Engine) -> Model:
 
     from journeyman.agent.models.files import ModelFiles  # noqa: PLC0415
 
-    path, _, adapter = rest.partition("+")
-    if not path.endswith(".gguf") and not Path(path).exists():
-        raise ModelNotFound(f"{path!r} is no local model.{_near(spec)}", fix="Write local:starter or local:PATH.gguf.")
+    files = ModelFiles.parse(rest)
+    if files.model.suffix != ".gguf" and not files.model.exists():
+        raise ModelNotFound(f"{rest!r} is no local model.{_near(spec)}", fix="Write local:starter or local:PATH.gguf.")
 
-    return LlamaModel(ModelFiles.of(path, adapter or None), engine, spec=spec)
+    return LlamaModel(files, engine)
 
 
 def _hub(spec: str, rest: str, engine: Engine) -> Model:
@@ -101,10 +101,10 @@ def _openai(spec: str, rest: str, _engine: Engine) -> Model:
     return ChatModel(None, rest, key=key, spec=spec)
 
 
-def _scripted(spec: str, rest: str, _engine: Engine) -> Model:
+def _scripted(_spec: str, rest: str, _engine: Engine) -> Model:
     from journeyman.agent.models.scripted import load_script  # noqa: PLC0415 - only for scripts
 
-    return load_script(Path(rest).expanduser(), spec=spec)
+    return load_script(Path(rest).expanduser())
 
 
 MAKERS: dict[str, Callable[[str, str, Engine], Model]] = {
@@ -119,16 +119,13 @@ MAKERS: dict[str, Callable[[str, str, Engine], Model]] = {
 
 def _near(spec: str) -> str:
     """A hint where the spec is nearly one, or is a file."""
-    if spec.endswith(".gguf"):
-        return f" Did you mean 'local:{spec}'?"
-
-    if spec.endswith((".json", ".jsonl")):
-        return f" Did you mean 'scripted:{spec}'?"
-
     kind, _, rest = spec.partition(":")
-    known = ["local:starter", *(f"{maker}:{rest or '...'}" for maker in MAKERS)]
-    near = difflib.get_close_matches(spec, [*known, "starter"], n=1, cutoff=0.6)
-    close = difflib.get_close_matches(kind, MAKERS, n=1, cutoff=0.7)
+    others = [] if kind in MAKERS else [f"{maker}:{rest or '...'}" for maker in MAKERS]
+    if others and spec.endswith((".gguf", ".json", ".jsonl")):
+        return f" Did you mean '{'local' if spec.endswith('.gguf') else 'scripted'}:{spec}'?"
+
+    near = difflib.get_close_matches(spec, ["local:starter", *others, "starter"], n=1, cutoff=0.6)
+    close = [] if kind in MAKERS else difflib.get_close_matches(kind, MAKERS, n=1, cutoff=0.7)
     if not near and not close:
         return ""
 

@@ -11,7 +11,6 @@ from journeyman.agent.models.grammar import grammar
 from journeyman.agent.models.llama_process import EngineProcess
 from journeyman.agent.models.model import Capabilities, Request
 from journeyman.agent.models.parse import Parser
-from journeyman.agent.models.tokenise import Tokeniser
 from journeyman.errors import ContextOverflow
 from journeyman.traces.events import ModelDelta, ModelResponded
 from journeyman.traces.messages import AssistantMessage, Usage
@@ -37,7 +36,6 @@ class Turn:
     request: Request
     conversation: Conversation
     process: EngineProcess
-    tokenise: Tokeniser
     capabilities: Capabilities
     grammars: dict[str, bool]
     """Grammars tried so far on this engine: did they compile."""
@@ -57,10 +55,10 @@ class Turn:
 
         Raises:
             ContextOverflow: no room for an answer.
-            OSError, TimeoutError, Refused: from the engine.
+            OSError, Refused: from the engine.
         """
         shown = examples(self.request.tools) if self.capabilities.untrained else ()
-        self.prompt = await self.conversation.prompt(self.request, self.tokenise, shown)
+        self.prompt = await self.conversation.prompt(self.request, self.process.tokenise, shown)
         if len(self.prompt.ids) + ROOM > self.capabilities.context:
             raise overflow(len(self.prompt.ids), self.capabilities.context)
 

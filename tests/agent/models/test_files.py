@@ -26,7 +26,7 @@ def test_a_missing_model_is_named_with_its_neighbours(tmp_path):
     gguf(tmp_path / "there.gguf")
 
     with pytest.raises(ModelNotFound, match=r"Files there: there\.gguf") as caught:
-        ModelFiles.of(str(tmp_path / "here.gguf")).check()
+        ModelFiles.parse(str(tmp_path / "here.gguf")).check()
 
     assert caught.value.fix == "Check the path, or use local:starter."
 
@@ -35,7 +35,7 @@ def test_a_folder_is_not_a_model_and_the_file_in_it_is_named(tmp_path):
     model = gguf(tmp_path / "m.gguf")
 
     with pytest.raises(ModelNotFound, match="is a folder") as caught:
-        ModelFiles.of(str(tmp_path)).check()
+        ModelFiles.parse(str(tmp_path)).check()
 
     assert caught.value.fix == f"Name the file: local:{model}"
 
@@ -48,7 +48,7 @@ def test_what_is_no_gguf_is_told_apart(tmp_path, content, words):
     path.write_bytes(content)
 
     with pytest.raises(ModelError, match=words) as caught:
-        ModelFiles.of(str(path)).check()
+        ModelFiles.parse(str(path)).check()
 
     assert caught.value.fix
 
@@ -57,7 +57,7 @@ def test_a_missing_adapter_is_called_one(tmp_path):
     model = gguf(tmp_path / "m.gguf", data=2048)
 
     with pytest.raises(ModelNotFound, match="There is no adapter file"):
-        LlamaModel(ModelFiles.of(str(model), str(tmp_path / "a.gguf"))).start()
+        LlamaModel(ModelFiles(model=model, adapter=tmp_path / "a.gguf")).start()
 
 
 def test_a_cut_file_lacks_bytes_and_a_whole_one_none(tmp_path):
@@ -104,14 +104,6 @@ def test_threads_are_the_cores_that_are_free(cores, load, expected):
     assert threads(cores, load) == expected
 
 
-def test_the_environment_decides_about_threads(monkeypatch):
-    monkeypatch.setenv("JOURNEYMAN_THREADS", "7")
-
-    assert free_threads() == 7
-
-
-def test_a_thread_is_always_left(monkeypatch):
-    monkeypatch.delenv("JOURNEYMAN_THREADS", raising=False)
-
+def test_a_thread_is_always_left():
     assert free_threads() >= 1
     assert Engine().threads is None

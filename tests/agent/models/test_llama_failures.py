@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from journeyman.agent.models import wire
 from journeyman.agent.models.engine import Engine
 from journeyman.agent.models.files import ModelFiles
 from journeyman.agent.models.llama import LlamaModel
@@ -43,6 +44,23 @@ async def test_a_killed_engine_is_reported_and_started_again(starter, anyio_back
 
         assert caught.value.fix
         events: list[Any] = [event async for event in model.respond(ask("Say hello."))]
+        assert events[-1].message.text
+    finally:
+        await model.close()
+
+
+async def test_an_engine_that_hangs_is_ended_and_started_again(starter, monkeypatch):
+    model: Any = LlamaModel(starter, Engine(threads=1, context=512))
+    try:
+        await model.open()
+        with monkeypatch.context() as impatient:
+            impatient.setattr(wire, "SILENCE", 0.2)
+            os.kill(model._process.process.pid, signal.SIGSTOP)
+            with pytest.raises(EngineDied, match="stopped answering") as caught:
+                await anext(model.respond(ask("Say hello.")))
+
+        events: list[Any] = [event async for event in model.respond(ask("Say hello."))]
+        assert "journeyman run --resume last" in caught.value.fix
         assert events[-1].message.text
     finally:
         await model.close()

@@ -21,6 +21,7 @@ from journeyman.errors import ModelNotFound
         ("models/tiny.gguf", "Did you mean 'local:models/tiny.gguf'?"),
         ("answers.json", "Did you mean 'scripted:answers.json'?"),
         ("opnai:gpt", "Did you mean 'openai:gpt'?"),
+        ("models/answers.jsonl", "Did you mean 'scripted:models/answers.jsonl'?"),
         ("local:", ""),
         ("nonsense", ""),
     ],
@@ -47,13 +48,30 @@ def test_a_file_with_an_adapter_is_a_local_model(tmp_path):
     model = make_model(f"local:{tmp_path}/m.gguf+{tmp_path}/a.gguf", Engine(threads=1))
 
     assert isinstance(model, LlamaModel)
-    assert model._files.model == tmp_path / "m.gguf"
-    assert model._files.adapter == tmp_path / "a.gguf"
+    assert model.files.model == tmp_path / "m.gguf"
+    assert model.files.adapter == tmp_path / "a.gguf"
 
 
 def test_a_name_that_is_no_file_is_not_a_local_model():
-    with pytest.raises(ModelNotFound, match="no local model"):
-        make_model("local:stater")
+    for spec, hint in (("local:stater", " Did you mean 'local:starter'?"), ("local:answers.json", "")):
+        with pytest.raises(ModelNotFound) as caught:
+            make_model(spec)
+
+        assert str(caught.value) == f"{spec.removeprefix('local:')!r} is no local model.{hint}"
+
+
+def test_a_model_names_its_files_for_every_folder(tmp_path, monkeypatch):
+    (tmp_path / "a.json").write_text('["Hello."]', encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+
+    specs = [make_model(f"local:{each}").spec for each in ("m.gguf", "m.gguf+a.gguf", "c++/m.gguf+c++/a.gguf")]
+
+    here = str(tmp_path)
+    assert specs == [
+        f"local:{here}/m.gguf", f"local:{here}/m.gguf+{here}/a.gguf", f"local:{here}/c++/m.gguf+{here}/c++/a.gguf"
+    ]  # fmt: skip
+    assert make_model("scripted:a.json").spec == f"scripted:{here}/a.json"
+    assert all(make_model(spec).spec == spec for spec in specs)
 
 
 def test_a_server_elsewhere_is_remote_and_one_here_is_not():
