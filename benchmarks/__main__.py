@@ -6,9 +6,9 @@ time, not wall time, because machines are shared. Nothing here fails a build.
 
 import sys
 
-from benchmarks import concurrency, startup, steps
+from benchmarks import concurrency, startup, steps, traces
 
-ALL = {"startup": startup.main, "steps": steps.main, "concurrency": concurrency.main}
+ALL = {"startup": startup.main, "steps": steps.main, "concurrency": concurrency.main, "traces": traces.main}
 
 if __name__ == "__main__":
     for name in sys.argv[1:] or ALL:
