@@ -1,6 +1,5 @@
 """Policy files: TOML, read strictly; every rule's examples are run before it may count.
 
-name = "house"
 extends = "ask"                  # the preset below it; only in a file that is named on the command line
 default = "ask"                  # what becomes of a call that no rule matches
 allow = ["calculator.*"]         # short for rules without conditions; `ask` and `deny` too
@@ -17,7 +16,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, StrictStr
+from pydantic import Field
 
 from journeyman.errors import PolicyError
 from journeyman.home import is_trusted
@@ -32,8 +31,6 @@ PRESETS = ("readonly", "ask", "auto", "headless", "yolo")
 
 
 class PolicyFile(Value):
-    name: StrictStr = ""
-    description: StrictStr = ""
     extends: Literal["readonly", "ask", "auto", "headless", "yolo"] | None = None
     default: Effect | None = None
     allow: ToolNames = ()

@@ -30,12 +30,14 @@ CASE_BLIND = sys.platform in {"darwin", "win32"}
 class Matcher(Value):
     """All of what is given must hold: `where.path = { under = "src" }`."""
 
-    model_config = ConfigDict(populate_by_name=True)
+    model_config = ConfigDict(populate_by_name=True, allow_inf_nan=False)
 
     eq: Scalar | None = None
     one_of: tuple[Scalar, ...] | None = Field(None, alias="in")
     under: Names | None = None
     """Folders; relative ones stand in the folder the tools work in. The path is that folder or beneath it."""
+    hidden: StrictBool | None = None
+    """Whether a part of the path, in the folder the tools work in, begins with a dot."""
     host: Names | None = None
     """Hosts of a URL: `example.com`, or `*.example.com` for what is below it."""
     max: StrictInt | StrictFloat | None = None
@@ -43,8 +45,8 @@ class Matcher(Value):
 
     @model_validator(mode="after")
     def _says_something(self) -> "Matcher":
-        if not self.model_fields_set:
-            raise ValueError("a matcher needs one of eq, in, under, host, max, min")
+        if not self.model_fields_set or any(getattr(self, name) is None for name in self.model_fields_set):
+            raise ValueError("a matcher needs one of eq, in, under, hidden, host, max, min, with a value")
 
         return self
 
@@ -64,6 +66,10 @@ class Matcher(Value):
 
         if self.under is not None:
             yield any_of(_under(value, folder, root) for folder in _many(self.under))
+
+        if self.hidden is not None:
+            hidden = _hidden(value, root)
+            yield None if hidden is None else hidden is self.hidden
 
         if self.host is not None:
             yield any_of(_host(value, pattern) for pattern in _many(self.host))
@@ -107,7 +113,7 @@ def _is_number(value: Any) -> bool:
 
 
 def _under(value: Any, folder: str, root: Path | None) -> Answer:
-    if not isinstance(value, str) or "\0" in value or value.startswith("~"):
+    if not _is_path(value):
         return None
 
     folder = os.path.expanduser(folder)  # noqa: PTH111 - pathlib has no `normpath`
@@ -122,6 +128,25 @@ def _under(value: Any, folder: str, root: Path | None) -> Answer:
 
     real = _inside(os.path.realpath(path), os.path.realpath(top))  # a link is followed before the `..` behind it
     return written if written == real else None
+
+
+def _hidden(value: Any, root: Path | None) -> Answer:
+    if not _is_path(value):
+        return None
+
+    base = str(root or "/.journeyman")
+    path = os.path.join(base, value)  # noqa: PTH118
+    written = _has_dot(os.path.relpath(path, base))
+    real = _has_dot(os.path.relpath(os.path.realpath(path), os.path.realpath(base))) if root else written
+    return written if written == real else None
+
+
+def _is_path(value: Any) -> bool:
+    return isinstance(value, str) and "\0" not in value and not value.startswith("~")
+
+
+def _has_dot(path: str) -> bool:
+    return any(part.startswith(".") and part not in {".", ".."} for part in Path(path).parts)
 
 
 def _inside(path: str, top: str) -> Answer:

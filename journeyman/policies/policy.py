@@ -27,7 +27,7 @@ from journeyman.errors import PolicyError
 from journeyman.home import config_dir
 from journeyman.policies.decision import Decision
 from journeyman.policies.load import PRESETS, TIERS, Layer, Tier, preset_layer, read_layer
-from journeyman.policies.rule import Rule
+from journeyman.policies.rule import OURS, Rule
 from journeyman.tomlfile import explained
 from journeyman.traces.events import Effect
 from journeyman.traces.messages import ToolSpec
@@ -35,8 +35,6 @@ from journeyman.traces.messages import ToolSpec
 STRICTNESS: dict[Effect, int] = {"allow": 0, "ask": 1, "deny": 2}
 VERBS: dict[Effect, str] = {"allow": "allows", "ask": "asks about", "deny": "denies"}
 PROJECT_FILE = "journeyman.policy.toml"
-KEPT = 4096
-"""Tools whose rules are remembered; more than any run has."""
 
 P = ParamSpec("P")
 Hit = tuple[Layer, Rule]
@@ -66,7 +64,6 @@ class Policy:
     def __init__(self, layers: Iterable[Layer], *, root: Path | None = None) -> None:
         self.layers = tuple(sorted(layers, key=lambda each: TIERS.index(each.tier)))
         self.root = root
-        self._known: dict[tuple[str, str, bool], Decision | tuple[Hit, ...]] = {}
 
     def __repr__(self) -> str:
         return f"<policy {self.name} {self.digest[:12]}>"
@@ -165,42 +162,26 @@ class Policy:
         return Policy([*others, session.model_copy(update={"rules": (*session.rules, rule)})], root=self.root)
 
     def decide(self, tool: ToolSpec, arguments: Mapping[str, JsonValue]) -> Decision:
-        """What becomes of this call. Defaults that the tool's schema declares count as given."""
-        key = (tool.server, tool.tool, tool.read_only)
-        known = self._known.get(key)
-        if known is None:
-            known = self._learn(key, tool)
+        """What becomes of this call.
 
-        if isinstance(known, Decision):
-            return known
+        Defaults that the tool's schema declares count as given; those of a server that is not ours can forbid a call,
+        not allow it.
+        """
+        given = dict(arguments)
+        full = {**_defaults(tool), **given}
 
-        full = {**_defaults(tool), **arguments}
-        return self._combine(tool, [hit for hit in known if hit[1].matches(tool, full, self.root)])
+        def matches(rule: Rule) -> bool:
+            sure = rule.effect != "allow" or tool.server in OURS or rule.matches(tool, given, self.root)
+            return sure and rule.matches(tool, full, self.root)
 
-    def _learn(self, key: tuple[str, str, bool], tool: ToolSpec) -> Decision | tuple[Hit, ...]:
-        """The rules that this tool can meet; where no argument matters, the decision itself."""
-        hits = tuple((layer, rule) for layer in self.layers for rule in layer.rules if rule.fits(tool))
-        conditional = any(rule.conditional for _, rule in hits)
-        known = (
-            hits if conditional else self._combine(tool, [hit for hit in hits if hit[1].matches(tool, {}, self.root)])
-        )
-        if len(self._known) >= KEPT:
-            self._known.clear()
-
-        self._known[key] = known
-        return known
+        return self._combine(tool, [(layer, rule) for layer in self.layers for rule in layer.rules if matches(rule)])
 
     def _combine(self, tool: ToolSpec, hits: Sequence[Hit]) -> Decision:
         effect = self._effect(hits)
         ordered = sorted(hits, key=lambda hit: (-STRICTNESS[hit[1].effect], -TIERS.index(hit[0].tier), hit[1].id))
         rules = tuple(f"{layer.tier}:{rule.id}" for layer, rule in ordered)
-        deciding = next((rule for _, rule in ordered if rule.effect == effect), None)
-        if deciding is None:
-            reason = f"no rule allows {tool.identity}" if effect != "allow" else f"no rule stops {tool.identity}"
-        else:
-            reason = deciding.why or f"the rule {deciding.id!r} {VERBS[effect]} {tool.identity}"
-
-        return Decision(effect=effect, rules=rules, reason=reason)
+        deciding = [hit for hit in ordered if hit[1].effect == effect]
+        return Decision(effect=effect, rules=rules, reason=_reason(effect, deciding, tool))
 
     def _effect(self, hits: Sequence[Hit]) -> Effect:
         if any(rule.effect == "deny" for _, rule in hits):
@@ -244,6 +225,18 @@ def _found(project: Path | None) -> Iterator[Layer]:
                 raise PolicyError(f"{path}: extends has no place in a {tier} file", fix="set policy = in config.toml")
 
             yield layer
+
+
+def _reason(effect: Effect, deciding: Sequence[Hit], tool: ToolSpec) -> str:
+    """In the words of a rule only where the user trusts who wrote them."""
+    if not deciding:
+        return f"no rule {'stops' if effect == 'allow' else 'allows'} {tool.identity}"
+
+    rule = next((rule for layer, rule in deciding if layer.trusted), None)
+    if rule is None:
+        return f"the project's untrusted policy file {VERBS[effect]} {tool.identity}"
+
+    return rule.why or f"the rule {rule.id!r} {VERBS[effect]} {tool.identity}"
 
 
 def _meets(name: str, tool: ToolSpec) -> bool:

@@ -12,12 +12,13 @@
 A name without a dot is a Python function: `add` means `python.add`.
 """
 
+import fnmatch
 import re
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field, JsonValue, StrictBool, StrictStr
+from pydantic import AfterValidator, BeforeValidator, Field, JsonValue, StrictBool, StrictStr
 
 from journeyman.policies.match import Answer, Matcher, all_of
 from journeyman.traces.events import Effect
@@ -59,7 +60,7 @@ class Condition(Value):
 
     def fits(self, tool: ToolSpec) -> bool:
         """All but the arguments."""
-        named = any(_pattern(name).fullmatch(tool.identity) for name in self.tool)
+        named = any(_meets(name, tool) for name in self.tool)
         return named and (self.read_only is None or self.read_only == is_read_only(tool))
 
     def holds(self, tool: ToolSpec, arguments: dict[str, JsonValue], root: Path | None) -> Answer:
@@ -71,8 +72,15 @@ class Condition(Value):
         )
 
 
+def _one_tool(name: str) -> str:
+    if name == "*":
+        raise ValueError("an example names one tool: server.tool")
+
+    return name
+
+
 class Example(Value):
-    tool: ToolName
+    tool: Annotated[ToolName, AfterValidator(_one_tool)]
     arguments: dict[str, JsonValue] = Field(default_factory=dict)
     read_only: StrictBool = False
 
@@ -97,11 +105,6 @@ class Rule(Condition):
     """Shown to the person who is asked, and to the model that is refused."""
     match: Examples = ()
     not_match: Examples = ()
-
-    @property
-    def conditional(self) -> bool:
-        """Do the arguments matter?"""
-        return bool(self.where) or any(exception.where for exception in self.unless)
 
     def matches(self, tool: ToolSpec, arguments: dict[str, JsonValue], root: Path | None = None) -> bool:
         """Doubt counts against the call: it matches a rule that asks or denies, and none that allows."""
@@ -129,15 +132,17 @@ def is_read_only(tool: ToolSpec) -> bool:
     return tool.read_only and tool.server in OURS
 
 
-@cache
-def _pattern(name: str) -> re.Pattern[str]:
+def _meets(name: str, tool: ToolSpec) -> bool:
     """`*` alone is any tool; elsewhere it stops at the first dot, which ends the server's name."""
     if name == "*":
-        return re.compile(r".*", re.DOTALL)
+        return True
 
-    server, tool = name.split(".", 1)
-    return re.compile(rf"{_glob(server, '[^.]*')}\.{_glob(tool, '.*')}", re.DOTALL)
+    server, rest = _patterns(name)
+    return server.match(tool.server) is not None and rest.match(tool.tool) is not None
 
 
-def _glob(text: str, anything: str) -> str:
-    return anything.join(re.escape(piece) for piece in text.split("*"))
+@cache
+def _patterns(name: str) -> tuple[re.Pattern[str], re.Pattern[str]]:
+    """The standard library's own, as they do not go back; of its signs only `*` means something here."""
+    server, tool = (re.sub(r"[\[?]", r"[\g<0>]", part) for part in name.split(".", 1))
+    return re.compile(fnmatch.translate(server)), re.compile(fnmatch.translate(tool))

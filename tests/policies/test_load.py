@@ -5,7 +5,6 @@ from journeyman.policies.load import PRESETS, preset_layer, read_layer
 from journeyman.policies.policy import Policy
 
 GOOD = """\
-name = "house"
 default = "deny"
 allow = "calculator.*"
 
@@ -26,7 +25,7 @@ def test_a_file_becomes_a_layer(tmp_path):
     path = tmp_path / "house.toml"
     path.write_text(GOOD, "utf-8")
     layer, content = read_layer(path, "user")
-    assert (layer.tier, layer.origin, layer.default, content.name) == ("user", str(path), "deny", "house")
+    assert (layer.tier, layer.origin, layer.default, content.default) == ("user", str(path), "deny", "deny")
     assert [(rule.id, rule.effect, rule.tool) for rule in layer.rules] == [
         ("allow", "allow", ("calculator.*",)),
         ("allow files.write, files.edit", "allow", ("files.write", "files.edit")),
@@ -36,17 +35,24 @@ def test_a_file_becomes_a_layer(tmp_path):
 @pytest.mark.parametrize(
     ("old", "new", "problem", "fix"),
     [
-        ("default", "defualt", ":2: unknown key 'defualt'", "did you mean 'default'?"),
-        ("tool = [", "tools = [", ":7: unknown key 'tools'", "did you mean 'tool'?"),
-        ('under = "notes"', 'undr = "notes"', ":8: unknown key 'undr'", "did you mean 'under'?"),
-        ("why =", "reason =", ":9: unknown key 'reason'", "known keys: effect"),
-        ('effect = "allow"', 'effect = "permit"', ":6: rule.effect: Input should be 'allow', 'ask' or 'deny'", "mend"),
-        ('effect = "allow"', "", ":5: rule.effect: Field required", "mend"),
-        ("notes/a.md", "other/a.md", ":5: rule 'allow files.write, files.edit': it does not match its example", "mend"),
-        ("src/a.py", "notes/b.md", ":5: rule 'allow files.write, files.edit': it matches files.write", "mend"),
+        ("default", "defualt", ":1: unknown key 'defualt'", "did you mean 'default'?"),
+        ("tool = [", "tools = [", ":6: unknown key 'tools'", "did you mean 'tool'?"),
+        ('under = "notes"', 'undr = "notes"', ":7: unknown key 'undr'", "did you mean 'under'?"),
+        ("why =", "reason =", ":8: unknown key 'reason'", "known keys: effect"),
+        ('effect = "allow"', 'effect = "permit"', ":5: rule.effect: Input should be 'allow', 'ask' or 'deny'", "mend"),
+        ('effect = "allow"', "", ":4: rule.effect: Field required", "mend"),
+        ("notes/a.md", "other/a.md", ":4: rule 'allow files.write, files.edit': it does not match its example", "mend"),
+        ("src/a.py", "notes/b.md", ":4: rule 'allow files.write, files.edit': it matches files.write", "mend"),
         ('"deny"', '"deny', " is not valid TOML: Illegal character", "mend"),
-        ('name = "house"', 'name = "a"\nname = "b"', " is not valid TOML: Cannot overwrite a value", "mend"),
-        ("calculator.*", "calculator__*", ":3: allow: 'calculator__*' is how a model writes it", "mend"),
+        ('"deny"', '"deny"\ndefault = "ask"', " is not valid TOML: Cannot overwrite a value", "mend"),
+        ('["files.write", {', '["*", {', ":6: rule.not_match.tool: an example names one tool", "mend"),
+        (
+            'under = "notes" }\nwhy',
+            "max = nan }\nwhy",
+            ":7: rule.where.path.max",
+            "mend",
+        ),
+        ("calculator.*", "calculator__*", ":2: allow: 'calculator__*' is how a model writes it", "mend"),
     ],
 )
 def test_a_mistake_is_told_with_its_line_and_what_to_do(tmp_path, old, new, problem, fix):

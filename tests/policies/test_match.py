@@ -78,6 +78,22 @@ def test_a_link_out_of_or_into_a_folder_leaves_the_answer_open(tmp_path):
     assert holds("secret/key", tmp_path, under="open") is False
 
 
+def test_a_path_is_hidden_where_a_part_of_it_begins_with_a_dot(tmp_path):
+    root = tmp_path / ".work"
+    (root / ".git").mkdir(parents=True)
+    (root / "door").symlink_to(".git")
+    paths = (".git/x", "a/.env", "../.x", "a", ".", "../a", "a.b", "~/a", 3)
+    assert [holds(path, hidden=True) for path in paths] == [True, True, True, False, False, False, False, None, None]
+    assert [holds(path, root, hidden=True) for path in (".git/x", "a", "door/x", f"{root}/a", f"{root}/.git")] == [
+        True,
+        False,
+        None,
+        False,
+        True,
+    ]
+    assert holds("a", hidden=False) is True
+
+
 def test_a_link_is_followed_before_the_dots_behind_it(tmp_path):
     (tmp_path / "secrets" / "sub").mkdir(parents=True)
     (tmp_path / "notes").mkdir()
@@ -144,7 +160,10 @@ def test_three_valued_logic():
     assert [[every([a, b]) for a in values] for b in values] == [[True, None, None], [None] * 3, [None, None, False]]
 
 
-@pytest.mark.parametrize("condition", [{}, {"undr": "x"}, {"max": "5"}, {"eq": [1]}])
+@pytest.mark.parametrize(
+    "condition",
+    [{}, {"undr": "x"}, {"max": "5"}, {"eq": [1]}, {"max": None}, {"min": float("nan")}, {"in": None, "eq": 1}],
+)
 def test_a_matcher_that_says_nothing_known_is_refused(condition):
     with pytest.raises(ValidationError):
         Matcher.model_validate(condition)

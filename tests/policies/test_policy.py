@@ -1,3 +1,4 @@
+import time
 from itertools import product
 from pathlib import Path
 
@@ -117,6 +118,45 @@ def test_a_default_of_the_tool_s_schema_counts_as_given():
     schema = {"type": "object", "properties": {"path": {"type": "string", "default": "."}, "odd": True}}
     assert policy.decide(spec("x.list", parameters=schema), {}).effect == "deny"
     assert policy.decide(spec("x.list"), {}).effect == "allow"
+
+
+def test_a_stranger_s_default_can_forbid_a_call_and_not_allow_it():
+    schema = {"type": "object", "properties": {"path": {"default": "notes/secret"}}}
+    where = {"path": {"under": "notes"}}
+    stranger = spec("fs.read", parameters=schema)
+    assert Policy.allow("fs.read", where=where).decide(stranger, {}).effect == "ask"
+    assert Policy.preset("yolo").deny("fs.read", where=where).decide(stranger, {}).effect == "deny"
+    hole = Policy.allow("fs.read", unless=[{"where": {"path": {"under": "notes/secret"}}}])
+    assert [hole.decide(stranger, each).effect for each in ({}, {"path": "notes/a"})] == ["ask", "allow"]
+    ours = spec("files.write", parameters=schema)
+    assert Policy.allow("files.write", where=where).decide(ours, {}).effect == "allow"
+
+
+def test_a_project_that_is_not_trusted_has_no_word_in_the_question(home):
+    path = home / "journeyman.policy.toml"
+    path.write_text(
+        '[[rule]]\neffect = "ask"\ntool = ["code.*", "add"]\nwhy = "signed by your admin: say y"\n', "utf-8"
+    )
+    policy = Policy.assemble(project=home)
+    assert policy.decide(spec("code.python"), {}).reason == "it runs code that the model wrote"
+    assert policy.decide(spec("python.add"), {}).reason == "the project's untrusted policy file asks about python.add"
+    trust(path, path.read_bytes())
+    assert Policy.assemble(project=home).decide(spec("python.add"), {}).reason == "signed by your admin: say y"
+
+
+def test_no_pattern_takes_longer_than_it_is_long():
+    pattern = f"x{'*a' * 40}*b.{'*a' * 40}*b"
+    rule = Rule(effect="deny", tool=(pattern,))
+    started = time.perf_counter()
+    assert not rule.fits(spec(f"x{'a' * 60}.{'a' * 60}"))
+    assert time.perf_counter() - started < 1
+
+
+def test_auto_asks_before_files_that_others_obey_are_changed(tmp_path):
+    policy = Policy.preset("auto").within(tmp_path)
+    paths = ("a.md", ".git/hooks/pre-commit", ".mcp.json", "sub/.env", "journeyman.toml", "journeyman.policy.toml")
+    assert [policy.decide(spec("files.write"), {"path": path}).effect for path in paths] == ["allow", *["ask"] * 5]
+    assert policy.decide(spec("files.read"), {"path": ".env"}).effect == "allow"
 
 
 def test_links_are_seen_through_where_the_root_is_known(tmp_path):
