@@ -32,6 +32,7 @@ ROUNDS = (
     Recipe(seed=2, groups=260, size=4, rate=1.5e-3, workers=1),
     Recipe(seed=3, groups=480, size=4, rate=1.5e-3, workers=2, stop=60),
     Recipe(seed=4, groups=150, size=4, rate=1.2e-3, workers=2),
+    Recipe(seed=5, groups=170, size=6, rate=1.2e-3, workers=2, hard=True),
 )
 SHAPE = lora.Shape()
 CHECKPOINT = 20
@@ -105,7 +106,7 @@ async def _data(recipe: Recipe) -> tuple[list[Played], int]:
     async with anyio.TemporaryDirectory() as folder:
         specs = await builtin_specs(Path(folder))
 
-    mixture = Mixture(specs, tasks=recipe.tasks, seed=recipe.seed)
+    mixture = Mixture(specs, tasks=recipe.tasks, seed=recipe.seed, shares=recipe.shares)
     groups, dropped = await played(mixture, recipe.groups, size=recipe.size, seed=recipe.seed)
     return groups, len(dropped)
 
@@ -129,7 +130,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--start", type=Path, metavar="ADAPTER", help="go on from this adapter")
     parser.add_argument("--rounds", type=int, default=len(ROUNDS), help="only the last so many rounds")
     parser.add_argument("--groups", type=int, default=0, help="groups of dialogues in each round")
-    parser.add_argument("--tasks", type=int, default=Recipe.tasks, help="different tasks to draw from")
+    parser.add_argument("--tasks", type=int, default=ROUNDS[-1].tasks, help="different tasks to draw from")
     return parser.parse_args(arguments)
 
 
