@@ -16,7 +16,7 @@ from journeyman.agent.budget import Limits
 from journeyman.agent.models.model import Model
 from journeyman.agent.parts import Approver, Policy, Toolbox
 from journeyman.agent.plan import SPEC as PLAN
-from journeyman.agent.replay import PlayedModel, output_of
+from journeyman.agent.played import PlayedModel, output_of
 from journeyman.agent.session import Crew, Order, execute
 from journeyman.errors import ToolError, UsageError
 from journeyman.policies.decision import Decision

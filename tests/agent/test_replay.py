@@ -123,6 +123,15 @@ async def test_a_run_that_was_resumed_is_the_same_at_every_cut() -> None:
         assert again.same, (end, again)
 
 
+async def test_a_run_that_another_model_went_on_with_other_tools_is_the_same() -> None:
+    events = await recorded([call(a=1, b=2), "done"])
+    memory = Memory()
+    who = crew([call(), call("read_all"), "bye"], read_all, memory=memory)
+    await resume(events, Order(prompt="and now?", plan=False), who)
+
+    assert (await replay([*events, *memory.events])).same
+
+
 async def test_a_run_whose_calls_were_asked_about_again_is_the_same() -> None:
     policy = Policy.preset("ask").allow("write")
     events = await recorded([call("write", text="a"), "done"], write, policy=policy)
