@@ -19,7 +19,8 @@ class Engine(Value):
     gpu_layers: int | None = None
     """Layers kept on a GPU: None for as many as fit."""
     stream: bool = True
-    """False: nothing is shown while the model writes, and ids are complete for every script and emoji."""
+    """False: nothing is shown while the model writes, and the engine tells each id; else those it leaves out of a
+    stream, inside of characters that take several, are found again."""
 
 
 def threads(cores: int, load: float) -> int:

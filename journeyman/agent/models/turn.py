@@ -46,6 +46,8 @@ class Turn:
     ids: list[int] = field(default_factory=list)
     logprobs: list[float | None] = field(default_factory=list)
     final: dict[str, Any] = field(default_factory=dict)
+    filled: bool = False
+    """Some ids were not told but guessed."""
     cached: int | None = None
     predicted: int = 0
     reasoning: int = 0
@@ -144,11 +146,33 @@ class Turn:
                     for delta in _reading(progress):
                         yield delta
                 else:
+                    await self._fill(event)
                     for delta in self._take(event):
                         yield delta
 
         if not self.final:
             raise ConnectionError("the engine's answer ended early")
+
+        if self.filled and not await self.as_read():
+            self.ids = []
+
+    async def _fill(self, event: dict[str, Any]) -> None:
+        """A stream names only the last token of a character that takes several: the others as they are usually cut.
+
+        `as_read` then asks the engine, which knows.
+        """
+        missing = event["tokens_predicted"] - self.predicted - len(event["tokens"])
+        if missing > 0 and event["tokens"]:
+            body = {"content": event["content"], "add_special": False, "parse_special": False}
+            ids = (await self.process.wire.post("/tokenize", body))["tokens"]
+            if len(ids) == missing + 1 and ids[-1:] == event["tokens"]:
+                self.ids += ids[:-1]
+                self.filled = True
+
+    async def as_read(self) -> bool:
+        """Are prompt and `ids` what the engine holds? All but the last, which it has sampled and not read."""
+        event = await self.process.wire.post("/completion", self._body(0))
+        return event["timings"]["cache_n"] >= len(self.prompt.ids) + len(self.ids) - 1
 
     async def _in_pieces(self) -> AsyncGenerator[ModelDelta]:
         """Sample without grammar or stream, a piece at a time, so that ids and log-probabilities are complete.
@@ -198,7 +222,7 @@ class Turn:
 
     def _begin(self) -> None:
         self.parser = Parser(self.request.step, self._names)
-        self.ids, self.logprobs, self.final, self.predicted, self.reasoning = [], [], {}, 0, 0
+        self.ids, self.logprobs, self.final, self.filled, self.predicted, self.reasoning = [], [], {}, False, 0, 0
 
     @property
     def _names(self) -> frozenset[str]:

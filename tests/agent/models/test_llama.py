@@ -1,5 +1,6 @@
 """The local engine, for real: tokens in, tokens out."""
 
+from dataclasses import replace
 from typing import Any
 
 import anyio
@@ -175,6 +176,42 @@ async def idle(model):
     with anyio.fail_after(10):
         while any(await slots(model)):
             await anyio.lowlevel.checkpoint()
+
+
+EMOJI = "🦙🎉 日本語, naïve"
+
+
+def emoji(run):
+    shown = [UserMessage(text=f"Say {EMOJI}")]
+    return replace(
+        ask(run, shown, choice="none", tools=()),
+        returns={
+            "type": "object",
+            "required": [EMOJI],
+            "properties": {EMOJI: {"type": "boolean"}},
+            "additionalProperties": False,
+        },
+    )
+
+
+async def test_ids_of_characters_that_take_several_are_complete(llama):
+    response = await said(llama, emoji("emoji"))
+
+    assert EMOJI in response.message.text
+    assert response.tokens.level == "tokens"
+    assert EMOJI in await detokenised(llama, response.tokens.spans[1].ids)
+
+
+async def test_an_id_that_was_guessed_wrongly_is_noticed(llama):
+    await llama.open()
+    turn = llama._turn(emoji("guessed"))
+    async for _ in turn.sampled():
+        pass
+
+    assert turn.filled
+    assert await turn.as_read()
+    turn.ids[-2] += 1
+    assert not await turn.as_read()
 
 
 async def test_closing_the_iterator_stops_the_model(llama):
