@@ -1,8 +1,11 @@
+from dataclasses import replace
+
 import anyio
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from journeyman.agent.models import chatml
 from journeyman.agent.models.conversation import Completion, Conversation
 from journeyman.agent.models.model import Request
 from journeyman.traces.messages import AssistantMessage, Text, Tokens, TokenSpan, UserMessage
@@ -121,3 +124,18 @@ def test_spans_joined_are_every_prompt_and_its_completion(turns):
             messages = [*messages, answer(str(n))]
 
     anyio.run(talk)
+
+
+async def test_the_schema_of_the_answer_is_told_and_nothing_where_there_is_none():
+    plain = ask([HELLO])
+    typed = replace(plain, returns={"type": "integer"})
+
+    opening, longer = [(await Conversation(END).prompt(each, spelled)).ids for each in (plain, typed)]
+
+    head = await spelled(chatml.opening("Be kind.", ()), True)
+    told = [
+        ord(character) for character in '\n\nYour final answer must be JSON that fits this schema: {"type": "integer"}'
+    ]
+    at = head.index(ord("B")) + len("Be kind.")
+    assert opening[: len(head)] == head
+    assert longer == [*opening[:at], *told, *opening[at:]]
