@@ -25,7 +25,7 @@ Try:
 
 \b
 The servers:
-{chr(10).join(f"  {each.name:<10}  {each.summary}" for each in SERVERS.values())}"""
+{chr(10).join(f"  {name:<10}  {summary}" for name, summary in SERVERS.items())}"""
 
 LIST = """\b
 Try:
@@ -127,7 +127,7 @@ def _rows() -> list[dict[str, str]]:
     from journeyman.home import is_trusted  # noqa: PLC0415
     from journeyman.tools.mcp_json import entries, load, project_file, read, user_file  # noqa: PLC0415
 
-    rows = [_row(each.name, "journeyman", "ready", each.summary) for each in SERVERS.values()]
+    rows = [_row(name, "journeyman", "ready", summary) for name, summary in SERVERS.items()]
     users, project = load(user_file()), project_file(load_settings().root)
     rows += [_row(name, "user", "disabled" if entry.disabled else "ready", str(entry)) for name, entry in users.items()]
     data = read(project)

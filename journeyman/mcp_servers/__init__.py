@@ -4,5 +4,4 @@
 """
 
 from journeyman.mcp_servers.registry import SERVERS as SERVERS
-from journeyman.mcp_servers.registry import Builtin as Builtin
 from journeyman.mcp_servers.registry import build as build

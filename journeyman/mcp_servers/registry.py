@@ -1,7 +1,6 @@
 """Which servers there are and how one is built."""
 
 import importlib
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,24 +10,13 @@ if TYPE_CHECKING:
     from journeyman.mcp_servers.base import ToolServer
 
 
-@dataclass(frozen=True, slots=True)
-class Builtin:
-    name: str
-    summary: str
-    """One line for people."""
-    module: str
-    """Has `build(root: Path) -> ToolServer`; imported when it is wanted, because the MCP SDK takes a while."""
-
-
 SERVERS = {
-    builtin.name: builtin
-    for builtin in (
-        Builtin("calculator", "Exact arithmetic", "journeyman.mcp_servers.calculator.server"),
-        Builtin("code", "Python in a sandbox", "journeyman.mcp_servers.code.server"),
-        Builtin("files", "Read and change text files in one folder", "journeyman.mcp_servers.files.server"),
-        Builtin("search", "Full-text search in one folder", "journeyman.mcp_servers.search.server"),
-    )
+    "calculator": "Exact arithmetic",
+    "code": "Python in a sandbox",
+    "files": "Read and change text files in one folder",
+    "search": "Full-text search in one folder",
 }
+"""Name and a line for people."""
 
 
 def build(name: str, root: Path) -> "ToolServer":
@@ -41,4 +29,5 @@ def build(name: str, root: Path) -> "ToolServer":
     if name not in SERVERS:
         raise UsageError(f"there is no server {name!r}", fix=f"take one of: {', '.join(SERVERS)}")
 
-    return importlib.import_module(SERVERS[name].module).build(root)
+    # Imported when it is wanted, because the MCP SDK takes a while.
+    return importlib.import_module(f"journeyman.mcp_servers.{name}.server").build(root)

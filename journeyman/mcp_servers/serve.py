@@ -1,4 +1,7 @@
-"""Running one of our servers for somebody else's client: over stdio, or over HTTP on this machine only."""
+"""Running one of our servers for somebody else's client: over stdio, or over HTTP on this machine only.
+
+There is no log-in: other users of this machine may reach the port too.
+"""
 
 import ipaddress
 import socket
@@ -78,7 +81,7 @@ async def _serve_http(server: "ToolServer", listener: socket.socket, ready: Call
 
 
 def _listen(host: str, port: int) -> socket.socket:
-    """A listening socket on the loopback. There is no log-in, so no other machine may reach it."""
+    """A listening socket on the loopback: no other machine reaches it."""
     if host == "localhost":
         host = "127.0.0.1"
 

@@ -19,7 +19,7 @@ import anyio.to_thread
 from journeyman.errors import SandboxError
 from journeyman.sandbox.cell import cell
 from journeyman.sandbox.sandbox import CellResult, Limits, Probe, Spec, Status
-from journeyman.sandbox.subset import Fault, explain
+from journeyman.sandbox.subset import LATE, Fault, explain
 
 if TYPE_CHECKING:
     from pydantic_monty import OSPolicy
@@ -29,7 +29,6 @@ GRACE_S = 1.0
 CLOSE_S = 5.0
 RECURSION = 500
 LEVEL = 1
-LATE = "the code ran too long and was stopped"
 FLOOD = "there was too much output"
 LOST = "; variables are lost"
 _CUT = "\n[the rest of the output was cut off]"

@@ -99,8 +99,11 @@ class Root:
         if len(data) > MAX_WRITE:
             raise ToolError(f"{len(data)} bytes are too many for one file; at most {MAX_WRITE} can be written")
 
-        if name == ".." or not name.isprintable():
-            raise ToolError(f"{told(name)} is no name for a file")
+        if not relative.isprintable():
+            raise ToolError(f"{told(path)} is no name for a file")
+
+        if ".." in relative.split("/"):  # before a folder on the way is created
+            raise ToolError(outside(path) if relative.startswith("../") else f"give {told(path)} without the ..")
 
         with self._parent(parent) as folder, refusals(path, self._hint):
             _replace(folder, name, data, path)
@@ -156,11 +159,7 @@ class Root:
         for depth in range(1, len(parts) + 1):
             above, name = "/".join(parts[: depth - 1]) or ".", parts[depth - 1]
             with self._opened(above, FOLDER) as folder, contextlib.suppress(FileExistsError):
-                if not name.isprintable():
-                    raise ToolError(f"{told(name)} is no name for a folder")
-
-                if name != "..":
-                    os.mkdir(name, dir_fd=folder)
+                os.mkdir(name, dir_fd=folder)
 
         with self._opened("/".join(parts) or ".", FOLDER) as folder:
             yield folder

@@ -47,8 +47,6 @@ class CellResult(Value):
     error: str = ""
     """The exception as the code's author would read it, or why it was stopped."""
     wall_ms: float = 0.0
-    cpu_ms: float | None = None
-    max_rss_kb: int | None = None
     denials: tuple[str, ...] = ()
 
 

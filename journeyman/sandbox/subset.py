@@ -11,6 +11,7 @@ from journeyman.sandbox.sandbox import Status
 if TYPE_CHECKING:
     from pydantic_monty import Frame, MontyError
 
+LATE = "the code ran too long and was stopped"
 SUBSET = "this sandbox runs a safe subset of Python"
 MODULES = "math, random, re, json, datetime, collections, itertools, ..."
 FRAMES = 5
@@ -35,7 +36,7 @@ def explain(error: "MontyError", cell: Cell) -> Fault:
     from pydantic_monty import MontyCrashedError, MontyRuntimeError, MontySyntaxError  # noqa: PLC0415 - a heavy import
 
     if isinstance(error, MontyCrashedError):
-        return Fault("timeout" if error.timed_out else "crashed", "the sandbox's process ended")
+        return Fault("timeout", LATE) if error.timed_out else Fault("crashed", "the sandbox's process ended")
 
     if not isinstance(error, MontyRuntimeError | MontySyntaxError):
         return Fault("error", str(error))
@@ -43,7 +44,7 @@ def explain(error: "MontyError", cell: Cell) -> Fault:
     message = error.display("type-msg")
     frames = error.traceback()
     if isinstance(error.exception(), TimeoutError) and not frames:
-        return Fault("timeout", "the code ran too long and was stopped")
+        return Fault("timeout", LATE)
 
     if isinstance(error.exception(), MemoryError) and "limit" in message:
         return Fault("oom", "the code needed more memory than it may use and was stopped")

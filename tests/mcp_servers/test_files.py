@@ -66,6 +66,16 @@ def test_info_tells_what_is_no_text_file(files: Workspace, tmp_path: Path) -> No
     )
 
 
+def test_info_does_not_count_a_folder_in_part(
+    files: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in "abc":
+        (tmp_path / name).touch()
+
+    monkeypatch.setattr(Root.list, "__kwdefaults__", {"limit": 2, "hints": True})
+    assert files.info(".").text == ".: folder too large to count"
+
+
 def test_read_gives_lines_and_says_where_to_go_on(files: Workspace, tmp_path: Path) -> None:
     (tmp_path / "n").write_text("".join(f"line {n}\n" for n in range(1, 6)))
     assert [

@@ -234,6 +234,19 @@ def test_a_folder_that_is_too_large_is_searched_in_part_and_says_so(
     assert (len(hits) > 0, complete) == (True, False)
 
 
+def test_a_file_that_is_too_large_or_a_folder_that_is_closed_is_told(folder: Path, index: Index) -> None:
+    assert index.search("alder")[1]
+    (folder / "large.txt").write_bytes(b"x" * 1_000_001)
+    assert not index.search("alder")[1]
+    (folder / "large.txt").unlink()
+    deep = folder.joinpath(*"d" * walk.MAX_DEPTH)
+    deep.mkdir(parents=True)
+    (deep / "a.md").write_text("walrus")
+    assert (found(index, "walrus"), index.search("alder")[1]) == ([f"{'d/' * walk.MAX_DEPTH}a.md:1: walrus"], True)
+    (deep / "d").mkdir()
+    assert not index.search("alder")[1]
+
+
 def test_a_cancelled_search_can_be_asked_again(folder: Path) -> None:
     class Cancelled(Exception):
         pass

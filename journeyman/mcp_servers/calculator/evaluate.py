@@ -106,24 +106,21 @@ def _multiply(left: Number, right: Number) -> Number:
 
 
 def _divide(left: Number, right: Number) -> Number:
-    return _multiply(left, Number(1 / _nonzero(right), right.exact))
-
-
-def _floor(left: Number, right: Number) -> Number:
-    demand_size(size(left.value) + size(right.value))
-    return Number(Fraction(left.value // _nonzero(right)), left.exact and right.exact)
-
-
-def _remainder(left: Number, right: Number) -> Number:
-    demand_size(size(left.value) + size(right.value))
-    return Number(left.value % _nonzero(right), left.exact and right.exact)
-
-
-def _nonzero(right: Number) -> Fraction:
     if right.value == 0:
         raise ToolError("division by zero")
 
-    return right.value
+    return _multiply(left, Number(1 / right.value, right.exact))
+
+
+def _floor(left: Number, right: Number) -> Number:
+    quotient = _divide(left, right)
+    return Number(Fraction(numbers.floor(quotient)), quotient.exact)
+
+
+def _remainder(left: Number, right: Number) -> Number:
+    quotient = _divide(left, right)
+    part = quotient.value - numbers.floor(quotient)
+    return Number(max(part, Fraction(0)) * right.value, quotient.exact)
 
 
 _OPERATIONS: dict[type[ast.operator], Callable[[Number, Number], Number]] = {

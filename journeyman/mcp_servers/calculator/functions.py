@@ -13,6 +13,7 @@ from journeyman.mcp_servers.calculator.number import (
     Number,
     context,
     demand_size,
+    floor,
     rounded,
     size,
     to_decimal,
@@ -157,8 +158,8 @@ def _round(number: Number, places: Number | None = None) -> Number:
         raise ToolError(f"round goes to {PRECISION} places")
 
     scale = Fraction(10) ** digits
-    halves = abs(number.value) * scale + Fraction(1, 2)
-    return Number((-1 if number.value < 0 else 1) * Fraction(math.floor(halves)) / scale, number.exact)
+    halves = Number(abs(number.value) * scale + Fraction(1, 2), number.exact)
+    return Number((-1 if number.value < 0 else 1) * Fraction(floor(halves)) / scale, number.exact)
 
 
 def _whole(number: Number, name: str) -> int:
@@ -192,10 +193,6 @@ def _sum(*arguments: Number) -> Number:
     return Number(total, all(argument.exact for argument in arguments))
 
 
-def _rounding(function: Callable[[Fraction], int]) -> Callable[[Number], Number]:
-    return lambda number: Number(Fraction(function(number.value)), number.exact)
-
-
 CONSTANTS: dict[str, Callable[[], Number]] = {
     "pi": lambda: rounded(decimal.Decimal(_PI)),
     "e": lambda: rounded(context().exp(decimal.Decimal(1))),
@@ -205,11 +202,13 @@ FUNCTIONS = {
     function.name: function
     for function in (
         Function("abs", lambda number: Number(abs(number.value), number.exact), 1, 1),
-        Function("ceil", _rounding(math.ceil), 1, 1),
+        Function(
+            "ceil", lambda number: Number(Fraction(-floor(Number(-number.value, number.exact))), number.exact), 1, 1
+        ),
         Function("comb", _comb, 2, 2),
         Function("exp", lambda number: _exp(to_decimal(number.value)), 1, 1),
         Function("factorial", _factorial, 1, 1),
-        Function("floor", _rounding(math.floor), 1, 1),
+        Function("floor", lambda number: Number(Fraction(floor(number)), number.exact), 1, 1),
         Function("gcd", _integers(math.gcd, "gcd"), 1, None),
         Function("lcm", _integers(math.lcm, "lcm"), 1, None),
         Function("ln", _log, 1, 1),

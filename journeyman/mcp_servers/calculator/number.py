@@ -5,6 +5,7 @@ logarithm). Rounding is carried along: whatever is made from a rounded number is
 """
 
 import decimal
+import math
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -14,6 +15,8 @@ MAX_DIGITS = 4000
 """Below the 4300 digits that Python itself turns into text."""
 MAX_BITS = int(MAX_DIGITS * 3.3219)
 PRECISION = 50
+SLACK = Fraction(1, 10**40)
+"""Of a rounded number, in relation to it: what a few roundings can make of a whole one."""
 SHOWN = 16
 """Significant digits of a rounded number."""
 SMALLEST_PLAIN = -6
@@ -41,6 +44,14 @@ def rounded(value: decimal.Decimal) -> Number:
 def to_decimal(value: Fraction) -> decimal.Decimal:
     """`PRECISION` digits of it."""
     return context().divide(decimal.Decimal(value.numerator), decimal.Decimal(value.denominator))
+
+
+def floor(number: Number) -> int:
+    """The whole number at or below it; one that a rounded number misses by its rounding alone is reached."""
+    nearest = round(number.value)
+    missed = abs(nearest - number.value)
+    reached = not number.exact and missed <= SLACK * max(1, abs(number.value))
+    return nearest if reached else math.floor(number.value)
 
 
 def size(value: Fraction) -> int:

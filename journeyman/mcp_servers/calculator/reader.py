@@ -21,8 +21,9 @@ _TIMES = re.compile(r"(?<=[0-9)])\s+[xX]\s+(?=[0-9(.+-])")
 _GROUPED = re.compile(r"(?<![\w.,])[0-9]{1,3}(?:,[0-9]{3})+(?![\w,])")
 _CALL = re.compile(r"[A-Za-z]\w*\s*\(")
 _ZEROS_AFTER_COMMA = re.compile(r"[0-9]\s*,0[0-9]")
+_THREE_AFTER_COMMA = re.compile(r"[0-9],[0-9]{3}(?![0-9])")
 _PERCENT_OF = re.compile(r"([0-9.]+)\s*(?:%|percent)\s*of\s+([0-9.]+)", re.IGNORECASE)
-_PERCENT = re.compile(r"([0-9.]+)\s*(?:%\s*(?=$|[-+*/),])|percent\b)", re.IGNORECASE)
+_PERCENT = re.compile(r"([0-9.]+)\s*(?:%(?!(?<=\s%)\s+[-+][0-9.(])\s*(?=$|[-+*/),])|percent\b)", re.IGNORECASE)
 _TOKEN = re.compile(
     r"\s*(?:(?P<number>(?:[0-9][0-9_]*(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?(?!\w))|(?P<name>[A-Za-z]\w*)"
     r"|(?P<operator>\*\*|//|[-+*/%(),]))"
@@ -77,7 +78,8 @@ def _tidy(source: str) -> str:
     if not _CALL.search(text):
         return _GROUPED.sub(lambda group: group[0].replace(",", ""), text)
 
-    if _ZEROS_AFTER_COMMA.search(text):
+    # `max(1,234, 5)`: one comma means thousands, or the writer is careless about spaces; who knows.
+    if _ZEROS_AFTER_COMMA.search(text) or (_THREE_AFTER_COMMA.search(text) and ", " in text):
         raise ToolError("write numbers without commas: 1000, not 1,000")
 
     return text

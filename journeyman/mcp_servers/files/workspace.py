@@ -16,7 +16,7 @@ LISTED = 200
 class Facts:
     path: str
     kind: str
-    """file, folder, binary, too large to count, or other"""
+    """file, folder, binary, too large to count, folder too large to count, or other"""
     bytes: int | None = None
     lines: int | None = None
     words: int | None = None
@@ -46,7 +46,8 @@ class Workspace:
         """What a path is and how much is in it."""
         entry = self._root.stat(path)
         if entry.kind == "folder":
-            return Facts(path, "folder", entries=len(self._root.list(path)[0]))
+            entries, more = self._root.list(path)
+            return Facts(path, "folder too large to count") if more else Facts(path, "folder", entries=len(entries))
 
         if entry.kind != "file":
             return Facts(path, "other")

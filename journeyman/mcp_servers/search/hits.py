@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 OPEN, CLOSE = "\x02", "\x03"
-"""Around each matched word, as the database marks them; control characters that no text has."""
+"""Around each matched word, as the database marks them; control characters that hardly a text has of its own."""
 LONGEST = 240
 
 

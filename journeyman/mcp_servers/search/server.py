@@ -11,7 +11,6 @@ from mcp.server import MCPServer
 from journeyman.mcp_servers.base import ToolServer, hints
 from journeyman.mcp_servers.files.workspace import Workspace
 from journeyman.mcp_servers.search.index import Index
-from journeyman.mcp_servers.search.walk import MAX_BYTES, MAX_FILES
 from journeyman.sandbox.paths import Root
 from journeyman.sandbox.refusals import told
 
@@ -32,8 +31,7 @@ def build(root: Path) -> ToolServer:
         """Search the text of all files"""
         hits, complete = index.search(query, k)
         text = "\n".join(map(str, hits)) or f'no matches for "{told(query)}"'
-        limit = f"the first {MAX_FILES} files or {MAX_BYTES // 1_000_000} MB"
-        return text if complete else f"{text}\n[the folder is large: only {limit} were searched]"
+        return text if complete else f"{text}\n[some files were not searched: too large, too many or not readable]"
 
     def open(path: str, start: int = 1, lines: int = 40) -> str:  # noqa: A001 - the tool's name
         """Read lines of a file"""

@@ -13,7 +13,7 @@ SKIPPED = frozenset({"node_modules", "__pycache__", "venv", "site-packages"})
 
 
 class Walk:
-    """Hidden files and folders, unprintable names and files over `MAX_FILE` bytes are passed over."""
+    """Hidden and unprintable names are passed over, and what is too large or too deep, which `complete` tells."""
 
     def __init__(self, root: Root, checkpoint: Callable[[], None]) -> None:
         self._root = root
@@ -37,6 +37,7 @@ class Walk:
         try:
             entries, more = self._root.list(folder or ".", hints=False)
         except ToolError:
+            self.complete = False
             return
 
         self.complete = self.complete and not more
@@ -49,3 +50,5 @@ class Walk:
                 yield path, entry.size, entry.stamp
             elif entry.kind == "folder" and entry.name not in SKIPPED and depth < MAX_DEPTH:
                 yield from self._below(path, depth + 1)
+            elif entry.kind in {"file", "folder"} and entry.name not in SKIPPED:
+                self.complete = False
