@@ -8,7 +8,7 @@ import sys
 import time
 from typing import TextIO
 
-from journeyman.policies.safe import safe
+from journeyman.safe import safe
 from journeyman.traces.events import (
     ApprovalAnswered,
     BudgetWarned,

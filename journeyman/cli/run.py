@@ -106,7 +106,7 @@ async def _run(prompt: str, options: dict[str, Any], heard: Heard) -> "Result":
     from journeyman.agent.parts import nobody  # noqa: PLC0415
     from journeyman.cli.progress import Progress  # noqa: PLC0415
     from journeyman.cli.terminal import AskAtTerminal, someone_there, stop_on_sigterm  # noqa: PLC0415
-    from journeyman.policies.safe import safe  # noqa: PLC0415
+    from journeyman.safe import safe  # noqa: PLC0415
 
     settings = _settings(options)
     progress = Progress(sys.stderr)
@@ -204,7 +204,7 @@ def print_result(result: "Result", options: dict[str, Any]) -> None:
         return
 
     from journeyman.cli.output import show_error  # noqa: PLC0415
-    from journeyman.policies.safe import safe  # noqa: PLC0415
+    from journeyman.safe import safe  # noqa: PLC0415
 
     if result.answer is not None:
         click.echo(safe(result.answer, None, lines=True) if sys.stdout.isatty() else result.answer)

@@ -8,7 +8,7 @@ import sys
 import anyio
 
 from journeyman.cli.progress import Progress
-from journeyman.policies.safe import safe
+from journeyman.safe import safe
 from journeyman.traces.events import ApprovalAnswered, ApprovalRequested
 
 YES = {"y", "yes"}

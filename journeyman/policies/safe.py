@@ -1,3 +1,0 @@
-from journeyman.safe import safe
-
-__all__ = ["safe"]
