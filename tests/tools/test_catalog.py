@@ -81,6 +81,17 @@ def test_aliases_that_would_clash_are_marked_whatever_the_order():
     assert {each.identity: each.name for each in named(specs[::-1], taken=["a__d"])} == names
 
 
+def test_a_tool_cannot_take_the_name_that_another_one_s_mark_gives():
+    specs = [spec("a", "b.c"), spec("a", "b_c"), spec("a", "b_c_845e30")]
+    names = {each.identity: each.name for each in named(specs)}
+    assert names == {
+        "a.b.c": "a__b_c_845e30448809",
+        "a.b_c": "a__b_c_5b8f93",
+        "a.b_c_845e30": "a__b_c_845e30_a68b5f",
+    }
+    assert {each.identity: each.name for each in named(specs[::-1])} == names
+
+
 NAMES = st.text(st.characters(codec="ascii", categories=("L", "N", "P")), min_size=1, max_size=90)
 
 
