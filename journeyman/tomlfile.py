@@ -1,6 +1,7 @@
 """TOML files that people write, read into strict models; what is wrong is told with its file, line and a near match."""
 
 import errno
+import io
 import os
 import re
 import stat
@@ -20,6 +21,11 @@ Loc = Sequence[str | int]
 
 MOST = 1024 * 1024
 """Bytes of a file that a person wrote."""
+FAILURES = {
+    errno.ENOENT: ("does not exist", "check the path"),
+    errno.EISDIR: ("is a folder, not a file", "name the file in it"),
+    errno.ELOOP: ("is a link", "put the file itself there"),
+}
 
 
 def read_once(path: Path, error: type[ConfigError] = ConfigError, *, link: bool = False) -> bytes:
@@ -33,36 +39,23 @@ def read_once(path: Path, error: type[ConfigError] = ConfigError, *, link: bool 
     Raises:
         ConfigError: (or the subclass given) it is missing, a link, a device, a pipe, too large or unreadable.
     """
-    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | (0 if link else getattr(os, "O_NOFOLLOW", 0))
+    flags = os.O_NONBLOCK | os.O_NOCTTY | (0 if link else os.O_NOFOLLOW)
     try:
-        descriptor = os.open(path, flags | getattr(os, "O_NOCTTY", 0) | getattr(os, "O_BINARY", 0))
-        with os.fdopen(descriptor, "rb") as file:
-            _demand_file(os.fstat(descriptor).st_mode, path, error)
-            data = file.read(MOST + 1)
-    except FileNotFoundError:
-        raise error(f"{path} does not exist", fix="check the path") from None
-    except IsADirectoryError:
-        raise error(f"{path} is a folder, not a file", fix="name the file in it") from None
+        with io.FileIO(str(path), opener=lambda name, mode: os.open(name, mode | flags)) as file:
+            regular = stat.S_ISREG(os.fstat(file.fileno()).st_mode)
+            data = file.read(MOST + 1) if regular else b""
     except OSError as problem:
-        if problem.errno == errno.ELOOP:
-            raise error(f"{path} is a link", fix="put the file itself there") from None
+        what, fix = FAILURES.get(problem.errno or 0, ("", ""))
+        told = f"{path} {what}" if what else f"cannot read {path}: {problem.strerror or problem}"
+        raise error(told, fix=fix or "check the path and its permissions") from None
 
-        raise error(
-            f"cannot read {path}: {problem.strerror or problem}", fix="check the path and its permissions"
-        ) from problem
+    if not regular:
+        raise error(f"{path} is not a regular file", fix="put the file itself there")
 
     if len(data) > MOST:
         raise error(f"{path} has more than {MOST:,} bytes", fix="keep it shorter; nobody could read it")
 
     return data
-
-
-def _demand_file(mode: int, path: Path, error: type[ConfigError]) -> None:
-    if stat.S_ISDIR(mode):
-        raise error(f"{path} is a folder, not a file", fix="name the file in it")
-
-    if not stat.S_ISREG(mode):
-        raise error(f"{path} is not a regular file", fix="put the file itself there")
 
 
 def as_text(data: bytes, path: Path, error: type[ConfigError] = ConfigError) -> str:

@@ -84,11 +84,9 @@ def servers(root: Path) -> Found:
 
     taken = {each.name for each in users}
     found = _targets(entries(data, path), path)
-    hidden = [f"{path}: {each.name} is left out: the user's own server has that name" for each in found]
-    return Found(
-        (*users, *(each for each in found if each.name not in taken)),
-        tuple(notice for notice, each in zip(hidden, found, strict=True) if each.name in taken),
-    )
+    hidden = [each.name for each in found if each.name in taken]
+    notices = tuple(f"{path}: {name} is left out: the user's own server has that name" for name in hidden)
+    return Found((*users, *(each for each in found if each.name not in taken)), notices)
 
 
 def targets(path: Path) -> tuple[Target, ...]:

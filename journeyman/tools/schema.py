@@ -132,15 +132,15 @@ def _mistakes(schema: Any) -> Iterator[str]:
         f"{key} is no {kind.__name__}" for key, kind in SHAPES.items() if not isinstance(schema.get(key, kind()), kind)
     ]
     types = schema.get("type", [])
-    known = isinstance(types, str | list) and all(isinstance(each, str) and each in TYPES for each in _listed(types))
-    names = (
-        [f"{name!r} is no name" for name in schema.get("required", ()) if not isinstance(name, str)]
-        if not wrong
-        else []
-    )
-    yield from [*wrong, *names, *([] if known else [f"there is no type {types!r}"])]
-    if not wrong:
-        inner = [*(each for key in ("properties", "$defs") for each in schema.get(key, {}).values())]
-        inner += [each for key in ("anyOf", "oneOf") for each in schema.get(key, ())]
-        for each in [*inner, schema.get("items", True)]:
-            yield from _mistakes(each)
+    if not isinstance(types, str | list) or not all(isinstance(each, str) and each in TYPES for each in _listed(types)):
+        wrong.append(f"there is no type {types!r}")
+
+    yield from wrong
+    if wrong:
+        return
+
+    yield from (f"{name!r} is no name" for name in schema.get("required", ()) if not isinstance(name, str))
+    inner = [each for key in ("properties", "$defs") for each in schema.get(key, {}).values()]
+    inner += [each for key in ("anyOf", "oneOf") for each in schema.get(key, ())]
+    for each in [*inner, schema.get("items", True)]:
+        yield from _mistakes(each)
