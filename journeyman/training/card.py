@@ -14,7 +14,7 @@ from typing import Any
 from journeyman.training.dialogues import Played
 from journeyman.training.encode import Pack
 from journeyman.training.lora import Shape
-from journeyman.training.mixture import HARD, SHARES
+from journeyman.training.mixture import SHARES
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,12 +32,6 @@ class Recipe:
     """Steps after which to stop in the middle of the schedule; 0 for none."""
     tasks: int = 8000
     """Different tasks the dialogues are drawn from."""
-    hard: bool = False
-    """More of what is hard."""
-
-    @property
-    def shares(self) -> Mapping[str, int]:
-        return HARD if self.hard else SHARES
 
 
 def facts(recipe: Recipe, groups: Sequence[Played], packs: Sequence[Pack], dropped: int, loss: float) -> dict[str, Any]:
@@ -46,7 +40,7 @@ def facts(recipe: Recipe, groups: Sequence[Played], packs: Sequence[Pack], dropp
     """
     kinds = Counter(kind for group in groups for kind in group.kinds)
     return {
-        "recipe": asdict(recipe) | {"shares": dict(recipe.shares)},
+        "recipe": asdict(recipe) | {"shares": SHARES},
         "tasks": sum(kinds.values()),
         "by_kind": dict(sorted(kinds.items())),
         "dropped": dropped,

@@ -32,7 +32,6 @@ ROUNDS = (
     Recipe(seed=2, groups=260, size=4, rate=1.5e-3, workers=1),
     Recipe(seed=3, groups=480, size=4, rate=1.5e-3, workers=2, stop=60),
     Recipe(seed=4, groups=150, size=4, rate=1.2e-3, workers=2),
-    Recipe(seed=5, groups=170, size=6, rate=1.2e-3, workers=2, hard=True),
 )
 SHAPE = lora.Shape()
 CHECKPOINT = 20
@@ -106,7 +105,7 @@ async def _data(recipe: Recipe) -> tuple[list[Played], int]:
     async with anyio.TemporaryDirectory() as folder:
         specs = await builtin_specs(Path(folder))
 
-    mixture = Mixture(specs, tasks=recipe.tasks, seed=recipe.seed, shares=recipe.shares)
+    mixture = Mixture(specs, tasks=recipe.tasks, seed=recipe.seed)
     groups, dropped = await played(mixture, recipe.groups, size=recipe.size, seed=recipe.seed)
     return groups, len(dropped)
 

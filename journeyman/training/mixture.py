@@ -5,7 +5,7 @@ left out, tools of the user's own stand between them and descriptions change. Th
 most frequent one.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from random import Random
 
@@ -29,21 +29,6 @@ SHARES = {
     "chat": 3,
 }
 """How often a kind of task is drawn."""
-HARD = {
-    "arithmetic": 34,
-    "word_problem": 24,
-    "file_fact": 6,
-    "file_lookup": 10,
-    "file_change": 6,
-    "file_trouble": 6,
-    "search": 12,
-    "adaptive_search": 14,
-    "code": 8,
-    "plan": 18,
-    "own_tool": 20,
-    "chat": 3,
-}
-"""The same for a last round, when what is easy is known."""
 
 INSTRUCTIONS = (
     "You are a helpful assistant with tools. Answer briefly.",
@@ -77,16 +62,13 @@ class Group:
 class Mixture:
     """An endless stream of groups; the same seed gives the same stream."""
 
-    def __init__(
-        self, builtins: Sequence[ToolSpec], *, tasks: int, seed: int, shares: Mapping[str, int] = SHARES
-    ) -> None:
+    def __init__(self, builtins: Sequence[ToolSpec], *, tasks: int, seed: int) -> None:
         self._builtins = {tool.name: tool for tool in builtins}
         self._random = Random(seed)
-        self._shares = shares
-        total = sum(shares.values())
+        total = sum(SHARES.values())
         self._pool = {
             kind: _Deck(_some(kind, max(tasks * share // total, 20), seed), self._random)
-            for kind, share in shares.items()
+            for kind, share in SHARES.items()
         }
 
     def group(self, size: int) -> Group:
@@ -100,7 +82,7 @@ class Mixture:
         return self._group(names, chosen)
 
     def _draw(self) -> Task:
-        kind = self._random.choices(list(self._shares), list(self._shares.values()))[0]
+        kind = self._random.choices(list(SHARES), list(SHARES.values()))[0]
         return self._pool[kind].draw()
 
     def _part(self) -> list[str]:
