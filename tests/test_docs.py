@@ -108,7 +108,11 @@ def test_the_tree_of_the_readme_names_what_is_there():
     tree = README.split("```text\njourneyman/\n")[1].split("```")[0]
     rooms = re.findall(r"^  ([\w.]+?)/? ", tree, re.MULTILINE)
     there = {path.name for path in (ROOT / "journeyman").iterdir() if not path.name.startswith(("_", "."))}
-    assert set(rooms) == there - {"tomlfile.py"}
+    assert set(rooms) == there - {
+        "background.py",
+        "stream.py",
+        "tomlfile.py",
+    }  # behind the face, and behind the settings
     for name in re.findall(r"^(\w+)/ ", tree, re.MULTILINE):
         assert (ROOT / name).is_dir()
 
