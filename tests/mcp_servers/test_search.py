@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from inline_snapshot import snapshot
 
@@ -128,6 +128,7 @@ def test_nothing_in_a_question_is_syntax(index: Index, question: str) -> None:
         assert str(error) == "the query has no words; give the words to look for"  # noqa: PT017 - either is right
 
 
+@settings(deadline=None)  # it opens a database
 @given(st.text(max_size=60))
 def test_any_text_makes_a_query_that_the_database_takes(question: str) -> None:
     terms = words(question)

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import anyio
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from inline_snapshot import snapshot
 from pydantic import BaseModel, Field
@@ -118,6 +118,7 @@ def test_whatever_a_model_writes_is_arguments_or_a_tool_error(text):
         assert set(add.parse(text)) <= {"a", "b"}
 
 
+@settings(deadline=None)  # a thread waits for its turn
 @given(st.integers(), st.integers())
 async def test_every_pair_of_integers_survives_the_way_to_the_function(a, b):
     assert (await add.call(add.parse(f'{{"a": {a}, "b": {b}}}'), silent)).text == str(a + b)
