@@ -24,7 +24,8 @@ from journeyman.agent.models.starter import ADAPTER, find_starter
 from journeyman.errors import UsageError
 from journeyman.traces.store import Store
 from journeyman.training.evaluate import Rate, Trial, evaluate, outcomes, rates
-from journeyman.training.tasks import Task, families, generate
+from journeyman.training.generate import families, generate
+from journeyman.training.tasks import Task
 
 PAGE = Path(__file__).parents[1] / "docs" / "starter.md"
 CARD = ADAPTER.with_name("adapter.json")

@@ -11,8 +11,9 @@ from random import Random
 
 from journeyman.agent.instructions import DEFAULT
 from journeyman.traces.messages import ToolSpec
+from journeyman.training.generate import generate
 from journeyman.training.play import PLAN
-from journeyman.training.tasks import ExtraTool, Task, generate
+from journeyman.training.tasks import ExtraTool, Task
 
 SHARES = {
     "arithmetic": 20,

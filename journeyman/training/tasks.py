@@ -7,13 +7,10 @@ its content, so that train and held-out never share one, whatever the seeds. Bes
 
 import hashlib
 import json
-from collections.abc import Callable
-from random import Random
 from typing import Any, Literal
 
 from pydantic import JsonValue
 
-from journeyman.errors import UsageError
 from journeyman.traces.messages import Value
 
 Split = Literal["train", "held_out"]
@@ -21,10 +18,6 @@ Match = Literal["numeric", "exact", "contains", "refusal", "any"]
 
 HELD_OUT_SHARE = 4
 """One task in so many, by content hash, is held out."""
-UNSEEN_SHARE = 0.1
-"""Share of the draws for held-out that use templates no training task uses; about a third of what is kept."""
-TRIES = 400
-"""Draws for one accepted task before a family counts as exhausted."""
 
 
 class OracleCall(Value):
@@ -79,49 +72,3 @@ class Task(Value):
         """By the prompt alone: a question asked in training is never asked in a test, not even over other files."""
         digest = hashlib.sha256(self.prompt.encode()).digest()
         return "held_out" if self.unseen or digest[0] % HELD_OUT_SHARE == 0 else "train"
-
-
-Family = Callable[[Random, bool], Task]
-
-
-def families() -> dict[str, Family]:
-    """Every kind of question, by name."""
-    from journeyman.training.families import arithmetic, changes, chat, code, custom, files, plans, search, stories
-
-    return {
-        "arithmetic": arithmetic.make,
-        "word_problem": stories.make,
-        "file_fact": files.fact,
-        "file_lookup": files.lookup,
-        "file_change": changes.change,
-        "file_trouble": changes.trouble,
-        "search": search.single,
-        "adaptive_search": search.adaptive,
-        "code": code.make,
-        "plan": plans.make,
-        "own_tool": custom.make,
-        "chat": chat.make,
-    }
-
-
-def generate(kind: str, n: int, *, seed: int, split: Split) -> list[Task]:
-    """`n` different tasks of one kind; the same arguments give the same tasks.
-
-    Raises:
-        UsageError: no such kind, or the family has fewer than `n` different tasks.
-    """
-    known = families()
-    if kind not in known:
-        raise UsageError(f"no kind of task is called {kind!r}", fix=f"use one of: {', '.join(known)}")
-
-    family, random = known[kind], Random(f"{kind}/{seed}/{split}")
-    tasks: dict[str, Task] = {}
-    for _ in range(n * TRIES):
-        task = family(random, split == "held_out" and random.random() < UNSEEN_SHARE)
-        if task.split == split:
-            tasks.setdefault(task.key, task)
-
-        if len(tasks) == n:
-            return list(tasks.values())
-
-    raise UsageError(f"{kind} has only {len(tasks)} different tasks, not {n}", fix="ask for fewer")

@@ -3,9 +3,9 @@ import pytest
 from journeyman.errors import UsageError
 from journeyman.traces.messages import AssistantMessage, ToolResult
 from journeyman.training.dialogues import played
+from journeyman.training.generate import generate
 from journeyman.training.mixture import Mixture
 from journeyman.training.play import lay_out, play
-from journeyman.training.tasks import generate
 from journeyman.training.workshop import Workshop, builtin_specs
 
 NAMES = (

@@ -9,9 +9,10 @@ from journeyman.errors import ModelError
 from journeyman.traces.messages import Message
 from journeyman.traces.store import Store
 from journeyman.training.evaluate import Rate, Trial, evaluate, outcomes, rates
+from journeyman.training.generate import generate
 from journeyman.training.interval import wilson
 from journeyman.training.play import lay_out, play
-from journeyman.training.tasks import Task, generate
+from journeyman.training.tasks import Task
 from journeyman.training.workshop import Workshop
 
 KINDS = ("arithmetic", "file_fact", "file_change", "file_trouble", "search", "code", "plan", "own_tool", "chat")

@@ -6,9 +6,10 @@ from journeyman.errors import UsageError
 from journeyman.mcp_servers.calculator.evaluate import calculate
 from journeyman.training.families import arithmetic, stories
 from journeyman.training.families.exact import shown, value
+from journeyman.training.generate import families, generate
 from journeyman.training.judge import judge
 from journeyman.training.play import lay_out, play
-from journeyman.training.tasks import Task, families, generate
+from journeyman.training.tasks import Task
 from journeyman.training.workshop import Workshop
 
 KINDS = tuple(families())
