@@ -18,6 +18,7 @@ import anyio
 
 from journeyman.agent.budget import Limits
 from journeyman.agent.calls import MAX_RESULT
+from journeyman.agent.models.model import Sampling
 from journeyman.agent.parts import nobody
 from journeyman.agent.plan import SPEC as PLAN
 from journeyman.agent.played import PlayedModel, PlayedPolicy, PlayedTools
@@ -166,6 +167,7 @@ class Tape:
             prompt=said.text if said and said.type == "message_added" and said.origin == "user" else "",
             instructions=self.started.instructions,
             limits=Limits.model_validate({"steps": None} | limits),
+            sampling=asked_of(self.events),
             call_seconds=float(seconds) if isinstance(seconds, int | float) else 120.0,
             returns=self.started.returns,
             check=self.check,
@@ -258,3 +260,9 @@ def _from_outside(end: RunFinished) -> bool:
     kind = (end.error or {}).get("kind")
     of_time = kind == "budget" and "spent its seconds" in (end.error or {}).get("message", "")
     return end.outcome in {"timeout", "interrupted"} or of_time or (end.outcome == "failed" and kind is None)
+
+
+def asked_of(events: Sequence[StoredEvent]) -> Sampling:
+    """How the run's model was asked to sample."""
+    first = next((event for event in events if event.type == "model_requested"), None)
+    return Sampling.model_validate(first.sampling if first else {})

@@ -27,8 +27,9 @@ Try:
   journeyman run --allow "code.*" "Run this Python: print(sum(range(101)))"
 
 \b
-Exit codes: 0 answered, 1 failed, 2 usage, 3 config, 4 model, 5 a call was
-denied, 6 budget, 7 tool, 8 sandbox, 124 timeout, 130 interrupted."""
+Exit codes: 0 answered, 1 failed, 2 usage, 3 config, 4 model, 5 a rule denied
+a call or nobody was there to ask, 6 budget, 7 tool, 8 sandbox, 124 timeout,
+130 interrupted."""
 
 
 class Lazy(Group):

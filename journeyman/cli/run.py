@@ -52,7 +52,7 @@ POSITIVE = click.FloatRange(0, min_open=True)
 @click.option(
     "--timeout", type=POSITIVE, metavar="S", help="Seconds until it is stopped wherever it is (exit code 124)."
 )
-@click.option("--threads", type=click.IntRange(1), metavar="N", help="Threads of the local engine.")
+@click.option("--threads", type=click.IntRange(1, 512), metavar="N", help="Threads of the local engine.")
 @click.option("--temperature", type=click.FloatRange(0, 10), default=0.0, show_default=True)
 @click.option("--seed", type=int, help="Seed of the sampling.")
 @json_option(help_text="Print one JSON object: answer, run_id, outcome, usage, steps.")
@@ -66,12 +66,13 @@ def run(prompt: str | None, **options: Any) -> int:
     if prompt == "-":
         prompt = sys.stdin.read().strip()
 
+    prompt = (prompt or "").encode("utf-8", "surrogateescape").decode("utf-8", "replace").strip()
     if not prompt and not options["resume"]:
         raise UsageError("There is no prompt.", fix='journeyman run "What is 37 * 43 - 12?"')
 
     heard = Heard(printing=options["stream_json"])
     try:
-        result = anyio.run(_run, prompt or "", options, heard)
+        result = anyio.run(_run, prompt, options, heard)
     except KeyboardInterrupt:
         again = f"Go on with it: journeyman run --resume {heard.run_id}" if heard.run_id else "Nothing was started."
         interrupted = Interrupted("Interrupted.", fix=again)

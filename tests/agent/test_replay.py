@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import anyio
 import pytest
 
+from journeyman.agent.models.model import Sampling
 from journeyman.agent.replay import read, replay
 from journeyman.agent.session import Order, fork, resume
 from journeyman.agent.today import with_model, with_tools
@@ -224,3 +225,10 @@ async def test_todays_model_reads_recorded_results_and_only_those() -> None:
     results = [event.result.text for event in today.events if isinstance(event, CallFinished)]
     assert results == ["3", "error: this call was not made in the recorded run, so its result is not known"]
     assert (today.difference.same, today.difference.step) == (False, 2)
+
+
+async def test_how_the_model_was_asked_to_sample_is_replayed_too() -> None:
+    memory = Memory()
+    await run([call(a=2, b=3), "5"], memory=memory, sampling=Sampling(temperature=0.5, seed=7))
+
+    assert (await replay(memory.events)).same

@@ -141,6 +141,14 @@ def test_bad_input_says_what_why_and_what_to_do(folder: Path, words: list[str], 
     assert "Traceback" not in done.stderr
 
 
+def test_a_prompt_of_nothing_is_none_and_one_that_is_no_utf_8_is_asked_all_the_same(folder: Path) -> None:
+    model = script(folder, "hi")
+    asked = subprocess.run([*COMMAND, "run", "-m", model, b"caf\xe9?"], capture_output=True, timeout=50, check=False)
+
+    assert journeyman("run", "-m", model, "   ").returncode == 2
+    assert (asked.returncode, asked.stdout) == (0, b"hi\n")
+
+
 def test_an_error_under_json_is_json(folder: Path) -> None:
     done = journeyman("run", "--json", "-m", "nonsense", "Hi")
     error = json.loads(done.stdout)["error"]
