@@ -24,8 +24,8 @@ class Guard:
     """The next model call must answer."""
     _readers: set[str] = field(default_factory=set)
     """Tools that change nothing."""
-    _proposed: dict[str, CallProposed] = field(default_factory=dict)
-    """Calls that have no result yet."""
+    _proposed: dict[str, tuple[str, str]] = field(default_factory=dict)
+    """Tool and key of calls that have no result yet."""
     _times: dict[str, int] = field(default_factory=dict)
     _results: dict[str, ToolResult] = field(default_factory=dict)
     _invalid: int = 0
@@ -42,8 +42,7 @@ class Guard:
 
     def repeated(self, call_id: str) -> ToolResult | None:
         """The earlier result of a call that was made often enough."""
-        proposed = self._proposed.get(call_id)
-        key = _key(proposed) if proposed else ""
+        _, key = self._proposed.get(call_id, ("", ""))
         return self._results.get(key) if self._times.get(key, 0) > self.repeats else None
 
     def _propose(self, event: CallProposed) -> None:
@@ -53,8 +52,8 @@ class Guard:
             return
 
         self._invalid = 0
-        key = _key(event)
-        self._proposed[event.call_id] = event
+        key = f"{event.tool} {json.dumps(event.arguments, sort_keys=True)}"
+        self._proposed[event.call_id] = (event.tool, key)
         self._times[key] = self._times.get(key, 0) + 1
 
     def _finish(self, event: CallFinished) -> None:
@@ -62,14 +61,10 @@ class Guard:
         if event.status == "repeated":
             self.stop = True
         elif proposed is not None:
-            key = _key(proposed)
+            tool, key = proposed
             if key in self._results and self._results[key].text != event.result.text:
                 self._times[key] = 1  # it brings something new each time: no circle
 
             self._results[key] = event.result
-            if proposed.tool not in self._readers and event.status in DONE:  # what was read before may be read again
+            if tool not in self._readers and event.status in DONE:  # what was read before may be read again
                 self._times = {key: self._times.get(key, 1)}
-
-
-def _key(call: CallProposed) -> str:
-    return f"{call.tool} {json.dumps(call.arguments, sort_keys=True)}"

@@ -64,6 +64,7 @@ class Policy:
     def __init__(self, layers: Iterable[Layer], *, root: Path | None = None) -> None:
         self.layers = tuple(sorted(layers, key=lambda each: TIERS.index(each.tier)))
         self.root = root
+        self._named: dict[tuple[str, str, bool], tuple[Hit, ...]] = {}
 
     def __repr__(self) -> str:
         return f"<policy {self.name} {self.digest[:12]}>"
@@ -174,7 +175,16 @@ class Policy:
             sure = rule.effect != "allow" or tool.server in OURS or rule.matches(tool, given, self.root)
             return sure and rule.matches(tool, full, self.root)
 
-        return self._combine(tool, [(layer, rule) for layer in self.layers for rule in layer.rules if matches(rule)])
+        return self._combine(tool, [hit for hit in self._naming(tool) if matches(hit[1])])
+
+    def _naming(self, tool: ToolSpec) -> tuple[Hit, ...]:
+        """The rules that name this tool, whatever its arguments; found once."""
+        key = (tool.server, tool.tool, tool.read_only)
+        if key not in self._named:
+            rules = [(layer, rule) for layer in self.layers for rule in layer.rules]
+            self._named[key] = tuple(hit for hit in rules if hit[1].fits(tool))
+
+        return self._named[key]
 
     def _combine(self, tool: ToolSpec, hits: Sequence[Hit]) -> Decision:
         effect = self._effect(hits)
