@@ -14,6 +14,7 @@ COMMANDS = {
     "run": ("run:run", "Answer one prompt: plan, call tools, print the answer."),
     "traces": ("traces:traces", "List and read the runs that were recorded."),
     "mcp": ("mcp:mcp", "Tool servers: serve ours, manage yours."),
+    "tasks": ("tasks:tasks", "Tasks to practise on, and whether they can be trusted."),
     "models": ("models:models", "Get models and see which can be had."),
     "config": ("config:config", "Show the settings and where each comes from."),
     "doctor": ("doctor:doctor", "Say what is missing here, and the command that mends it."),

@@ -7,9 +7,10 @@ from random import Random
 from tempfile import TemporaryDirectory
 
 from journeyman.traces.messages import AssistantMessage, Message, ToolResult, ToolSpec
-from journeyman.training.judge import judge
+from journeyman.training.folder import collect, lay_out
+from journeyman.training.judge import case_of, judge
 from journeyman.training.mixture import Mixture
-from journeyman.training.play import lay_out, play
+from journeyman.training.play import play
 from journeyman.training.tasks import Task
 from journeyman.training.workshop import Workshop
 
@@ -73,7 +74,7 @@ def _joined(dialogues: Sequence[list[Message]], random: Random) -> list[list[Mes
 async def _play(task: Task, offered: set[str], random: Random) -> list[Message] | None:
     with TemporaryDirectory() as folder:
         root = Path(folder)
-        lay_out(task, root)
+        lay_out(task.files, root)
         messages = await play(task, Workshop(root).call, offered=offered, denial=random.choice(DENIALS))
         return _reworded(messages, random) if _right(task, messages, root) else None
 
@@ -84,8 +85,7 @@ def _right(task: Task, messages: Sequence[Message], root: Path) -> bool:
     said = "\n".join(message.text for message in messages if isinstance(message, ToolResult))
     answer = last.text if isinstance(last, AssistantMessage) else None
     grounded = task.match not in {"numeric", "exact"} or not task.oracle or (answer or "") in said
-    calls = [step.tool for step in task.oracle]
-    return grounded and judge(task, answer, root, calls=calls).value == 1
+    return grounded and judge(task, case_of(task, messages, collect(root))).value == 1
 
 
 def _reworded(messages: list[Message], random: Random) -> list[Message]:

@@ -27,11 +27,12 @@ from journeyman.tools.tool import Output, Report
 from journeyman.traces.events import Event, ModelDelta, ModelResponded
 from journeyman.traces.messages import ToolSpec, Value
 from journeyman.traces.store import Store
+from journeyman.training.folder import collect, lay_out
 from journeyman.training.interval import wilson
 from journeyman.training.judge import judge
 from journeyman.training.mixture import spec_of
-from journeyman.training.play import lay_out
 from journeyman.training.tasks import ExtraTool, Task
+from journeyman.verifiers.case import Case
 from journeyman.verifiers.score import Score
 
 LIMITS = Limits(steps=12, seconds=300)
@@ -147,23 +148,19 @@ def _fault(trial: Trial) -> str:
 
 
 async def _try(model: Model, task: Task, store: Store, root: Path) -> Trial:
-    lay_out(task, root)
-    aliases: list[str] = []
-
-    def hear(event: Event) -> None:
-        if isinstance(event, ModelResponded):
-            aliases.extend(call.name for call in event.message.calls)
+    lay_out(task.files, root)
+    events: list[Event] = []
 
     started = perf_counter()
     async with Runtime(model, _catalog(task, root), _policy(task, root), store) as runtime:
-        result = await runtime.run(Order(task.prompt, limits=LIMITS, root=str(root)), listeners=[hear])
+        result = await runtime.run(Order(task.prompt, limits=LIMITS, root=str(root)), listeners=[events.append])
 
     return Trial(
         task=task,
         run_id=result.run_id,
         answer=result.answer,
-        score=judge(task, result.answer, root, calls=aliases),
-        calls=tuple(aliases),
+        score=judge(task, Case.of(events, collect(root))),
+        calls=tuple(call.name for event in events if isinstance(event, ModelResponded) for call in event.message.calls),
         steps=result.steps,
         seconds=round(perf_counter() - started, 3),
     )

@@ -1,40 +1,44 @@
-"""Did a run do its task: the answer by the task's verifier, and the files as they must be afterwards."""
+"""Did a run do its task: the reward that the task's checks give it, judged in this process.
 
-from collections.abc import Sequence
-from pathlib import Path
+For oracles, cheats and generated tasks, whose verifiers are quick and ours. Runs of other tasks are verified in
+processes of their own (`verifiers/desk.py`).
+"""
 
+from collections.abc import Mapping, Sequence
+
+from journeyman.traces.messages import AssistantMessage, Message, ToolResult
 from journeyman.training.tasks import Task
-from journeyman.verifiers import answer as verify
+from journeyman.verifiers.case import Called, Case
+from journeyman.verifiers.check import verify_here
+from journeyman.verifiers.recipe import reward
 from journeyman.verifiers.score import Score
 
 
-def judge(task: Task, answer: str | None, root: Path, *, calls: Sequence[str] = ()) -> Score:
-    """`root` is the folder the run worked in, `calls` the aliases it called.
+def judge(task: Task, case: Case) -> Score:
+    """One score; a run that gave no answer has failed its task.
 
-    Small talk is right if it says something and calls nothing; a refusal is right if it says so and changed nothing.
+    Raises:
+        ConfigError: a check names no verifier.
     """
-    score = _answer(task, answer, calls)
-    if score.value != 1:
-        return score
-
-    for path, text in task.expects.items():
-        target = root / path
-        found = target.read_text(encoding="utf-8") if target.is_file() else None
-        if found != text:
-            return score.model_copy(update={"value": 0.0, "evidence": f"{path} holds {found!r}, not {text!r}"})
-
-    return score
+    checks = task.verifiers
+    scores = [verify_here(check, case) for check in checks]
+    return scores[0] if len(scores) == 1 else reward(checks, scores)
 
 
-def _answer(task: Task, answer: str | None, calls: Sequence[str]) -> Score:
-    match task.match:
-        case "numeric":
-            return verify.numeric(answer, task.answer)
-        case "exact":
-            return verify.exact(answer, task.answer)
-        case "contains":
-            return verify.contains(answer, task.answer)
-        case "refusal":
-            return verify.refusal(answer)
-        case "any":
-            return verify.talk(answer, calls)
+def case_of(task: Task, messages: Sequence[Message], files: Mapping[str, str | None]) -> Case:
+    """The case that a conversation makes, of which there is no trace."""
+    results = {message.call_id: message for message in messages if isinstance(message, ToolResult)}
+    calls = [
+        Called(
+            step=step,
+            tool=call.name.replace("__", ".", 1),
+            arguments=None,
+            status="error" if results[call.id].is_error else "ok",
+            text=results[call.id].text,
+        )
+        for step, message in enumerate((m for m in messages if isinstance(m, AssistantMessage)), 1)
+        for call in message.calls
+    ]
+    last = messages[-1] if messages else None
+    answer = last.text if isinstance(last, AssistantMessage) else None
+    return Case(prompt=task.prompt, answer=answer, calls=tuple(calls), files=dict(files))

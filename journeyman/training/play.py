@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Awaitable, Callable, Collection
-from pathlib import Path
 
 from pydantic import JsonValue
 
@@ -13,14 +12,6 @@ PLAN = "update_plan"
 
 Call = Callable[[str, dict[str, JsonValue]], Awaitable[tuple[str, bool]]]
 """Alias and arguments -> what the tool says, and whether that is an error."""
-
-
-def lay_out(task: Task, root: Path) -> None:
-    """Put the task's files into an empty folder."""
-    for path, text in task.files.items():
-        target = root / path
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_text(text, encoding="utf-8", newline="")
 
 
 async def play(
@@ -59,7 +50,7 @@ def _final(task: Task, last: str) -> str:
     if task.says:
         return task.says
 
-    if task.oracle[-1].tool == "calculator__calculate":
+    if task.oracle and task.oracle[-1].tool == "calculator__calculate":
         return last
 
     return task.answer

@@ -1,28 +1,35 @@
 """Is the answer the expected one: the same number, the same text, or a text that contains it.
 
-An answer that is there and wrong scores 0. No answer to judge at all (the run ended before it gave one) is `None`
-with the reason: whoever counts decides what that is worth.
+An answer that is there and wrong scores 0. No answer to judge at all (the run ended before it gave one) is not scored:
+whoever counts decides what that is worth.
 """
 
 import re
-from collections.abc import Sequence
 from fractions import Fraction
 
-from journeyman.verifiers.score import Score
+from journeyman.verifiers.case import Case
+from journeyman.verifiers.check import verifier
+from journeyman.verifiers.score import Score, short
 
 MINUS = "\N{MINUS SIGN}"
 _INTEGER = r"(?:\d{1,3}(?:,\d{3})+|\d+)"
 NUMBER = re.compile(rf"(?<![\w.])[-{MINUS}]?{_INTEGER}(?:\.\d+)?(?:[eE][-+]?\d+)?(?:\s*/\s*\d+)?(?!\w)")
 """An integer, a decimal (thousands may be grouped by commas), a power of ten or a fraction."""
+STATED = re.compile(r"^.*(?:=|\bis\b)(?=.*\d)")
+"""What leads up to the number in a sentence or an equation."""
 MAX_EXPONENT = 400
+CHOICES = re.compile(r"(?:^|[(*\s:\[{])([A-Ja-j])(?=$|[)*.,:;\]}]|\s*$)", re.MULTILINE)
+A_SENTENCE_OR_TWO = 40
 REFUSALS = re.compile(r"\b(?:not|no|cannot|can't|couldn't|unable|denied|refused|failed)\b", re.IGNORECASE)
 
 
-def numeric(answer: str | None, expected: str, *, tolerance: float = 1e-6) -> Score:
+@verifier("numeric/2")
+def numeric(case: Case, *, expected: str, tolerance: float = 1e-6) -> Score:
     """The answer's number is the expected one, to a relative tolerance.
 
-    An answer may say more than the number, but where it names several only the first counts: `17/3 (5.67)` is 17/3.
-    Anything but digits around the number in a short answer (a unit, a full stop) is ignored.
+    An answer that names several different numbers names none, or one could list many and be right: `17/3 (5.67)` is
+    17/3, because 5.67 is that rounded, and in an answer of one line what stands before the last `=` or `is` does not
+    count: `37 * 43 - 12 = 1579`. Anything but digits around the number (a unit, a full stop) is ignored.
 
     Raises:
         ValueError: `expected` is no number.
@@ -31,48 +38,54 @@ def numeric(answer: str | None, expected: str, *, tolerance: float = 1e-6) -> Sc
     if wanted is None:
         raise ValueError(f"{expected!r} is no number")
 
-    if answer is None:
-        return _unjudged("numeric/1")
-
-    found = number(answer)
-    right = found is not None and abs(found - wanted) <= Fraction(tolerance) * max(abs(wanted), 1)
-    return Score(value=float(right), verifier="numeric/1", evidence=f"{_short(answer)} against {expected}")
-
-
-def exact(answer: str | None, expected: str) -> Score:
-    """The same text; case, spaces at the ends of lines, quotes around it and a full stop behind it do not count."""
-    if answer is None:
-        return _unjudged("exact/1")
-
-    right = normalised(answer) == normalised(expected)
-    return Score(value=float(right), verifier="exact/1", evidence=f"{_short(answer)} against {_short(expected)}")
+    said = (case.answer or "").strip()
+    found = [each.group() for each in NUMBER.finditer(said if "\n" in said else STATED.sub("", said) or said)]
+    near = Fraction(tolerance) * max(abs(wanted), 1)
+    exact = any((value := number(each)) is not None and abs(value - wanted) <= near for each in found)
+    right = exact and all(_rounds(each, wanted, near) for each in found)
+    return Score.of(right, f"{short(said)} against {expected}")
 
 
-def contains(answer: str | None, expected: str) -> Score:
-    """The expected text stands somewhere in the answer, as whole words."""
-    if answer is None:
-        return _unjudged("contains/1")
+@verifier("exact/1")
+def exact(case: Case, *, expected: str | list[str]) -> Score:
+    """The same text, or one of those; case, spaces at line ends, quotes around it and a full stop do not count."""
+    wanted = [expected] if isinstance(expected, str) else expected
+    right = normalised(case.answer or "") in {normalised(each) for each in wanted}
+    return Score.of(right, f"{short(case.answer or '')} against {' or '.join(map(short, wanted))}")
 
-    right = re.search(rf"(?<!\w){re.escape(normalised(expected))}(?!\w)", normalised(answer)) is not None
-    return Score(value=float(right), verifier="contains/1", evidence=f"{_short(expected)} in {_short(answer)}")
+
+@verifier("contains/2")
+def contains(case: Case, *, expected: str, words: int = 60) -> Score:
+    """The expected text stands in the answer, as whole words, among at most `words` others.
+
+    Without that bound an answer that recites everything it has read would always be right.
+    """
+    answer, wanted = normalised(case.answer or ""), normalised(expected)
+    there = re.search(rf"(?<!\w){re.escape(wanted)}(?!\w)", answer) is not None
+    right = there and len(answer.split()) <= len(wanted.split()) + words
+    return Score.of(right, f"{short(expected)} in {short(case.answer or '')}")
 
 
-def refusal(answer: str | None) -> Score:
+@verifier("refusal/1")
+def refusal(case: Case) -> Score:
     """The answer says that it could not be done, and claims nothing else: no number, at most a sentence or two."""
-    if answer is None:
-        return _unjudged("refusal/1")
-
-    right = REFUSALS.search(answer) is not None and len(answer.split()) <= 40  # noqa: PLR2004 - a sentence or two
-    return Score(value=float(right), verifier="refusal/1", evidence=_short(answer))
+    answer = case.answer or ""
+    return Score.of(REFUSALS.search(answer) is not None and len(answer.split()) <= A_SENTENCE_OR_TWO, short(answer))
 
 
-def talk(answer: str | None, calls: Sequence[str]) -> Score:
+@verifier("talk/1")
+def talk(case: Case) -> Score:
     """Words, and no tool called for them."""
-    if answer is None:
-        return _unjudged("talk/1")
+    right = bool((case.answer or "").strip()) and not case.calls
+    return Score.of(right, f"{short(case.answer or '')} after {len(case.calls)} calls")
 
-    right = bool(answer.strip()) and not calls
-    return Score(value=float(right), verifier="talk/1", evidence=f"{_short(answer)} after {len(calls)} calls")
+
+@verifier("choice/1")
+def choice(case: Case, *, expected: str) -> Score:
+    """The letter of a multiple choice: the last one the answer names by itself, `(C)`, `**C**` or `answer: C`."""
+    named = CHOICES.findall(case.answer or "")
+    found = next((letter for letter in reversed(named) if letter), "")
+    return Score.of(found.upper() == expected.strip().upper(), f"{found or 'no letter'} against {expected}")
 
 
 def number(text: str) -> Fraction | None:
@@ -90,14 +103,14 @@ def number(text: str) -> Fraction | None:
     return Fraction(numerator) / Fraction(denominator or 1) if Fraction(denominator or 1) else None
 
 
+def _rounds(written: str, value: Fraction, near: Fraction) -> bool:
+    """Whether a number, to the digits it is written with, is that value."""
+    found = number(written)
+    decimals = len(written.partition(".")[2]) if "/" not in written and "e" not in written.lower() else 0
+    unit = Fraction(1, 2 * 10**decimals) if decimals else 0
+    return found is not None and abs(found - value) <= max(near, unit)
+
+
 def normalised(text: str) -> str:
     lines = [line.strip() for line in text.strip().splitlines()]
     return "\n".join(lines).strip("\"'`").removesuffix(".").strip("\"'`").casefold()
-
-
-def _unjudged(verifier: str) -> Score:
-    return Score(value=None, status="not_applicable", verifier=verifier, evidence="there is no answer")
-
-
-def _short(text: str) -> str:
-    return repr(text if len(text) <= 120 else text[:117] + "...")  # noqa: PLR2004

@@ -3,9 +3,10 @@ import pytest
 from journeyman.errors import UsageError
 from journeyman.traces.messages import AssistantMessage, ToolResult
 from journeyman.training.dialogues import played
+from journeyman.training.folder import lay_out
 from journeyman.training.generate import generate
 from journeyman.training.mixture import Mixture
-from journeyman.training.play import lay_out, play
+from journeyman.training.play import play
 from journeyman.training.workshop import Workshop, builtin_specs
 
 NAMES = (
@@ -20,7 +21,7 @@ async def test_the_built_in_tools_are_offered_in_one_order(tmp_path):
 
 async def test_an_oracle_without_a_planner_does_not_plan(tmp_path):
     task = generate("plan", 1, seed=1, split="train")[0]
-    lay_out(task, tmp_path)
+    lay_out(task.files, tmp_path)
     with_plan = await play(task, Workshop(tmp_path).call, offered=NAMES)
     without = await play(task, Workshop(tmp_path).call, offered=NAMES[:-1])
     called = [call.name for message in without if isinstance(message, AssistantMessage) for call in message.calls]
@@ -43,7 +44,7 @@ async def test_an_oracle_that_fails_is_dropped_not_learnt(tmp_path):
     from journeyman.training.dialogues import _right  # noqa: PLC0415
 
     task = generate("search", 1, seed=1, split="train")[0]
-    lay_out(task, tmp_path)
+    lay_out(task.files, tmp_path)
     messages = await play(task, Workshop(tmp_path).call, offered=NAMES)
     lies = [
         message.model_copy(update={"text": "no"}) if isinstance(message, ToolResult) else message

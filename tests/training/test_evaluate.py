@@ -9,9 +9,10 @@ from journeyman.errors import ModelError
 from journeyman.traces.messages import Message
 from journeyman.traces.store import Store
 from journeyman.training.evaluate import Rate, Trial, evaluate, outcomes, rates
+from journeyman.training.folder import lay_out
 from journeyman.training.generate import generate
 from journeyman.training.interval import wilson
-from journeyman.training.play import lay_out, play
+from journeyman.training.play import play
 from journeyman.training.tasks import Task
 from journeyman.training.workshop import Workshop
 
@@ -23,7 +24,7 @@ async def perfect(tasks: Sequence[Task], folder: Path) -> ScriptedModel:
     scripts: dict[str, list[Message]] = {}
     for task in tasks:
         root = Path(mkdtemp(dir=folder))
-        lay_out(task, root)
+        lay_out(task.files, root)
         messages = await play(task, Workshop(root).call, offered={"update_plan"})
         scripts[task.prompt] = [message for message in messages if message.type == "assistant"]
 

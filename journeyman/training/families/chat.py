@@ -34,7 +34,7 @@ def make(random: Random, unseen: bool) -> Task:
         kind="chat",
         prompt=random.choice(asks).format(name=name, word=word),
         answer=says,
-        match="any",
+        match="talk",
         says=says,
         unseen=unseen,
     )

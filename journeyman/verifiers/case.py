@@ -1,0 +1,67 @@
+"""What a verifier is shown of a run: what was asked, done and answered, and the files as they are afterwards.
+
+It is plain data, made from a run's events: a run can be scored long after it ended, by a verifier that did not exist
+then, in a process that has nothing of the agent's in it.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Self
+
+from pydantic import JsonValue
+
+from journeyman.traces.events import CallFinished, CallProposed, CallStatus, Event
+from journeyman.traces.fold import State
+from journeyman.traces.messages import AssistantMessage, Value
+
+
+class Called(Value):
+    """A call and what came of it."""
+
+    step: int
+    tool: str
+    """`server.tool`."""
+    arguments: dict[str, JsonValue] | None
+    status: CallStatus
+    text: str
+    """What the model read of it."""
+
+
+class Case(Value):
+    prompt: str
+    answer: str | None
+    """None: the run ended before it gave one."""
+    calls: tuple[Called, ...] = ()
+    thoughts: str = ""
+    files: dict[str, str | None] = {}
+    """Path -> text; None where it is no text, or too long."""
+    tokens: int = 0
+    """That the model wrote."""
+
+    @classmethod
+    def of(cls, events: Iterable[Event], files: Mapping[str, str | None] | None = None) -> Self:
+        """The case that a run's events make."""
+        state, proposed, calls = State(), {}, []
+        for event in events:
+            state.apply(event)
+            if isinstance(event, CallProposed):
+                proposed[event.call_id] = event
+            elif isinstance(event, CallFinished):
+                call = proposed.get(event.result.call_id)
+                calls.append(
+                    Called(
+                        step=state.steps,
+                        tool=call.tool if call else event.result.name,
+                        arguments=call.arguments if call else None,
+                        status=event.status,
+                        text=event.result.text,
+                    )
+                )
+
+        return cls(
+            prompt=state.started.prompt if state.started else "",
+            answer=state.finished.answer if state.finished else state.answer,
+            calls=tuple(calls),
+            thoughts="\n".join(one.thinking for one in state.messages if isinstance(one, AssistantMessage)).strip(),
+            files=dict(files or {}),
+            tokens=state.usage.completion_tokens,
+        )

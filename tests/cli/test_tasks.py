@@ -1,0 +1,28 @@
+import json
+
+
+def test_a_new_task_file_is_written_once_and_proved(journeyman):
+    assert journeyman("tasks", "new", "tasks.toml").code == 0
+    again = journeyman("tasks", "new", "tasks.toml")
+    assert (again.code, "there already" in again.err) == (2, True)
+    checked = journeyman("tasks", "check", "tasks.toml", "--json")
+    assert (checked.code, json.loads(checked.out)) == (0, {"tasks": 2, "faults": []})
+
+
+def test_a_faulty_task_is_told_and_ends_with_1(journeyman):
+    (journeyman.folder / "t.jsonl").write_text('{"name": "wrong", "prompt": "2+2?", "answer": "5", "says": "4"}')
+    checked = journeyman("tasks", "check", "t.jsonl")
+    assert (checked.code, checked.out) == (
+        1,
+        "wrong: oracle must score 1, got 0 (exact 0)\n0 of 1 tasks are sound\n",
+    )
+
+
+def test_tasks_are_listed_and_shown(journeyman):
+    listed = json.loads(journeyman("tasks", "list", "starter:arithmetic", "-n", "3", "--json").out)
+    assert {(task["kind"], task["split"]) for task in listed} == {("arithmetic", "train")}
+    key = listed[0]["key"]
+    shown = json.loads(journeyman("tasks", "show", "starter:arithmetic", key[:9], "-n", "3", "--json").out)
+    assert (shown["key"], shown["oracle"][0]["tool"]) == (key, "calculator__calculate")
+    missing = journeyman("tasks", "show", "starter:arithmetic", "zzz")
+    assert (missing.code, "no task 'zzz'" in missing.err) == (2, True)
