@@ -18,6 +18,7 @@ import anyio.to_thread
 
 from journeyman.errors import SandboxError
 from journeyman.sandbox.cell import cell
+from journeyman.sandbox.nofiles import NoFiles
 from journeyman.sandbox.sandbox import CellResult, Limits, Probe, Spec, Status
 from journeyman.sandbox.subset import LATE, Fault, explain
 
@@ -28,6 +29,7 @@ GRACE_S = 1.0
 """How much later than the interpreter's own clock the one outside rings."""
 CLOSE_S = 5.0
 RECURSION = 500
+SUBSET = "a subset of Python, in a process of its own"
 LEVEL = 1
 FLOOD = "there was too much output"
 LOST = "; variables are lost"
@@ -51,8 +53,7 @@ class Monty:
         finally:
             await sandbox.close()
 
-        reason = "a subset of Python, in a process of its own"
-        return Probe(backend=self.name, available=True, level=LEVEL, reason=reason, guarantees=guarantees)
+        return Probe(backend=self.name, available=True, level=LEVEL, reason=SUBSET, guarantees=guarantees)
 
     async def open(self, spec: Spec) -> "MontySandbox":
         """Start a session.
@@ -66,15 +67,22 @@ class Monty:
                 fix=f"ask for min_isolation <= {LEVEL}, or take another backend",
             )
 
+        if spec.workspace or spec.preload or spec.allow_hosts:
+            raise SandboxError("monty has no files, no other modules and no network", fix="take another backend")
+
         sandbox = MontySandbox(spec)
         await sandbox.start()
         return sandbox
 
+    async def prewarm(self, spec: Spec, n: int = 1) -> None:
+        """Nothing is kept warm: a worker starts in milliseconds."""
 
-class MontySandbox:
+
+class MontySandbox(NoFiles):
     """One session; see `Sandbox`. Cells run one after another, each in a thread that waits for the worker."""
 
     def __init__(self, spec: Spec) -> None:
+        self.probe = Probe(backend="monty", available=True, level=LEVEL, reason=SUBSET)
         self._spec = spec
         self._lock = anyio.Lock()
         self._worker: _Worker | None = None

@@ -291,7 +291,7 @@ async def test_the_probe_promises_only_what_was_tried() -> None:
             snapshot(
                 (
                     "no sandbox is good enough (monty: monty gives isolation level 1, level 3 is asked for)",
-                    "ask for a lower min_isolation",
+                    "ask for min_isolation <= 1, or take another backend",
                 )
             ),
         ),
