@@ -24,7 +24,9 @@ def test_frames_come_out_as_they_went_in_however_the_bytes_are_cut(frames, cut):
 
 @given(PIECES)
 def test_pieces_come_out_as_they_went_in(pieces):
-    header, body = Reader(1000).feed(joined({}, pieces))
+    frame = Reader(1000).feed(joined({}, pieces))
+    assert frame is not None
+    header, body = frame
     assert split(header, body, frozenset({"stdout", "value"})) == pieces
 
 
