@@ -17,6 +17,13 @@ from journeyman.verifiers.case import Case
 from journeyman.verifiers.check import Check, verifier
 from journeyman.verifiers.score import Score, short
 
+try:  # here and not below, so that a verifier's process that is forked from another has it already
+    with warnings.catch_warnings(action="ignore"):  # of what it imports, about their own syntax
+        import reasoning_gym
+        from reasoning_gym.factory import DATASETS
+except ImportError:
+    raise UsageError("reasoning-gym is not installed.", fix="pip install 'journeyman[tasks]'") from None
+
 DRAWS = 40
 """Items looked at for one that is kept."""
 SAID = re.compile(r"(?:\banswer(?:\s+is)?\s*:?\s+|<answer>\s*)(.+?)\s*(?:</answer>|$)", re.IGNORECASE | re.DOTALL)
@@ -79,25 +86,16 @@ def _task(name: str, seed: int, index: int, entry: dict[str, Any]) -> Task:
 
 @cache
 def _dataset(name: str, seed: int, size: int) -> Any:
-    library, known = _library()
-    if name not in known:
-        near = get_close_matches(name, known, n=3)
-        hint = f"Did you mean {' or '.join(near)}?" if near else f"There are {len(known)}: {', '.join(sorted(known))}."
+    if name not in DATASETS:
+        near = get_close_matches(name, DATASETS, n=3)
+        hint = (
+            f"Did you mean {' or '.join(near)}?"
+            if near
+            else f"There are {len(DATASETS)}: {', '.join(sorted(DATASETS))}."
+        )
         raise UsageError(f"reasoning-gym has no generator {name!r}.", fix=hint)
 
-    return library.create_dataset(name, seed=seed, size=size)
-
-
-def _library() -> tuple[Any, Any]:
-    """Its module, and the table of its generators."""
-    try:
-        with warnings.catch_warnings(action="ignore"):  # of what it imports, about their own syntax
-            import reasoning_gym
-            from reasoning_gym.factory import DATASETS
-    except ImportError:
-        raise UsageError("reasoning-gym is not installed.", fix="pip install 'journeyman[tasks]'") from None
-
-    return reasoning_gym, DATASETS
+    return reasoning_gym.create_dataset(name, seed=seed, size=size)
 
 
 def _version() -> str:

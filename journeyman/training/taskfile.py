@@ -26,7 +26,7 @@ from journeyman.errors import ConfigError, UsageError
 from journeyman.safe import safe
 from journeyman.tomlfile import as_text, explained, parse, read_once
 from journeyman.traces.messages import Value
-from journeyman.training import gym, questions
+from journeyman.training import questions
 from journeyman.training.generate import families, generate
 from journeyman.training.tasks import Split, Task
 
@@ -58,6 +58,8 @@ def load_tasks(name: str, *, n: int | None = None, seed: int = 1, split: Split |
         return [task for kind in kinds for task in generate(kind, n or A_FEW, seed=seed, split=split or "train")]
 
     if source == "gym":
+        from journeyman.training import gym  # takes seconds to load
+
         return gym.generate(rest, n or A_FEW, seed=seed, split=split)
 
     found = _own(source, rest) if rest and not Path(name).exists() else _read(Path(name))

@@ -11,20 +11,17 @@ from journeyman.verifiers.case import Case
 from journeyman.verifiers.check import verifier
 from journeyman.verifiers.score import Score, short
 
+try:  # here, so that it is there before a process is forked for a job; it brings SymPy
+    from math_verify import parse, verify
+except ImportError:
+    raise ConfigError("math-verify is not installed", fix="pip install 'journeyman[tasks]'") from None
+
+logging.getLogger("math_verify").setLevel(logging.ERROR)  # it warns that it has no timeout
+
 
 @verifier("math/1")
 def maths(case: Case, *, expected: str) -> Score:
-    """Both parse, and are equal; of several expressions in an answer the boxed or the last one counts.
-
-    Raises:
-        ConfigError: math-verify is not installed.
-    """
-    try:
-        from math_verify import parse, verify  # noqa: PLC0415 - brings SymPy
-    except ImportError:
-        raise ConfigError("math-verify is not installed", fix="pip install 'journeyman[tasks]'") from None
-
-    logging.getLogger("math_verify").setLevel(logging.ERROR)  # it warns that it has no timeout
+    """Both parse, and are equal; of several expressions in an answer the boxed or the last one counts."""
     gold = parse(_latex(expected), parsing_timeout=0)
     if not gold:
         raise ValueError(f"{expected!r} is no mathematics")
