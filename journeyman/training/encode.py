@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from journeyman.agent.models import chatml
+from journeyman.agent.models.families import CHATML
+from journeyman.agent.models.renderer import joined
 from journeyman.traces.messages import Message, ToolSpec
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ def pack(
     tokenise: Tokenise, instructions: str, tools: Sequence[ToolSpec], dialogues: Sequence[Sequence[Message]]
 ) -> Pack:
     """One system turn and the dialogues behind it."""
-    opening = chatml.opening(instructions, tools)
+    opening = CHATML.opening(instructions, tools)
     shared = [token for segment in opening for token in tokenise(segment.text, control=segment.control)]
     size = len(shared)
     out = Pack(ids=list(shared), positions=list(range(size)), segment=[0] * size, learnt=[False] * size)
@@ -85,15 +86,17 @@ def encode(tokenise: Tokenise, messages: Sequence[Message]) -> tuple[list[int], 
 
     for index, message in enumerate(messages):
         if message.type == "assistant":
-            add(chatml.ASSISTANT, control=True)
-            add(chatml.completion(message), control=False, learn=True)
-            add(chatml.END, control=True, learn=True)
+            add(CHATML.assistant, control=True)
+            for segment in joined(CHATML.completion(message)):
+                add(segment.text, control=segment.control, learn=True)
+
+            add(CHATML.end, control=True, learn=True)
             continue
 
         if index:
-            add("\n", control=True)
+            add(CHATML.after, control=True)
 
-        for segment in chatml.turn(message):
+        for segment in CHATML.turn(message):
             add(segment.text, control=segment.control)
 
     return ids, learnt

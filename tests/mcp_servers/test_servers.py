@@ -10,7 +10,7 @@ from inline_snapshot import snapshot
 from mcp import Client
 from mcp_types import CallToolResult, TextContent
 
-from journeyman.agent.models.chatml import signature
+from journeyman.agent.models.renderer import signature
 from journeyman.errors import ConfigError, UsageError
 from journeyman.mcp_servers import SERVERS, build
 from journeyman.mcp_servers.code.session import MAX_CHARACTERS, Session

@@ -1,10 +1,10 @@
 from journeyman.agent.instructions import DEFAULT
-from journeyman.agent.models import chatml
+from journeyman.agent.models.families import CHATML
 from journeyman.agent.plan import SPEC
 from journeyman.traces.messages import AssistantMessage, Text, ToolCall, ToolResult, UserMessage
 from journeyman.training.encode import encode, pack
 
-SPECIAL = {chatml.START: 256, chatml.END: 257}
+SPECIAL = {"<|im_start|>": 256, CHATML.end: 257}
 
 
 def tokenise(text: str, *, control: bool) -> list[int]:
@@ -49,13 +49,13 @@ def test_only_what_the_assistant_wrote_is_learnt_with_its_end():
 
 def test_marks_in_somebodys_words_do_not_become_special_tokens():
     ids, _ = encode(tokenise, (UserMessage(text="say <|im_end|>"),))
-    assert ids.count(SPECIAL[chatml.END]) == 1
+    assert ids.count(SPECIAL[CHATML.end]) == 1
 
 
 def test_dialogues_in_a_pack_share_the_system_turn_and_nothing_else():
     one = pack(tokenise, DEFAULT, [SPEC], [DIALOGUE, DIALOGUE[:2]])
     shared = one.segment.count(0)
-    assert written(one.ids[:shared]) == "".join(segment.text for segment in chatml.opening(DEFAULT, [SPEC]))
+    assert written(one.ids[:shared]) == "".join(segment.text for segment in CHATML.opening(DEFAULT, [SPEC]))
     first, second = (encode(tokenise, dialogue)[0] for dialogue in (DIALOGUE, DIALOGUE[:2]))
     assert one.ids[shared:] == first + second
     assert one.segment[shared:] == [1] * len(first) + [2] * len(second)

@@ -5,9 +5,8 @@ what is new. Ids are made once; nothing that was sampled is ever tokenised again
 from collections.abc import Awaitable, Callable, Sequence
 from typing import NamedTuple
 
-from journeyman.agent.models import chatml
-from journeyman.agent.models.chatml import Segment
 from journeyman.agent.models.model import Request
+from journeyman.agent.models.renderer import Renderer, Segment
 from journeyman.traces.messages import Message, Tokens, TokenSpan
 
 Tokenise = Callable[[Sequence[Segment], bool], Awaitable[list[int]]]
@@ -38,9 +37,10 @@ class Completion(NamedTuple):
 class Conversation:
     """One run's sequence."""
 
-    def __init__(self, end: int) -> None:
-        """`end` is the id of `<|im_end|>`."""
-        self._end = end
+    def __init__(self, renderer: Renderer, ends: Sequence[int]) -> None:
+        """`ends` are the ids of the tokens that end a turn and stay; the first is written where another ended it."""
+        self._renderer = renderer
+        self._ends = ends
         self._ids: list[int] = []
         self._open = False
         """The last turn was cut: its end is still to be written."""
@@ -52,16 +52,12 @@ class Conversation:
         count, _ = self._seen
         if not self._extended_by(request):
             turns = [*examples, *request.messages]
-            segments = chatml.opening(request.system, request.tools)
-            segments += [segment for message in turns for segment in chatml.turn(message)]
-            ids = await tokenise([*segments, Segment(chatml.ASSISTANT, control=True)], True)
+            ids = await tokenise(self._renderer.prompt(request.system, request.tools, turns), True)
             return Prompt(ids, ids, root=True, messages=len(request.messages))
 
-        segments = [Segment("\n", control=True)]
-        segments += [segment for message in request.messages[count:] for segment in chatml.turn(message)]
-        new = await tokenise([*segments, Segment(chatml.ASSISTANT, control=True)], False)
+        new = await tokenise(self._renderer.more(request.messages[count:]), False)
         if self._open:
-            new = [self._end, *new]
+            new = [self._ends[0], *new]
 
         return Prompt(self._ids + new, new, root=False, messages=len(request.messages))
 
@@ -72,9 +68,9 @@ class Conversation:
             return Tokens(level="text", root=prompt.root)
 
         sampled, forced = completion.ids, []
-        if completion.ended and sampled[-1:] != [self._end]:
+        if completion.ended and (not sampled or sampled[-1] not in self._ends):
             # The model ended with another end-of-text token; the conversation goes on after the one of its format.
-            sampled, forced = sampled[:-1], [self._end]
+            sampled, forced = sampled[:-1], [self._ends[0]]
 
         self._ids = [*prompt.ids, *sampled, *forced]
         self._open = not completion.ended

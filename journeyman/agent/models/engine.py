@@ -18,6 +18,8 @@ class Engine(Value):
     """Conversations that are decoded at once, each with a context of its own."""
     gpu_layers: int | None = None
     """Layers kept on a GPU: None for as many as fit."""
+    renderer: str | None = None
+    """The format of conversations: a family's name, or `template` for the file's own; None finds out."""
     stream: bool = True
     """False: nothing is shown while the model writes, and the engine tells each id; else those it leaves out of a
     stream, inside of characters that take several, are found again."""

@@ -133,9 +133,34 @@ def trained_context(path: Path) -> int | None:
     Raises:
         ValueError: the header makes no sense.
     """
+    value = _found(path, ".context_length")
+    return value if isinstance(value, int) else None
+
+
+def own_template(path: Path) -> str:
+    """The chat template that the file carries; empty for none. It takes a moment: it stands behind the vocabulary.
+
+    Raises:
+        ValueError: the header makes no sense.
+    """
+    value = _found(path, "tokenizer.chat_template")
+    return value if isinstance(value, str) else ""
+
+
+def quantisation(path: Path) -> int | None:
+    """`general.file_type`: llama.cpp's number for how the weights are stored.
+
+    Raises:
+        ValueError: the header makes no sense.
+    """
+    value = _found(path, "general.file_type")
+    return value if isinstance(value, int) else None
+
+
+def _found(path: Path, key: str) -> int | str | None:
     with path.open("rb") as file:
         try:
-            return _value(file, ".context_length")
+            return _value(file, key)
         except struct.error:
             return None
 
@@ -147,8 +172,8 @@ ALIGNMENT = 32
 LONGEST_KEY = 65536
 
 
-def _value(file: BufferedReader, suffix: str) -> int | None:
-    """The 32-bit number whose key ends with `suffix`."""
+def _value(file: BufferedReader, suffix: str) -> int | str | None:
+    """The 32-bit number or the text whose key ends with `suffix`."""
     _magic, _version, _tensors, pairs = struct.unpack("<4sIQQ", file.read(24))
     for _ in range(pairs):
         length = _number(file, "<Q")
@@ -158,6 +183,9 @@ def _value(file: BufferedReader, suffix: str) -> int | None:
         key, kind = file.read(length), _number(file, "<I")
         if key.endswith(suffix.encode()) and kind == UINT32:
             return _number(file, "<I")
+
+        if key.endswith(suffix.encode()) and kind == STRING:
+            return file.read(_number(file, "<Q")).decode(errors="replace")
 
         _skip(file, kind)
 

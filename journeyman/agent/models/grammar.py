@@ -8,16 +8,19 @@ The engine's grammars are Lark syntax for llguidance, with each tool's JSON Sche
     tool: "add\", \"arguments\": " arguments0 | ...
     arguments0: %json {...}
 
-The end is spelled out because the engine would else accept any end-of-text token, and the next turn must continue
-after `<|im_end|>`. A grammar that does not compile is *ignored* by the engine, with a line in its log: schemas are
-therefore reduced to what is known to compile, and `LOOSE` grammars carry none.
+This is ChatML's; the marks are those of the model's family, special tokens among them as `<[id]>`. The end is spelled
+out because the engine would else accept any end-of-text token, and the next turn must continue after it. A grammar that
+does not compile is *ignored* by the engine, with a line in its log: schemas are therefore reduced to what is known to
+compile, and `loose` grammars carry none.
 """
 
 import json
+import re
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
-from journeyman.agent.models.chatml import CALL_CLOSE, END
+from journeyman.agent.models.families import CHATML
+from journeyman.agent.models.renderer import Renderer
 from journeyman.traces.events import Choice
 from journeyman.traces.messages import ToolSpec
 
@@ -31,11 +34,28 @@ GUIDANCE = {
 STRING, ITEMS = 1000, 64
 """Bounds for a small model's strings and lists that have none of their own: it may never stop by itself."""
 
-NAME_OPEN = '\n{"name": "'
-ARGUMENTS = ', "arguments": '
-THINK = r"think[lazy]: /<think>(?s:.*)<\/think>/"
-PLAIN = r"PLAIN: /(?s:.+)/ & ~/(?s:.*<tool_call.*)/"
-LEAD = r"lead[lazy]: /(?s:.*)<tool_call>/"
+
+class Format(NamedTuple):
+    """A family's marks and the ids of its special tokens."""
+
+    renderer: Renderer = CHATML
+    special: Mapping[str, int] = {}
+
+    def term(self, text: str) -> str:
+        """Lark for `text`: strings, and `<[id]>` for the special tokens in it; nothing for no text."""
+        if not self.special:
+            return _text(text) if text else ""
+
+        found = re.split("(" + "|".join(map(re.escape, self.special)) + ")", text)
+        return " ".join(f"<[{self.special[each]}]>" if each in self.special else _text(each) for each in found if each)
+
+    @property
+    def written(self) -> list[str]:
+        """Special tokens whose text the parser wants to see."""
+        return [mark for mark in self.special if mark not in {*self.renderer.kept, *self.renderer.closing}]
+
+    def end(self, mark: str) -> str:
+        return f"<[{self.special[mark]}]>" if mark in self.special else mark
 
 
 def grammar(
@@ -46,6 +66,7 @@ def grammar(
     thinking: bool = False,
     small: bool = False,
     loose: bool = False,
+    form: Format = Format(),  # noqa: B008 - a value
 ) -> str:
     """Lark text for one turn in which `tools` are offered; empty where anything may be said.
 
@@ -58,41 +79,75 @@ def grammar(
         choice = "none"
 
     rules = []
-    turns = _turns(choice, returns is not None, small=small, rules=rules)
+    turns = _turns(choice, returns is not None, small=small, rules=rules, form=form)
     if returns is not None and choice != "required":
         rules.append(f"answer: {_json(returns, small=small, loose=loose)}")
 
     if choice != "none":
-        rules += _calls(tools, small=small, loose=loose)
+        rules += _calls(tools, small=small, loose=loose, form=form)
 
     if thinking:
         turns = f'(think "\\n"*)? ({turns})'
-        rules.append(THINK)
+        rules += _thought(form)
 
-    return "\n".join(["%llguidance {}", f"start: ({turns}) {END}", *rules, ""])
+    return "\n".join(["%llguidance {}", f"start: {turns}", *rules, ""])
 
 
-def _turns(choice: Choice, typed: bool, *, small: bool, rules: list[str]) -> str:
-    """Alternatives of what the turn may be; adds the rules they need."""
-    more = "" if small else ' ("\\n<tool_call>" rest)*'
+def _turns(choice: Choice, typed: bool, *, small: bool, rules: list[str], form: Format) -> str:
+    """Alternatives of what the turn may be, each with its end; adds the rules they need."""
+    opens = form.renderer.dialect.opens
+    end, call_end = (form.end(mark) for mark in form.renderer.closing)
+    tagged = bool(opens) and opens not in form.special and form.term(opens) == _text(opens)
+    more = f' ("\\n" {_text(opens)} rest)*' if tagged and not small else ""
+    call = f"{form.term(opens)} rest{more} {call_end}".lstrip()
     if choice == "required":
-        return f'"<tool_call>" rest{more}'
+        return call
 
+    said = form.term(form.renderer.said)
     if typed:
-        return "answer" if choice == "none" else f'answer | "<tool_call>" rest{more}'
+        answer = f"{said} answer {end}".lstrip()
+        return answer if choice == "none" else f"{answer} | {call}"
 
-    rules.append(PLAIN)
+    rules.append(_plain(form, tagged=tagged))
+    plain = f"{said} PLAIN {end}".lstrip()
     if choice == "none":
-        return "PLAIN"
+        return plain
 
-    rules.append(LEAD)
-    return f"PLAIN | lead rest{more}"
+    if tagged:
+        rules.append(f"lead[lazy]: /(?s:.*){_pattern(opens)}/")
+        call = f"lead rest{more} {call_end}"
+
+    return f"{plain} | {call}"
 
 
-def _calls(tools: Sequence[ToolSpec], *, small: bool, loose: bool) -> list[str]:
-    heads = [f"{_text(json.dumps(tool.name)[1:] + ARGUMENTS)} arguments{n}" for n, tool in enumerate(tools)]
+def _plain(form: Format, *, tagged: bool) -> str:
+    """Words that are no call: without its mark, or where a call has none, not beginning with its brace."""
+    opens = form.renderer.dialect.opens
+    if tagged:
+        return rf"PLAIN: /(?s:.+)/ & ~/(?s:.*{_pattern(opens)}.*)/"
+
+    return f"PLAIN: {_words(form)}" if opens else r"PLAIN: /[^{](?s:.*)/"
+
+
+def _words(form: Format) -> str:
+    """Any text without what spells a special token: the engine would take it for one."""
+    marks = "|".join(map(_pattern, form.special))
+    return rf"/(?s:.+)/ & ~/(?s:.*({marks}).*)/"
+
+
+def _thought(form: Format) -> list[str]:
+    opens, closes = (mark.strip("\n") for mark in form.renderer.think)
+    if form.term(closes) == _text(closes):
+        return [f"think[lazy]: /{_pattern(opens)}(?s:.*){_pattern(closes)}/"]
+
+    return [f"think: {form.term(opens)} THOUGHT {form.term(closes)}", f"THOUGHT: {_words(form)}"]
+
+
+def _calls(tools: Sequence[ToolSpec], *, small: bool, loose: bool, form: Format) -> list[str]:
+    dialect = form.renderer.dialect
+    heads = [f"{form.term(dialect.name(tool.name) + dialect.middle)} arguments{n}" for n, tool in enumerate(tools)]
     return [
-        f"rest: {_text(NAME_OPEN)} tool {_text('}' + CALL_CLOSE)}",
+        " ".join(filter(None, ["rest:", form.term(dialect.head), "tool", form.term(dialect.close)])),
         f"tool: {' | '.join(heads)}",
         *(
             f"arguments{n}: {_json(_arguments(tool.parameters), small=small, loose=loose)}"
@@ -111,6 +166,10 @@ def _arguments(parameters: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def _text(text: str) -> str:
     return json.dumps(text)
+
+
+def _pattern(text: str) -> str:
+    return re.sub(r"([^\w<> ])", r"\\\1", text)
 
 
 def _json(schema: Mapping[str, Any], *, small: bool, loose: bool) -> str:

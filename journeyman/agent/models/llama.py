@@ -1,6 +1,6 @@
 """A local model: llama.cpp in a process of its own, prompts and completions as token ids.
 
-The conversation is rendered here (`chatml`), kept as ids (`conversation`), sampled under a grammar made from what is
+The conversation is rendered here (`renderer`), kept as ids (`conversation`), sampled under a grammar made from what is
 offered (`grammar`) and read back piece by piece (`parse`).
 """
 
@@ -12,19 +12,17 @@ from typing import Any
 import anyio
 from pydantic import JsonValue
 
-from journeyman.agent.models import chatml
 from journeyman.agent.models.conversation import Conversation
 from journeyman.agent.models.engine import Engine
 from journeyman.agent.models.files import ModelFiles, fingerprint, fitting_context
+from journeyman.agent.models.grammar import Format
 from journeyman.agent.models.llama_process import EngineProcess
 from journeyman.agent.models.model import SMALL, Capabilities, Request
+from journeyman.agent.models.recognise import Recognised, recognise
 from journeyman.agent.models.turn import Turn, overflow
 from journeyman.agent.models.wire import Refused
-from journeyman.errors import EngineDied, ModelError
+from journeyman.errors import EngineDied, JourneymanError, ModelError
 from journeyman.traces.events import ModelDelta, ModelResponded
-
-PROBE = ("<|im_start|>", chatml.END, "<think>", "<tool_call>")
-PROBED = {"content": "".join(PROBE), "add_special": False, "parse_special": True, "with_pieces": True}
 
 
 class LlamaModel:
@@ -50,7 +48,8 @@ class LlamaModel:
         self._process: EngineProcess | None = None
         self._opening = anyio.Lock()
         self._info: dict[str, JsonValue] = {}
-        self._end = 0
+        self._form = Format()
+        self._ends: list[int] = []
         self._conversations: dict[str, Conversation] = {}
         self._slots: dict[str, int] = {}
         self._grammars: dict[str, bool] = {}
@@ -119,13 +118,14 @@ class LlamaModel:
 
     def _turn(self, request: Request) -> Turn:
         process = self._running
-        conversation = self._conversations.setdefault(request.run_id, Conversation(self._end))
+        conversation = self._conversations.setdefault(request.run_id, Conversation(self._form.renderer, self._ends))
         return Turn(
             request,
             conversation,
             process,
             self.capabilities,
             self._grammars,
+            self._form,
             stream=self._engine.stream,
             slot=self._slot(request.run_id),
         )
@@ -148,8 +148,8 @@ class LlamaModel:
         try:
             found = await process.ready()
             listed = await process.wire.get("/v1/models")
-            probe = await process.wire.post("/tokenize", PROBED)
-        except ModelError:
+            found_format = await recognise(process.tokenise, process.wire, self.files.model, self._engine.renderer)
+        except JourneymanError:
             await self.close()
             raise
         except (OSError, Refused) as error:
@@ -158,7 +158,7 @@ class LlamaModel:
             raise died from error
 
         meta = listed["data"][0]["meta"]
-        self._know(meta, {token["piece"]: token["id"] for token in probe["tokens"] if token["piece"] in PROBE})
+        self._know(meta, found_format)
         self._info = self._identity(found["engine"], meta)
 
     @property
@@ -168,21 +168,15 @@ class LlamaModel:
 
         return self._process
 
-    def _know(self, meta: Mapping[str, Any], special: Mapping[str, int]) -> None:
+    def _know(self, meta: Mapping[str, Any], found: Recognised) -> None:
         """Learn from the loaded model what it can do and what it needs."""
-        if chatml.END not in special or "<|im_start|>" not in special:
-            raise ModelError(
-                f"{self.files.model.name} was not trained on ChatML: it has no <|im_start|> and <|im_end|> tokens.",
-                fix="Serve it with its own template (llama-server, Ollama) and use http://127.0.0.1:PORT/v1#NAME.",
-            )
-
         small, untrained = self._wanted
         small = meta["n_params"] < SMALL if small is None else small
-        taught = bool(self.files.adapter) or "<tool_call>" in special
-        self._end = special[chatml.END]
+        taught = bool(self.files.adapter) or found.calls
+        self._form, self._ends = found.form, found.ends
         self.capabilities = self.capabilities.model_copy(
             update={
-                "thinking": "<think>" in special,
+                "thinking": found.thinks,
                 "small": small,
                 "untrained": small and not taught if untrained is None else untrained,
                 "context": meta["n_ctx"],
@@ -198,7 +192,8 @@ class LlamaModel:
             "adapter_fingerprint": fingerprint(adapter) if adapter else None,
             "parameters": meta["n_params"],
             "quantisation": meta.get("ftype"),
-            "renderer": chatml.VERSION,
+            "renderer": self._form.renderer.name,
+            "renderer_hash": self._form.renderer.snapshot,
             "context": meta["n_ctx"],
             "engine": engine,
             "threads": self._running.threads,

@@ -59,6 +59,9 @@ def load(wanted: dict[str, Any]) -> Any:
 
     params.api_keys = [wanted["key"]]
     params.ui = False
+    # The file's own template is somebody's program, and some abort the engine: it never runs there.
+    params.chat_template = "chatml"
+    params.use_jinja = False
     params.warmup = False
     params.verbosity = ERRORS_ONLY
     params.cache_ram_mib = wanted["cache_mb"]

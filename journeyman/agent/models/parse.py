@@ -9,6 +9,7 @@ import json
 import re
 from typing import Any, Literal, NamedTuple
 
+from journeyman.agent.models.renderer import HERMES, Dialect
 from journeyman.traces.events import ModelDelta
 from journeyman.traces.messages import Part, Text, Thinking, ToolCall, call_id
 
@@ -26,13 +27,18 @@ TAGS = (
     Tag("<tool_call>", "call", "</tool_call>"),
     Tag("<|channel|>analysis<|message|>", "thinking", "<|end|>"),  # the harmony dialect
 )
-DROPPED = ("<|start|>assistant", "<|channel|>final<|message|>", "<|return|>")
+DROPPED = (
+    "<|start|>assistant", "<|channel|>final<|message|>", "<|channel|>commentary<|message|>", "<|return|>"
+)  # fmt: skip
 """Marks of the harmony dialect that say nothing more."""
 THOUGHT = "</think>"
 """Without its opening, which some servers write themselves: what came before was thinking."""
 
-OPENINGS = {tag.opens: tag for tag in TAGS}
-MARKS = (*OPENINGS, *DROPPED, THOUGHT)
+ROLE = " to=functions."
+"""Where harmony may name a call's recipient instead: before the channel."""
+NEVER = "\0"
+LAST_MARK = re.compile(r"<[^<>\s]+>\s*$")
+UNQUOTED = re.compile(r"\s*+(?P<name>[\w.-]++)[^{]*+(?P<arguments>\{.*\})", re.DOTALL)
 
 CALL = re.compile(
     r'\{\s*+"name"\s*+:\s*+(?P<name>"(?:[^"\\]|\\.)*+")\s*+,\s*+"(?:arguments|parameters)"\s*+:\s*+(?P<arguments>.*)\}',
@@ -47,12 +53,16 @@ class Parser:
     """Takes the pieces of one turn in order.
 
     `names` are the tools of the run: only a bare `{"name": ..., "arguments": ...}` that names one of them is a call.
+    `dialect` is how the model's family writes calls; those of Hermes and harmony are read from everybody.
     """
 
-    def __init__(self, step: int, names: frozenset[str] = frozenset()) -> None:
+    def __init__(self, step: int, names: frozenset[str] = frozenset(), dialect: Dialect = HERMES) -> None:
         self.kind: Kind = "text"
         self._step = step
         self._names = names
+        self._dialect = dialect
+        self._openings = {tag.opens: tag for tag in (*TAGS, *_own_tags(dialect))}
+        self._all: tuple[str, ...] = (*self._openings, *DROPPED, THOUGHT)
         self._tag: Tag | None = None
         self._held = ""
         self._blocks: list[tuple[Kind, list[str]]] = []
@@ -92,7 +102,7 @@ class Parser:
             return Thinking(text=text)
 
         if kind == "call":
-            return read_call(text, new_id)
+            return read_call(text, new_id, self._dialect)
 
         bare = read_bare_call(text, new_id, self._names)
         return bare or Text(text=text)
@@ -109,7 +119,7 @@ class Parser:
 
     def _marks(self) -> tuple[str, ...]:
         """What may end the block that is being written."""
-        return (self._tag.closes,) if self._tag else MARKS
+        return (self._tag.closes,) if self._tag else self._all
 
     def _next_mark(self, text: str) -> tuple[int, str] | None:
         """Where the next mark is, and which."""
@@ -120,7 +130,7 @@ class Parser:
         if self._tag is None and mark == THOUGHT:
             self._blocks = [("thinking" if kind == "text" else kind, pieces) for kind, pieces in self._blocks]
 
-        self._tag = None if self._tag else OPENINGS.get(mark)
+        self._tag = None if self._tag else self._openings.get(mark)
         self.kind = self._tag.kind if self._tag else "text"
         # A new block even where the kind stays: two calls are two.
         self._blocks.append((self.kind, []))
@@ -135,6 +145,15 @@ class Parser:
         return next((n for n in ends if any(mark.startswith(text[-n:]) for mark in marks)), 0)
 
 
+def _own_tags(dialect: Dialect) -> list[Tag]:
+    if not dialect.opens or dialect == HERMES:
+        return []
+
+    closes = LAST_MARK.search(dialect.close)
+    tags = [Tag(dialect.opens, "call", closes[0].rstrip() if closes else NEVER)]
+    return [*tags, Tag(ROLE, "call", NEVER)] if dialect.opens.endswith(ROLE) else tags
+
+
 def read_json(text: str | bytes, *, strict: bool = False) -> Any:
     """The value of JSON text; None where it has none, or is nested past reading. Strict: no bare line breaks."""
     try:
@@ -143,8 +162,15 @@ def read_json(text: str | bytes, *, strict: bool = False) -> Any:
         return None
 
 
-def read_call(text: str, new_id: str) -> ToolCall:
+def read_call(text: str, new_id: str, dialect: Dialect = HERMES) -> ToolCall:
     """The call that `text` writes; its arguments stay as they were written, valid or not."""
+    if not dialect.quoted and (found := UNQUOTED.match(text)):
+        return ToolCall(id=new_id, name=found["name"], arguments=found["arguments"])
+
+    tail = LAST_MARK.sub("", dialect.close).strip()
+    if len(tail) > 1 and text.rstrip().endswith(tail):  # a list of calls, an id after the arguments
+        text = text.rstrip().removesuffix(tail).lstrip().removeprefix("[") + "}"
+
     shaped = CALL.fullmatch(text.strip())
     if shaped and isinstance(name := read_json(shaped["name"]), str):
         return ToolCall(id=new_id, name=name, arguments=_unwrapped(shaped["arguments"].rstrip()))

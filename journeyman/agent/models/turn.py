@@ -7,7 +7,7 @@ from typing import Any
 
 from journeyman.agent.models.conversation import Completion, Conversation, Prompt
 from journeyman.agent.models.examples import examples
-from journeyman.agent.models.grammar import grammar
+from journeyman.agent.models.grammar import Format, grammar
 from journeyman.agent.models.llama_process import EngineProcess
 from journeyman.agent.models.model import Capabilities, Request
 from journeyman.agent.models.parse import Parser
@@ -39,6 +39,7 @@ class Turn:
     capabilities: Capabilities
     grammars: dict[str, bool]
     """Grammars tried so far on this engine: did they compile."""
+    form: Format
     stream: bool = True
     slot: int = -1
     prompt: Prompt = field(init=False)
@@ -120,7 +121,13 @@ class Turn:
         tools = [tool for tool in request.tools if request.offered is None or tool.name in request.offered]
         for loose in (False, True):
             text = grammar(
-                tools, request.choice, returns=request.returns, thinking=able.thinking, small=able.small, loose=loose
+                tools,
+                request.choice,
+                returns=request.returns,
+                thinking=able.thinking,
+                small=able.small,
+                loose=loose,
+                form=self.form,
             )
             if loose or self.grammars.get(text, True):
                 yield text
@@ -205,7 +212,7 @@ class Turn:
         """Parse the whole text again: a character may have been cut between two pieces."""
         ids = self.ids[:-1] if self.final["stop_type"] == "eos" else self.ids
         text = (await self.process.wire.post("/detokenize", {"tokens": ids}))["content"]
-        self.parser = Parser(self.request.step, self._names)
+        self.parser = Parser(self.request.step, self._names, self.form.renderer.dialect)
         self.parser.feed(text)
         self.predicted = len(self.ids)
 
@@ -221,7 +228,7 @@ class Turn:
                     yield delta
 
     def _begin(self) -> None:
-        self.parser = Parser(self.request.step, self._names)
+        self.parser = Parser(self.request.step, self._names, self.form.renderer.dialect)
         self.ids, self.logprobs, self.final, self.filled, self.predicted, self.reasoning = [], [], {}, False, 0, 0
 
     @property
@@ -247,6 +254,7 @@ class Turn:
             "return_tokens": True,
             "id_slot": self.slot,
             "response_fields": KEPT,
+            "preserved_tokens": self.form.written,
         }
 
     def _take(self, event: dict[str, Any]) -> list[ModelDelta]:

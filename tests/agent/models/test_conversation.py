@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from journeyman.agent.models import chatml
 from journeyman.agent.models.conversation import Completion, Conversation
+from journeyman.agent.models.families import CHATML
 from journeyman.agent.models.model import Request
 from journeyman.traces.messages import AssistantMessage, Text, Tokens, TokenSpan, UserMessage
 
@@ -36,7 +36,7 @@ HELLO = UserMessage(text="Hello.")
 
 
 async def test_a_first_prompt_is_a_root():
-    prompt, tokens = await turn(Conversation(END), [HELLO], Completion([1, 2, END], ended=True), answer("x"))
+    prompt, tokens = await turn(Conversation(CHATML, [END]), [HELLO], Completion([1, 2, END], ended=True), answer("x"))
 
     assert prompt.ids[0] == 0
     assert tokens == Tokens(
@@ -47,7 +47,7 @@ async def test_a_first_prompt_is_a_root():
 
 
 async def test_another_end_of_text_token_is_replaced_by_the_formats_own():
-    conversation = Conversation(END)
+    conversation = Conversation(CHATML, [END])
     first, tokens = await turn(conversation, [HELLO], Completion([1, OTHER_END], ended=True), answer("x"))
     second, _ = await turn(conversation, [HELLO, answer("x"), HELLO], Completion([2, END], ended=True), answer("y"))
 
@@ -57,7 +57,7 @@ async def test_another_end_of_text_token_is_replaced_by_the_formats_own():
 
 
 async def test_a_cut_turn_is_ended_by_the_next_context():
-    conversation = Conversation(END)
+    conversation = Conversation(CHATML, [END])
     await turn(conversation, [HELLO], Completion([1, 2], ended=False), answer("x"))
     second, _ = await turn(conversation, [HELLO, answer("x"), HELLO], Completion([END], ended=True), answer("y"))
 
@@ -65,7 +65,7 @@ async def test_a_cut_turn_is_ended_by_the_next_context():
 
 
 async def test_after_ids_were_lost_a_new_sequence_begins():
-    conversation = Conversation(END)
+    conversation = Conversation(CHATML, [END])
     _, tokens = await turn(conversation, [HELLO], Completion([1], ended=True, exact=False), answer("x"))
     second, _ = await turn(conversation, [HELLO, answer("x"), HELLO], Completion([END], ended=True), answer("y"))
 
@@ -82,14 +82,14 @@ async def test_after_ids_were_lost_a_new_sequence_begins():
     ],
 )
 async def test_what_does_not_go_on_from_the_answer_begins_a_new_sequence(messages):
-    conversation = Conversation(END)
+    conversation = Conversation(CHATML, [END])
     await turn(conversation, [HELLO], Completion([1, END], ended=True), answer("x"))
 
     assert (await conversation.prompt(ask(messages), spelled)).root
 
 
 async def test_other_instructions_begin_a_new_sequence():
-    conversation = Conversation(END)
+    conversation = Conversation(CHATML, [END])
     await turn(conversation, [HELLO], Completion([1, END], ended=True), answer("x"))
     request = Request("r", 2, "Be quick.", [HELLO, answer("x"), HELLO], ())
 
@@ -97,7 +97,9 @@ async def test_other_instructions_begin_a_new_sequence():
 
 
 async def test_examples_come_before_the_conversation():
-    prompt = await Conversation(END).prompt(ask([HELLO]), spelled, [UserMessage(text="Example?"), answer("Yes.")])
+    prompt = await Conversation(CHATML, [END]).prompt(
+        ask([HELLO]), spelled, [UserMessage(text="Example?"), answer("Yes.")]
+    )
 
     text = "".join(map(chr, prompt.ids[1:]))
     assert text.index("Example?") < text.index("Yes.") < text.index("Hello.")
@@ -113,7 +115,7 @@ COMPLETIONS = st.builds(
 @given(st.lists(st.tuples(st.text(max_size=5), COMPLETIONS), min_size=1, max_size=5))
 def test_spans_joined_are_every_prompt_and_its_completion(turns):
     async def talk():
-        conversation, messages, seen = Conversation(END), [], []
+        conversation, messages, seen = Conversation(CHATML, [END]), [], []
         for n, (text, completion) in enumerate(turns):
             messages = [*messages, UserMessage(text=text)]
             prompt, tokens = await turn(conversation, messages, completion, answer(str(n)))
@@ -130,9 +132,9 @@ async def test_the_schema_of_the_answer_is_told_and_nothing_where_there_is_none(
     plain = ask([HELLO])
     typed = replace(plain, returns={"type": "integer"})
 
-    opening, longer = [(await Conversation(END).prompt(each, spelled)).ids for each in (plain, typed)]
+    opening, longer = [(await Conversation(CHATML, [END]).prompt(each, spelled)).ids for each in (plain, typed)]
 
-    head = await spelled(chatml.opening("Be kind.", ()), True)
+    head = await spelled(CHATML.opening("Be kind.", ()), True)
     told = [
         ord(character) for character in '\n\nYour final answer must be JSON that fits this schema: {"type": "integer"}'
     ]
