@@ -5,10 +5,16 @@
     ├── ConfigError                        3  config      a setting, a policy file or a path is wrong
     │   ├── PolicyError                    3  policy      a policy file does not load
     │   └── StoreError                     3  store       the trace store cannot be read or written
-    ├── ModelError                         4  model       no model, a model that will not load, a provider that refuses
+    ├── ModelError                         4  model       no model, a model that will not load, a server that cannot answer
     │   ├── ModelNotFound                  4  model
     │   ├── EngineDied                     4  model       the local engine's process ended
-    │   └── ContextOverflow                4  model       the conversation no longer fits the model's window
+    │   ├── ContextOverflow                4  context     the conversation no longer fits the model's window
+    │   ├── Unreachable                    4  unreachable nothing answers, or not in time
+    │   ├── KeyRefused                     4  key         no key, a wrong one, or one that may not do this
+    │   ├── RateLimited                    4  rate_limit  too many requests, or no money left with the provider
+    │   ├── Overloaded                     4  overload    the provider cannot serve anybody now
+    │   ├── CutOff                         4  cut         the answer broke off; what came of it is in the trace
+    │   └── Refusal                        4  refusal     the model, or its provider, will not answer this
     ├── BudgetExceeded                     6  budget      steps, tokens or time are spent
     ├── ToolError                          7  tool        text for the model: the run goes on
     ├── ServerError                        7  tool        an MCP server that cannot be started or reached
@@ -67,6 +73,44 @@ class EngineDied(ModelError):
 
 class ContextOverflow(ModelError):
     """The conversation does not fit the model's context window."""
+
+    kind = "context"
+
+
+class Unreachable(ModelError):
+    """Nothing answers there, or not in time."""
+
+    kind = "unreachable"
+
+
+class KeyRefused(ModelError):
+    """There is no key, or the provider does not take it."""
+
+    kind = "key"
+
+
+class RateLimited(ModelError):
+    """The provider takes no more requests from this account now."""
+
+    kind = "rate_limit"
+
+
+class Overloaded(ModelError):
+    """The provider, or what stands before it, cannot serve anybody now."""
+
+    kind = "overload"
+
+
+class CutOff(ModelError):
+    """The model's answer broke off on its way; the trace has what came of it."""
+
+    kind = "cut"
+
+
+class Refusal(ModelError):
+    """The model, or its provider, will not answer this."""
+
+    kind = "refusal"
 
 
 class BudgetExceeded(JourneymanError):

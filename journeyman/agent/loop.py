@@ -10,7 +10,7 @@ from contextlib import aclosing
 from journeyman.agent.calls import perform
 from journeyman.agent.models.model import Request
 from journeyman.agent.run import Run
-from journeyman.errors import ModelError
+from journeyman.errors import CutOff, ModelError, Refusal
 from journeyman.traces.events import Choice, MessageAdded, ModelRequested, ModelResponded
 
 MENDS = 2
@@ -43,34 +43,31 @@ async def _respond(run: Run) -> None:
 
     request = _request(run)
     run.emit(ModelRequested(step=request.step, choice=request.choice, sampling=run.asked))
+    response: ModelResponded | None = None
     async with aclosing(run.model.respond(request)) as stream:
         async for item in stream:
             run.emit(item)
-            if isinstance(item, ModelResponded):
-                return _judge(run, item)
+            response = item if isinstance(item, ModelResponded) else response
 
-    raise _cut_short(run)
+    _judge(run, response)
 
 
-def _judge(run: Run, response: ModelResponded) -> None:
+def _judge(run: Run, response: ModelResponded | None) -> None:
     """An answer that is none ends the run.
 
     Raises:
-        ModelError: it was cut off on its way, or refused.
+        CutOff: it broke off on its way.
+        Refusal: the model will not answer.
     """
-    if response.finish == "cut":
-        raise _cut_short(run)
+    if response is None or response.finish == "cut":
+        raise CutOff(
+            f"{run.model.spec} stopped in the middle of its answer.",
+            fix=f"Ask it again: journeyman run --resume {run.run_id}",
+        )
 
     if response.finish == "refusal":
         said = response.message.text.strip()
-        raise ModelError(f"{run.model.spec} refuses to answer: {said or 'without a word'}", fix="Ask in other words.")
-
-
-def _cut_short(run: Run) -> ModelError:
-    return ModelError(
-        f"{run.model.spec} stopped in the middle of its answer.",
-        fix=f"Ask it again: journeyman run --resume {run.run_id}",
-    )
+        raise Refusal(f"{run.model.spec} refuses to answer: {said or 'without a word'}", fix="Ask in other words.")
 
 
 def _request(run: Run) -> Request:

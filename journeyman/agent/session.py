@@ -22,7 +22,16 @@ from journeyman.agent.parts import Approver, Policy, Recorder, Toolbox, nobody
 from journeyman.agent.plan import UpdatePlan
 from journeyman.agent.returns import fits
 from journeyman.agent.run import Check, Listener, Run
-from journeyman.errors import JourneymanError, RunTimeout, StoreError, UsageError
+from journeyman.errors import (
+    BudgetExceeded,
+    JourneymanError,
+    ModelError,
+    RunTimeout,
+    SandboxError,
+    StoreError,
+    ToolError,
+    UsageError,
+)
 from journeyman.tools.tool import Tool
 from journeyman.traces.events import (
     MessageAdded,
@@ -244,7 +253,7 @@ async def _see_through(run: Run, timeout: float | None) -> Result:  # noqa: ASYN
             fix = f"Allow more and go on: journeyman run --resume {run.run_id} --timeout SECONDS"
             raise RunTimeout(f"The run was stopped after {timeout:g} seconds.", fix=fix)  # noqa: TRY301 - recorded below
     except JourneymanError as error:
-        return await _finish(run, started, _OUTCOMES.get(error.kind, "failed"), error=error)
+        return await _finish(run, started, _OUTCOMES.get(error.exit_code, "failed"), error=error)
     except BaseException as error:  # cancelled from outside, or a fault of ours: the trace has an end all the same
         with anyio.CancelScope(shield=True):
             await _finish(run, started, "failed" if isinstance(error, Exception) else "interrupted")
@@ -256,12 +265,12 @@ async def _see_through(run: Run, timeout: float | None) -> Result:  # noqa: ASYN
         run.model.forget(run.run_id)
 
 
-_OUTCOMES: dict[str, Outcome] = {
-    "model": "model_error",
-    "budget": "budget",
-    "timeout": "timeout",
-    "tool": "tool_error",
-    "sandbox": "sandbox_error",
+_OUTCOMES: dict[int, Outcome] = {
+    ModelError.exit_code: "model_error",
+    BudgetExceeded.exit_code: "budget",
+    ToolError.exit_code: "tool_error",
+    SandboxError.exit_code: "sandbox_error",
+    RunTimeout.exit_code: "timeout",
 }
 
 

@@ -28,6 +28,16 @@ class Thinking(Value):
     """What a provider needs back, untouched, to accept this thought on the next call."""
     hidden: bool = False
     """The provider returned a summary or nothing: never a training target."""
+    redacted: bool = False
+    """The provider keeps it from everybody; `signature` is what it sent instead."""
+
+    @property
+    def shown(self) -> str:
+        """What a reader is told it is: "" for the thought itself, else summary, hidden or redacted."""
+        if self.redacted:
+            return "redacted"
+
+        return "" if not self.hidden else "summary" if self.text else "hidden"
 
 
 class ToolCall(Value):

@@ -8,7 +8,7 @@ import json
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import isfinite
-from typing import Protocol, Self
+from typing import Literal, Protocol, Self
 
 from pydantic import JsonValue, model_validator
 
@@ -20,6 +20,13 @@ RESUME = "Run it again, or go on from what is stored: journeyman run --resume la
 """What to do where a model is gone in the middle of a run."""
 SMALL = 1_000_000_000
 """Parameters below which a model needs the runtime's help."""
+Think = Literal["off", "auto", "on"] | int
+"""Whether to think before answering. auto: as the model does it by itself; a number: at most so many tokens of it."""
+Effort = Literal["minimal", "low", "medium", "high", "xhigh", "max"]
+THOUGHT: Mapping[Effort, int] = {
+    "minimal": 1024, "low": 4096, "medium": 8192, "high": 16384, "xhigh": 32768, "max": 65536
+}  # fmt: skip
+"""Tokens of thinking that an effort comes to, where a provider knows only the one or the other."""
 
 
 class Capabilities(Value):
@@ -37,6 +44,8 @@ class Capabilities(Value):
     """Small, and never taught this runtime's tools: its first call is forced and examples are shown to it."""
     remote: bool = False
     """What it reads leaves this machine."""
+    priced: bool = True
+    """It costs nothing, or its price is known."""
     context: int = 8192
     """Tokens that fit its window."""
 
@@ -54,6 +63,10 @@ class Sampling(Value):
     seed: int | None = None
     logprobs: bool = False
     """Record each sampled token's log-probability; the call is then neither streamed nor locked to a grammar."""
+    think: Think = "auto"
+    """The user's or the caller's word only: nothing that a tool or a file says gets here."""
+    effort: Effort | None = None
+    """How much to think, and to do, in the provider's own measure; None is its default."""
 
     @model_validator(mode="after")
     def _bounded(self) -> Self:
@@ -66,7 +79,26 @@ class Sampling(Value):
         if self.max_tokens < 1:
             raise UsageError(f"No answer has {self.max_tokens} tokens.", fix="Give max_tokens of 1 or more.")
 
+        if isinstance(self.think, int) and self.think < 1:
+            raise UsageError(f"No thought has {self.think} tokens.", fix='Give 1 or more, or "off".')
+
         return self
+
+    @property
+    def thought(self) -> int:
+        """Tokens to leave for thinking, beside those of the answer."""
+        if isinstance(self.think, int):
+            return self.think
+
+        return 0 if self.think == "off" else THOUGHT[self.effort or "medium"]
+
+    @property
+    def effort_asked(self) -> Effort | None:
+        """The effort, also where a number of tokens was given instead."""
+        if self.effort is not None or not isinstance(self.think, int):
+            return self.effort
+
+        return next((effort for effort, tokens in THOUGHT.items() if tokens >= self.think), "max")
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +145,11 @@ class Model(Protocol):
         ...
 
     def respond(self, request: Request) -> AsyncGenerator[ModelDelta | ModelResponded, None]:
-        """Deltas while it writes, then exactly one `ModelResponded`. Closing the generator stops the model."""
+        """Deltas while it writes, then exactly one `ModelResponded`. Closing the generator stops the model.
+
+        Raises:
+            ModelError: it cannot be asked; or, after the response, why that was cut.
+        """
         ...
 
     def forget(self, run_id: str) -> None:
