@@ -5,7 +5,7 @@
     ├── ConfigError                        3  config      a setting, a policy file or a path is wrong
     │   ├── PolicyError                    3  policy      a policy file does not load
     │   └── StoreError                     3  store       the trace store cannot be read or written
-    ├── ModelError                         4  model       no model, a model that will not load, a server that cannot answer
+    ├── ModelError                         4  model       no model, one that will not load, a server that cannot answer
     │   ├── ModelNotFound                  4  model
     │   ├── EngineDied                     4  model       the local engine's process ended
     │   ├── ContextOverflow                4  context     the conversation no longer fits the model's window

@@ -2,9 +2,10 @@
 
 import json
 from collections.abc import Iterable, Mapping
-from typing import Any, Literal
+from typing import Any
 
-from journeyman.agent.models.model import Request
+from journeyman.agent.models.answer import Answer, Finish
+from journeyman.agent.models.model import Request, Sampling
 from journeyman.agent.models.parse import Parser, read_json
 from journeyman.traces.events import ModelDelta
 from journeyman.traces.messages import (
@@ -20,8 +21,7 @@ from journeyman.traces.messages import (
     call_id,
 )
 
-Finish = Literal["stop", "length", "cut", "refusal"]
-FINISHES: Mapping[str | None, Finish] = {None: "cut", "length": "length", "content_filter": "refusal"}
+FINISHES: Mapping[str, Finish] = {"length": "length", "content_filter": "refusal"}
 THOUGHTS = ("reasoning_content", "reasoning")
 """Names under which servers send a model's thinking; it goes back under the first, which all of them read."""
 
@@ -76,32 +76,47 @@ def options(request: Request) -> dict[str, Any]:
     return asked
 
 
-class Answer:
+def thinking(sampling: Sampling, *, own: bool) -> dict[str, Any]:
+    """How servers are told to think: by the effort; one's `own` also by the template's switch, and by a limit under the
+    names that llama.cpp, vLLM and Qwen's templates know.
+    """
+    if sampling.think == "off":
+        switch, effort = False, "none"
+    else:
+        switch, effort = sampling.think != "auto", sampling.effort_asked
+
+    asked: dict[str, Any] = {"reasoning_effort": effort} if effort else {}
+    if not own or (sampling.think == "auto" and not effort):
+        return asked
+
+    template: dict[str, Any] = {"enable_thinking": switch} if sampling.think != "auto" else {}
+    extra: dict[str, Any] = {}
+    if isinstance(sampling.think, int):
+        template["thinking_budget"] = sampling.think
+        extra = {"thinking_budget_tokens": sampling.think, "thinking_token_budget": sampling.think}
+
+    return {**asked, "extra_body": {**extra, "chat_template_kwargs": template}}
+
+
+class ChatAnswer(Answer):
     """Puts the chunks of one streamed answer together."""
 
     def __init__(self, request: Request) -> None:
-        self._step = request.step
+        super().__init__(request)
         self._parser = Parser(request.step, frozenset(spec.name for spec in request.tools))
         self._thoughts: list[str] = []
         self._calls: dict[int, dict[str, str]] = {}
-        self._reason: str | None = None
-        self._refused = self._began = False
-        self.usage = Usage()
+        self._refused = False
 
-    def take(self, chunk: Any) -> list[ModelDelta]:
-        """What one chunk shows.
-
-        Raises:
-            ValueError, TypeError, AttributeError: it is no chunk of this format.
-        """
-        self._began = True
-        if chunk.usage is not None:
-            self.usage = _usage(chunk.usage)
+    def take(self, event: Any) -> list[ModelDelta]:
+        if event.usage is not None:
+            self.usage = _usage(event.usage)
 
         deltas: list[ModelDelta] = []
-        for choice in chunk.choices[:1]:
-            self._reason = choice.finish_reason or self._reason
+        for choice in event.choices[:1]:
             deltas += self._delta(choice.delta)
+            if choice.finish_reason:
+                self.finish = "refusal" if self._refused else FINISHES.get(choice.finish_reason, "stop")
 
         return deltas
 
@@ -132,19 +147,7 @@ class Answer:
             yield ModelDelta(kind="call", text=shown)
 
     def rest(self) -> list[ModelDelta]:
-        """What was held back, when nothing more comes.
-
-        Raises:
-            ValueError: nothing came at all.
-        """
-        if not self._began:
-            raise ValueError("the answer has nothing of that format in it")
-
         return self._parser.rest()
-
-    @property
-    def finish(self) -> Finish:
-        return "refusal" if self._refused else FINISHES.get(self._reason, "stop")
 
     def message(self) -> AssistantMessage:
         parts: list[Part] = [Thinking(text=thought)] if (thought := "".join(self._thoughts).strip()) else []
@@ -152,7 +155,9 @@ class Answer:
         written = sum(part.type == "tool_call" for part in parts)
         for n, index in enumerate(sorted(self._calls), written):
             call = self._calls[index]
-            parts.append(ToolCall(id=call_id(self._step, n), name=call["name"], arguments=call["arguments"] or "{}"))
+            parts.append(
+                ToolCall(id=call_id(self.request.step, n), name=call["name"], arguments=call["arguments"] or "{}")
+            )
 
         return AssistantMessage(parts=tuple(parts))
 

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from journeyman.agent.models.engine import Engine
 from journeyman.agent.models.model import Model
-from journeyman.errors import ModelNotFound
+from journeyman.errors import KeyRefused, ModelNotFound
 
 FORMS = {
     "local:starter": "the small model that comes along",
@@ -20,6 +20,7 @@ FORMS = {
     "hf:OWNER/NAME/FILE.gguf": "a file of a model hub, after `journeyman models pull`",
     "http://HOST:PORT/v1#NAME": "any server that speaks OpenAI Chat Completions",
     "openai:NAME": "OpenAI, with the key in OPENAI_API_KEY",
+    "anthropic:NAME": "Anthropic, with the key in ANTHROPIC_API_KEY",
     "scripted:FILE": "a script, for tests",
 }
 
@@ -29,6 +30,7 @@ def make_model(spec: str, engine: Engine | None = None) -> Model:
 
     Raises:
         ModelNotFound: the spec has none of the known forms, or names nothing that is there.
+        KeyRefused: it needs a key that is not set.
     """
     kind, _, rest = spec.partition(":")
     make = MAKERS.get(kind)
@@ -89,16 +91,28 @@ def _server(spec: str, _rest: str, _engine: Engine) -> Model:
 
 
 def _openai(spec: str, rest: str, _engine: Engine) -> Model:
-    from journeyman.agent.models.chat import ChatModel  # noqa: PLC0415 - only for servers
+    from journeyman.agent.models.responses import ResponsesModel  # noqa: PLC0415 - only for OpenAI
 
-    key = os.environ.get("OPENAI_API_KEY", "")
-    if not key:
-        raise ModelNotFound(
-            f"{spec!r} needs a key and OPENAI_API_KEY is not set.",
-            fix="Set OPENAI_API_KEY, or use a local model: local:starter.",
-        )
+    return ResponsesModel(os.environ.get("OPENAI_BASE_URL"), rest, key=_key(spec, "OPENAI_API_KEY"), spec=spec)
 
-    return ChatModel(None, rest, key=key, spec=spec)
+
+def _anthropic(spec: str, rest: str, _engine: Engine) -> Model:
+    from journeyman.agent.models.anthropic import AnthropicModel  # noqa: PLC0415 - only for Anthropic
+
+    return AnthropicModel(os.environ.get("ANTHROPIC_BASE_URL"), rest, key=_key(spec, "ANTHROPIC_API_KEY"), spec=spec)
+
+
+def _key(spec: str, variable: str) -> str:
+    """The provider's key.
+
+    Raises:
+        KeyRefused: there is none.
+    """
+    if key := os.environ.get(variable, ""):
+        return key
+
+    fix = f"Set {variable}, or use a local model: local:starter."
+    raise KeyRefused(f"{spec!r} needs a key and {variable} is not set.", fix=fix)
 
 
 def _scripted(_spec: str, rest: str, _engine: Engine) -> Model:
@@ -113,6 +127,7 @@ MAKERS: dict[str, Callable[[str, str, Engine], Model]] = {
     "http": _server,
     "https": _server,
     "openai": _openai,
+    "anthropic": _anthropic,
     "scripted": _scripted,
 }
 

@@ -8,7 +8,17 @@ from inline_snapshot import snapshot
 
 from journeyman.agent.models.chat import ChatModel
 from journeyman.agent.models.model import Request
-from journeyman.errors import ContextOverflow, ModelError, ModelNotFound
+from journeyman.errors import (
+    ContextOverflow,
+    CutOff,
+    KeyRefused,
+    ModelError,
+    ModelNotFound,
+    Overloaded,
+    RateLimited,
+    Refusal,
+    Unreachable,
+)
 from journeyman.traces.events import ModelDelta, ModelResponded
 from journeyman.traces.messages import AssistantMessage, Text, Thinking, ToolCall, Usage, UserMessage
 from tests.agent.models.conftest import ADD
@@ -166,10 +176,25 @@ async def test_thinking_in_the_text_is_read_too():
     assert response.message.parts == (Thinking(text="Hm."), Text(text="42"))
 
 
-async def test_a_stream_without_an_end_is_cut():
-    response = (await played(model_of(Recorded(sse(chunk({"content": "4"}))))))[-1]
+async def heard(model):
+    """What comes before an error, and the error."""
+    events = []
+    try:
+        async for event in model.respond(Request("r", 1, "", HELLO, ())):
+            events.append(event)  # noqa: PERF401 - what came before the error is wanted too
+    except ModelError as error:
+        return events, error
+    finally:
+        await model.close()
 
-    assert (response.finish, response.message.text) == ("cut", "4")
+    pytest.fail("there was no error")
+
+
+async def test_a_stream_without_an_end_is_cut_and_what_came_is_kept():
+    events, error = await heard(model_of(Recorded(sse(chunk({"content": "4"})))))
+
+    assert (events[-1].finish, events[-1].message.text) == ("cut", "4")
+    assert type(error) is CutOff
 
 
 async def test_a_refusal_is_a_finish():
@@ -178,18 +203,24 @@ async def test_a_refusal_is_a_finish():
     assert (response.finish, response.message.text) == ("refusal", "I will not.")
 
 
-async def test_a_connection_that_breaks_in_the_middle_is_a_model_error():
+def breaking(content):
     class Breaking(httpx2.AsyncByteStream):
         async def __aiter__(self):
-            yield sse(chunk({"content": "4"}))[:-20]
+            yield content
             raise httpx2.ReadError("reset by peer")
 
-    broken = httpx2.Response(200, headers={"content-type": "text/event-stream"}, stream=Breaking())
+    return httpx2.Response(200, headers={"content-type": "text/event-stream"}, stream=Breaking())
 
-    with pytest.raises(ModelError, match="broke in the middle") as caught:
-        await played(model_of(Recorded(broken)))
 
-    assert "journeyman run --resume last" in caught.value.fix
+async def test_a_connection_that_breaks_in_the_middle_of_an_answer_cuts_it_and_says_why():
+    started = sse(chunk({"content": "4"}), chunk({"content": "2"}))[:-30]
+
+    events, error = await heard(model_of(Recorded(breaking(started))))
+
+    assert (events[-1].finish, events[-1].message.text) == ("cut", "4")
+    assert type(error) is CutOff
+    assert "reset by peer" in str(error)
+    assert "journeyman run --resume last" in error.fix
 
 
 def refusal(status, message, code=None):
@@ -199,13 +230,19 @@ def refusal(status, message, code=None):
 @pytest.mark.parametrize(
     ("answer", "error", "words"),
     [
-        (refusal(429, "slow down"), ModelError, "allows no more requests now"),
-        (refusal(401, "bad key"), ModelError, "refuses the key"),
+        (refusal(429, "slow down"), RateLimited, "allows no more requests now"),
+        (refusal(429, "pay", "insufficient_quota"), RateLimited, "wants to be paid first"),
+        (refusal(401, "bad key"), KeyRefused, "refuses the key"),
+        (refusal(403, "not yours"), KeyRefused, "does not allow it"),
         (refusal(404, "no such model"), ModelNotFound, "does not have it"),
         (refusal(400, "too long", "context_length_exceeded"), ContextOverflow, "does not fit"),
-        (refusal(503, "overloaded"), ModelError, "could not answer"),
-        (httpx2.ConnectError("refused"), ModelError, "Nothing answers at http://models.example/v1"),
-        (httpx2.ReadTimeout("slow"), ModelError, "does not answer in time"),
+        (refusal(400, "no", "content_policy_violation"), Refusal, "refuses to answer"),
+        (refusal(413, "big"), ContextOverflow, "cannot read so much"),
+        (refusal(503, "overloaded"), Overloaded, "cannot serve the model now"),
+        (refusal(418, "teapot"), ModelError, "could not answer"),
+        (httpx2.ConnectError("refused"), Unreachable, "Nothing answers at http://models.example/v1"),
+        (httpx2.ReadError("reset"), Unreachable, "The connection to http://models.example/v1 broke"),
+        (httpx2.ReadTimeout("slow"), Unreachable, "does not answer in time"),
         (events(b'data: {"error": {"message": "boom"}}\n\n'), ModelError, "could not answer"),
     ],
 )

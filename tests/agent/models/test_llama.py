@@ -24,9 +24,8 @@ def anyio_backend():
 
 
 def ask(run, messages, step=1, choice="auto", tools=(ADD, INFO), **sampling):
-    return Request(
-        run, step, INSTRUCTIONS, messages, tools, choice=choice, sampling=Sampling(**{"max_tokens": 40, **sampling})
-    )
+    sampled = Sampling.model_validate({"max_tokens": 40, **sampling})
+    return Request(run, step, INSTRUCTIONS, messages, tools, choice=choice, sampling=sampled)
 
 
 async def events(model, request) -> list[Any]:

@@ -11,7 +11,7 @@ from journeyman.agent.models.found import find_spec
 from journeyman.agent.models.llama import LlamaModel
 from journeyman.agent.models.scripted import ScriptedModel
 from journeyman.agent.models.spec import FORMS, make_model
-from journeyman.errors import ModelNotFound
+from journeyman.errors import KeyRefused, ModelNotFound
 
 
 @pytest.mark.parametrize(
@@ -87,11 +87,13 @@ def test_a_bad_address_says_what_an_address_is(spec):
         make_model(spec)
 
 
-def test_openai_needs_a_key_that_is_set_on_purpose(monkeypatch):
-    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+@pytest.mark.parametrize("provider", ["openai", "anthropic"])
+def test_a_provider_needs_a_key_that_is_set_on_purpose(monkeypatch, provider):
+    variable = f"{provider.upper()}_API_KEY"
+    monkeypatch.delenv(variable, raising=False)
 
-    with pytest.raises(ModelNotFound, match="OPENAI_API_KEY is not set") as caught:
-        make_model("openai:gpt-9")
+    with pytest.raises(KeyRefused, match=f"{variable} is not set") as caught:
+        make_model(f"{provider}:best")
 
     assert "local:starter" in caught.value.fix
 
