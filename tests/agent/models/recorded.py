@@ -107,7 +107,7 @@ def rerouted(provider: Provider) -> httpx2.AsyncClient:
     return httpx2.AsyncClient(transport=Rerouted(provider))
 
 
-async def heard(model: Any, request: Request | None = None) -> tuple[list[Any], ModelError | None]:
+async def heard(model: Any, request: Request | None = None) -> tuple[list[Any], Any]:
     """Everything that comes, and the error that ends it; the model is closed."""
     events = []
     try:

@@ -1,5 +1,7 @@
 """Anthropic Messages: what llama.cpp does not produce, recorded and played from loopback."""
 
+from typing import Any
+
 import pytest
 from dirty_equals import IsPartialDict
 from inline_snapshot import snapshot
@@ -247,7 +249,7 @@ async def test_a_limit_to_thinking_holds_between_calls_too_and_forces_none(provi
 
 
 async def test_the_schema_of_the_answer_is_enforced_where_the_model_can(provider):
-    schema = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}
+    schema: Any = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}
 
     await said(model_of(provider, ANSWER), Request("r", 1, "", HELLO, (), returns=schema))
 

@@ -1,5 +1,7 @@
 """OpenAI Responses: what llama.cpp does not produce, recorded and played from loopback."""
 
+from typing import Any
+
 import pytest
 from dirty_equals import IsPartialDict
 from inline_snapshot import snapshot
@@ -187,7 +189,7 @@ async def test_what_another_model_thought_stays_behind(provider):
 
 
 async def test_nothing_is_stored_there_and_the_reasoning_is_asked_for(provider):
-    schema = {"type": "object", "properties": {"n": {"type": "integer", "default": 1}}}
+    schema: Any = {"type": "object", "properties": {"n": {"type": "integer", "default": 1}}}
 
     await said(model_of(provider, ANSWER), Request("r", 1, "Be short.", HELLO, (ADD,), "required", returns=schema))
 
