@@ -35,6 +35,18 @@ Place = Annotated[Path | str, PlainValidator(_place)]
 """A file's path, or a URL, which stays text."""
 
 
+def _listed(value: object) -> tuple[str, ...]:
+    entries = value.split(",") if isinstance(value, str) else value
+    if not isinstance(entries, list | tuple) or not all(isinstance(entry, str) for entry in entries):
+        raise ValueError("it is a list of texts")
+
+    return tuple(filter(None, map(str.strip, entries)))
+
+
+Secrets = Annotated[tuple[str, ...], PlainValidator(_listed)]
+"""A list, or texts with commas between them."""
+
+
 class Settings(BaseModel):
     """What a run is made from. `origin(name)` tells where each value came from."""
 
@@ -60,6 +72,9 @@ class Settings(BaseModel):
     """Money a run may cost; unset: no limit."""
     threads: int | None = Field(None, ge=1)
     """Threads of the local engine; unset: what the machine has free."""
+    secrets: Secrets = ()
+    """What no model may read and no trace keeps: `env:NAME`, `file:PATH`, `value:TEXT`; in the environment with commas
+    between them. Beside these, whatever is called or looks like a secret."""
     durable: Literal["process", "power"] = "process"
     """What the trace survives: the end of the process, or the loss of power too (slower)."""
 

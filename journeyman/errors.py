@@ -17,6 +17,7 @@
     │   └── Refusal                        4  refusal     the model, or its provider, will not answer this
     ├── BudgetExceeded                     6  budget      steps, tokens or time are spent
     ├── ToolError                          7  tool        text for the model: the run goes on
+    │   └── SecretLost                     7  tool        a placeholder whose secret this process does not know
     ├── ServerError                        7  tool        an MCP server that cannot be started or reached
     ├── SandboxError                       8  sandbox     no sandbox that is good enough
     ├── RunTimeout                       124  timeout
@@ -123,6 +124,10 @@ class ToolError(JourneymanError):
 
     kind = "tool"
     exit_code = 7
+
+
+class SecretLost(ToolError):
+    """A call needs a secret that is stored only as a placeholder, and the process that knew it is gone."""
 
 
 class ServerError(JourneymanError):

@@ -9,8 +9,10 @@ counts only while its content has the hash that the user once trusted.
 
 import json
 import os
+from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
+from secrets import token_bytes
 
 from platformdirs import PlatformDirs
 
@@ -42,6 +44,29 @@ def state_dir() -> Path:
 def _dir(kind: str, platform: Path) -> Path:
     home = os.environ.get("JOURNEYMAN_HOME")
     return Path(home).expanduser().absolute() / kind if home else platform
+
+
+def placeholder_key() -> bytes:
+    """What the placeholders of secrets are hashed with: this user's own, made once.
+
+    Where it cannot be kept it holds for this process only: a run that is resumed then has lost its secrets.
+    """
+    path = state_dir() / "placeholders.key"
+    drawn = token_bytes(32)
+    with suppress(OSError):
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            fresh = path.with_suffix(f".{os.getpid()}.tmp")
+            fresh.touch(mode=0o600)
+            fresh.write_bytes(drawn)
+            with suppress(FileExistsError):
+                os.link(fresh, path)  # whole, or not at all
+
+            fresh.unlink()
+
+        return path.read_bytes()
+
+    return drawn
 
 
 def is_trusted(path: Path, data: bytes) -> bool:

@@ -171,7 +171,8 @@ class Agent:
             else Store.open(store or self._settings.store, durable=self._settings.durable)
         )
         try:
-            async with Runtime(model, Catalog(self._sources), self._policy, opened) as runtime:
+            secrets = self._settings.secrets
+            async with Runtime(model, Catalog(self._sources), self._policy, opened, secrets=secrets) as runtime:
                 self._tell(f"{problem} {problem.fix}".strip() for problem in runtime.catalog.problems)
                 yield runtime
         finally:

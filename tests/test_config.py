@@ -48,6 +48,7 @@ def test_without_any_source_the_defaults_stand(project):
         "seconds": 600.0,
         "usd": None,
         "threads": None,
+        "secrets": (),
         "durable": "process",
     }
     assert (settings.origin("steps"), settings.notices) == ("default", ())

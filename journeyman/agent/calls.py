@@ -30,17 +30,22 @@ from journeyman.traces.events import (
     CallProposed,
     CallStarted,
     CallStatus,
+    Effect,
 )
 from journeyman.traces.messages import ToolCall, ToolResult
+from journeyman.veil import over
 
 MAX_RESULT = 24_000
 """Characters of a result that the model reads; the rest is cut, and it is told so. A small window takes less: no more
 characters than it has tokens, which is about a third of it."""
 
 
+STRICT: tuple[Effect, ...] = ("allow", "ask", "deny")
+
+
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """A call that may be made."""
+    """A call that may be made, with the secrets in its arguments: what is told of it goes through `Run.emit`."""
 
     call: ToolCall
     tool: Tool
@@ -147,7 +152,7 @@ def _propose(run: Run, call: ToolCall, tool: Tool | None) -> Ready:
         if tool is None:
             raise ToolError(run.toolbox.suggest(call.name))  # noqa: TRY301 - both problems are proposals all the same
 
-        arguments = tool.parse(call.arguments)
+        arguments = tool.parse(run.veil.fill_json(call.arguments))
     except ToolError as error:
         run.emit(CallProposed(call_id=call.id, tool=tool.spec.identity if tool else call.name, problem=str(error)))
         raise
@@ -169,6 +174,10 @@ async def _decide(run: Run, ready: Ready) -> Ready | CallFinished:
 
 def _decided(run: Run, ready: Ready) -> Decision:
     decision = run.policy.decide(ready.tool.spec, ready.arguments)
+    shown = over(ready.arguments, run.veil.hide)
+    if shown is not ready.arguments:  # what will be done decides, and what the model has read: the stricter of both
+        decision = max(decision, run.policy.decide(ready.tool.spec, shown), key=lambda each: STRICT.index(each.effect))
+
     reason = decision.reason or f"the policy says {decision.effect}"
     run.emit(CallDecided(call_id=ready.call.id, effect=decision.effect, rules=decision.rules, reason=reason))
     return decision.model_copy(update={"reason": reason}) if reason != decision.reason else decision
@@ -176,13 +185,11 @@ def _decided(run: Run, ready: Ready) -> Decision:
 
 async def _ask(run: Run, ready: Ready, reason: str) -> Ready | CallFinished:
     call = ready.call
-    request = ApprovalRequested(
-        call_id=call.id, tool=ready.tool.spec.identity, arguments=ready.arguments, reason=reason
+    request = run.emit(
+        ApprovalRequested(call_id=call.id, tool=ready.tool.spec.identity, arguments=ready.arguments, reason=reason)
     )
-    run.emit(request)
     await run.recorder.barrier()  # an answer may be long in coming
-    answer = await run.approver(request)
-    run.emit(answer)
+    answer = run.emit(await run.approver(request))
     if not answer.approved:
         status = "denied" if answer.by == "nobody" else "refused"
         return _finished(call, f"denied: {answer.reason or 'the user said no'}", status)
@@ -193,7 +200,7 @@ async def _ask(run: Run, ready: Ready, reason: str) -> Ready | CallFinished:
 def _edited(run: Run, ready: Ready, arguments: dict[str, JsonValue]) -> Ready | CallFinished:
     """The call with what a person made of its arguments: validated like any other, and no way round a denial."""
     try:
-        edited = replace(ready, arguments=ready.tool.parse(json.dumps(arguments)))
+        edited = replace(ready, arguments=ready.tool.parse(run.veil.fill_json(json.dumps(arguments))))
     except ToolError as error:
         return _finished(ready.call, f"error: {error}", "error")
 
@@ -228,6 +235,9 @@ async def _call(run: Run, plan: Ready) -> CallFinished:
         status = "error"
 
     longest = min(MAX_RESULT, run.model.capabilities.context)
+    if len(output.text) > longest:
+        output = replace(output, text=run.veil.hide(output.text))  # before a secret is cut in two
+
     return _result(plan.call, output, status, round(perf_counter() - started, 6), longest)
 
 

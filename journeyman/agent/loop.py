@@ -77,7 +77,7 @@ def _request(run: Run) -> Request:
         step=run.state.steps + 1,
         instructions=started.instructions if started else "",
         messages=run.state.messages,
-        tools=run.toolbox.specs,
+        tools=run.tools,
         choice=_choice(run),
         returns=started.returns if started else None,
         sampling=run.sampling,

@@ -18,6 +18,7 @@ from journeyman.tools.target import Builtin, Target
 from journeyman.tools.tool import Tool
 from journeyman.traces.events import RunStarted
 from journeyman.traces.store import Store
+from journeyman.veil import PLACEHOLDER
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +49,8 @@ async def outfit(settings: Settings, rules: Rules, notices: list[str], *, resume
     notices += [*settings.notices, *found.notices]
     policy = Policy.assemble(settings.policy, project=root, allow=rules.allow, ask=rules.ask, deny=rules.deny)
     model = make_model(settings.model or await find_spec(), Engine(threads=settings.threads))
-    return Runtime(model, Catalog([*builtins(root), *found.targets]), policy.within(root), store)
+    catalog = Catalog([*builtins(root), *found.targets])
+    return Runtime(model, catalog, policy.within(root), store, secrets=settings.secrets)
 
 
 def _as_it_was(settings: Settings, store: Store, run: str) -> Settings:
@@ -57,6 +59,9 @@ def _as_it_was(settings: Settings, store: Store, run: str) -> Settings:
         return settings
 
     was = {"model": started.model, "root": Path(started.root or ".")}
+    if PLACEHOLDER.search(started.model) and settings.origin("model") != "--model":
+        raise ConfigError("The address of the run's model has a password, which is not stored.", fix="--model SPEC")
+
     return settings.model_copy(update={k: v for k, v in was.items() if settings.origin(k) != f"--{k}"})
 
 

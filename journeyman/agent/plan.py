@@ -43,7 +43,7 @@ class _Arguments(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class UpdatePlan:
-    updated: Callable[[PlanUpdated], None]
+    updated: Callable[[PlanUpdated], object]
     spec: ToolSpec = SPEC
 
     def parse(self, arguments: str) -> dict[str, JsonValue]:

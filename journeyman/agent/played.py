@@ -5,7 +5,7 @@ import re
 from collections import deque
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Self, cast
 
 from pydantic import JsonValue
 
@@ -27,9 +27,23 @@ from journeyman.traces.events import (
 )
 from journeyman.traces.fold import State
 from journeyman.traces.messages import ToolSpec
+from journeyman.veil import Veil
 
 if TYPE_CHECKING:
     from journeyman.agent.replay import Tape
+
+
+class Unveiled(Veil):
+    """Hides nothing and fills nothing in: what is played has been stored, and nothing is done with it."""
+
+    def fresh(self) -> Self:
+        return self
+
+    def hide(self, text: str) -> str:
+        return text
+
+    def fill(self, text: str) -> str:
+        return text
 
 
 class PlayedModel:

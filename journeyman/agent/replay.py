@@ -21,7 +21,7 @@ from journeyman.agent.calls import MAX_RESULT
 from journeyman.agent.models.model import Sampling
 from journeyman.agent.parts import nobody
 from journeyman.agent.plan import SPEC as PLAN
-from journeyman.agent.played import PlayedModel, PlayedPolicy, PlayedTools
+from journeyman.agent.played import PlayedModel, PlayedPolicy, PlayedTools, Unveiled
 from journeyman.agent.session import Crew, Order, execute, fork, resume
 from journeyman.errors import UsageError
 from journeyman.traces.events import (
@@ -29,6 +29,7 @@ from journeyman.traces.events import (
     ApprovalRequested,
     CallFinished,
     CallProposed,
+    MessageAdded,
     RunFinished,
     RunResumed,
     RunStarted,
@@ -106,7 +107,10 @@ def _of_time(event: StoredEvent) -> bool:
 
 
 def _timeless(event: StoredEvent) -> StoredEvent:
-    """Without times, and without the advice that names the run."""
+    """Without times, without the advice that names the run, and whether a message was typed with its secret."""
+    if isinstance(event, MessageAdded):
+        return event.model_copy(update={"secret": False})
+
     if isinstance(event, CallFinished):
         return event.model_copy(update={"seconds": 0.0})
 
@@ -146,6 +150,7 @@ class Tape:
             run_id="replay",
             approver=nobody if self._nobody_was_there() else self.answer,
             policy_info=self.started.policy,
+            veil=Unveiled(),
         )
         with self.scope:
             await self._run(self._order(), crew)

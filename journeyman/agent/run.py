@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from pydantic import JsonValue
 
@@ -9,9 +10,13 @@ from journeyman.agent.budget import Budget
 from journeyman.agent.guard import Guard
 from journeyman.agent.models.model import Model, Sampling
 from journeyman.agent.parts import Approver, Policy, Recorder, Toolbox, nobody
+from journeyman.agent.veiled import veiled
 from journeyman.traces.events import EphemeralEvent, Event
 from journeyman.traces.fold import State
+from journeyman.traces.messages import ToolSpec
+from journeyman.veil import Veil
 
+E = TypeVar("E", bound=Event)
 Listener = Callable[[Event], None]
 Check = Callable[[str], str | None]
 """What is wrong with an answer, in words for the model; None where it is right."""
@@ -24,6 +29,9 @@ class Run:
     toolbox: Toolbox
     policy: Policy
     recorder: Recorder
+    veil: Veil
+    tools: Sequence[ToolSpec] = ()
+    """As the model reads of them."""
     state: State = field(default_factory=State)
     approver: Approver = nobody
     budget: Budget = field(default_factory=Budget)
@@ -36,14 +44,17 @@ class Run:
     call_seconds: float = 120.0
     """How long one tool call may take before it becomes a result that says so."""
 
-    def emit(self, event: Event) -> None:
-        """Fold it, store it (unless it is ephemeral), show it."""
+    def emit(self, event: E) -> E:
+        """Hide what is secret, fold it, store it (unless it is ephemeral), show it; the event as it is stored."""
+        event = veiled(event, self.veil, typed=self.state.secret)
         if not isinstance(event, EphemeralEvent):
             self.fold(event)
             self.recorder.record(event)
 
         for listener in self.listeners:
             listener(event)
+
+        return event
 
     def fold(self, event: Event) -> None:
         """Take an event into account, whether it is new or was stored by an earlier process."""

@@ -17,6 +17,7 @@ from journeyman.agent.models.model import Model
 from journeyman.agent.parts import Approver, Toolbox, nobody
 from journeyman.agent.run import Listener
 from journeyman.agent.session import Crew, Order, Result, execute, fork, resume
+from journeyman.agent.veiled import veil_of
 from journeyman.errors import UsageError
 from journeyman.policies.policy import Policy
 from journeyman.tools.catalog import Catalog
@@ -31,11 +32,19 @@ TOOLS_FOR_A_SMALL_MODEL = 12
 class Runtime:
     """Enter and leave it in one task; runs may be made from any task in between."""
 
-    def __init__(self, model: Model, catalog: Catalog, policy: Policy, store: Store) -> None:
+    def __init__(
+        self, model: Model, catalog: Catalog, policy: Policy, store: Store, *, secrets: Sequence[str] = ()
+    ) -> None:
+        """`secrets` as in the settings.
+
+        Raises:
+            ConfigError: one of them cannot be had.
+        """
         self.model = model
         self.catalog = catalog
         self.policy = policy
         self.store = store
+        self.veil = veil_of(secrets, catalog.variables)
         self._stack = AsyncExitStack()
         self._group: TaskGroup | None = None
 
@@ -148,6 +157,7 @@ class Runtime:
             approver=approver,
             listeners=listeners,
             policy_info={"name": self.policy.name, "digest": self.policy.digest},
+            veil=self.veil,
         )
 
 

@@ -43,6 +43,7 @@ from journeyman.traces.events import (
     StoredEvent,
 )
 from journeyman.traces.messages import ToolSpec, Usage
+from journeyman.veil import Veil
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +81,8 @@ class Crew:
     listeners: Sequence[Listener] = ()
     policy_info: Mapping[str, JsonValue] = field(default_factory=dict)
     """Name, hash and mode, for the trace."""
+    veil: Veil = field(default_factory=Veil)
+    """Knows the secrets, and keeps from the model and the trace what has the form of one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +121,7 @@ async def execute(order: Order, crew: Crew) -> Result:
     """
     info = await crew.model.open()
     run = _run(order, crew)
-    run.emit(_started(run, order, crew, info))
+    run.tools = run.emit(_started(run, order, crew, info)).tools
     await run.recorder.barrier()
     return await _see_through(run, order.timeout)
 
@@ -151,7 +154,7 @@ async def fork(stem: Sequence[StoredEvent], order: Order, crew: Crew, *, parent:
     run.budget = Budget(order.limits)
     same = {name: getattr(first, name) for name in ("prompt", "instructions", "returns", "root")}
     whole = replace(order, parent=parent, **same)
-    run.emit(_started(run, whole, crew, info, parent_seq))
+    run.tools = run.emit(_started(run, whole, crew, info, parent_seq)).tools
     if order.prompt:
         run.emit(MessageAdded(text=order.prompt))
 
@@ -164,6 +167,7 @@ def _started(
 ) -> RunStarted:
     return RunStarted(
         prompt=order.prompt,
+        secret=run.state.secret,
         instructions=order.instructions,
         model=crew.model.spec,
         model_info=_identity(crew.model, info),
@@ -199,16 +203,15 @@ async def resume(events: Sequence[StoredEvent], order: Order, crew: Crew) -> Res
         message = f"Run {crew.run_id} has answered: {run.state.finished.answer}"
         raise UsageError(message, fix=f'Say something new: journeyman run --resume {crew.run_id} "..."')
 
-    run.emit(
-        RunResumed(
-            unfinished=tuple(sorted(run.state.begun)),
-            limits=_limits(order),
-            model=crew.model.spec,
-            model_info=_identity(crew.model, info),
-            tools=tuple(run.toolbox.specs),
-            policy=dict(crew.policy_info),
-        )
+    resumed = RunResumed(
+        unfinished=tuple(sorted(run.state.begun)),
+        limits=_limits(order),
+        model=crew.model.spec,
+        model_info=_identity(crew.model, info),
+        tools=tuple(run.toolbox.specs),
+        policy=dict(crew.policy_info),
     )
+    run.tools = run.emit(resumed).tools
     if order.prompt:
         run.emit(MessageAdded(text=order.prompt))
 
@@ -227,6 +230,7 @@ def _run(order: Order, crew: Crew) -> Run:
         toolbox=crew.toolbox,
         policy=crew.policy,
         recorder=crew.recorder,
+        veil=crew.veil.fresh(),
         approver=crew.approver,
         budget=Budget(order.limits),
         guard=Guard(repeats=1 if crew.model.capabilities.small else 3),
@@ -279,7 +283,7 @@ async def _finish(
 ) -> Result:
     state = run.state
     seconds = round(perf_counter() - started, 6)
-    run.emit(
+    finished = run.emit(
         RunFinished(
             outcome=outcome,
             answer=answer,
@@ -297,6 +301,8 @@ async def _finish(
 
     if error is not None:
         error.run_id = run.run_id
+        if finished.error is not None and finished.error["message"] != str(error):
+            error.args = (finished.error["message"],)  # it is printed, and logged
 
     return Result(run.run_id, outcome, answer, state.usage, state.steps, state.denied, seconds, state.plan, error)
 

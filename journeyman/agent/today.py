@@ -7,7 +7,7 @@ result that the same call had in the record, and a call that was not recorded fa
 import json
 from collections import deque
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pydantic import JsonValue
@@ -16,7 +16,7 @@ from journeyman.agent.budget import Limits
 from journeyman.agent.models.model import Model
 from journeyman.agent.parts import Approver, Policy, Toolbox
 from journeyman.agent.plan import SPEC as PLAN
-from journeyman.agent.played import PlayedModel, output_of
+from journeyman.agent.played import PlayedModel, Unveiled, output_of
 from journeyman.agent.session import Crew, Order, execute
 from journeyman.errors import ToolError, UsageError
 from journeyman.policies.decision import Decision
@@ -31,6 +31,7 @@ from journeyman.traces.events import (
     StoredEvent,
 )
 from journeyman.traces.messages import ToolSpec, Value
+from journeyman.veil import Veil
 
 
 @dataclass(slots=True)
@@ -59,12 +60,15 @@ async def with_tools(
     policy: Policy,
     approver: Approver,
     policy_info: Mapping[str, JsonValue] | None = None,
+    *,
+    veil: Veil | None = None,
 ) -> Today:
-    """The recorded model with today's tools: the calls really happen."""
+    """The recorded model with today's tools: the calls really happen, with the secrets that `veil` knows."""
     started = start_of(events)
     order = _order_of(started)
     heard = Heard()
     crew = Crew(PlayedModel(started, events), toolbox, policy, heard, "replay", approver, policy_info=policy_info or {})
+    crew = replace(crew, veil=veil) if veil else crew
     await execute(order, crew)
     return Today(events=tuple(heard.events), difference=diff(events, heard.events))
 
@@ -73,7 +77,7 @@ async def with_model(events: Sequence[StoredEvent], model: Model) -> Today:
     """Today's model with the recorded tools: a call that was not recorded fails, and the model reads so."""
     started = start_of(events)
     heard = Heard()
-    crew = Crew(model, Remembered(started, events), _Anything(), heard, "replay", _yes)
+    crew = Crew(model, Remembered(started, events), _Anything(), heard, "replay", _yes, veil=Unveiled())
     await execute(_order_of(started), crew)
     return Today(events=tuple(heard.events), difference=diff(events, heard.events, ignore=_DECISIONS))
 

@@ -65,11 +65,18 @@ def _as_json(settings: "Settings") -> dict[str, Any]:
 def _worded(value: object) -> str:
     from journeyman.safe import safe  # noqa: PLC0415
 
-    return "-" if value is None else f"{value:g}" if isinstance(value, float) else safe(str(_unsaid(value)))
+    return "-" if value in {None, ()} else f"{value:g}" if isinstance(value, float) else safe(_text(_unsaid(value)))
+
+
+def _text(value: Any) -> str:
+    return ", ".join(value) if isinstance(value, list) else str(value)
 
 
 def _unsaid(value: Any) -> Any:
-    """A URL's password is nobody's business."""
+    """A URL's password is nobody's business, nor is a secret's value."""
+    if isinstance(value, list | tuple):
+        return [re.sub(r"(?s)^(value:).*", r"\1***", str(item)) for item in value]
+
     return re.sub(r"(://[^/@]*:)[^/@]*@", r"\1***@", value) if isinstance(value, str) else value
 
 

@@ -98,6 +98,7 @@ def _line(run: "RunSummary") -> str:
 
     outcome = run.outcome or "unfinished"
     score = f"  {run.reward:g}" if run.reward is not None else ""
+    score += "  (secret)" if run.level == "secret" else ""
     said = f"{safe(run.prompt, 50)}  {safe(run.answer or '', 40)}"
     return f"{run.run_id}  {outcome:<11}  {run.steps:>3} steps{score}  {said}".rstrip()
 

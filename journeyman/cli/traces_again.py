@@ -95,6 +95,7 @@ async def _with_model(events: "list[StoredEvent]", spec: str) -> "Today":
 async def _with_tools(events: "list[StoredEvent]") -> "Today":
     from journeyman.agent.outfit import builtins, working_folder  # noqa: PLC0415
     from journeyman.agent.today import start_of, with_tools  # noqa: PLC0415
+    from journeyman.agent.veiled import veil_of  # noqa: PLC0415
     from journeyman.config import load_settings  # noqa: PLC0415
     from journeyman.policies.policy import Policy  # noqa: PLC0415
     from journeyman.tools.catalog import Catalog  # noqa: PLC0415
@@ -105,7 +106,8 @@ async def _with_tools(events: "list[StoredEvent]") -> "Today":
     policy = Policy.assemble(settings.policy, project=root).within(root)
     async with Catalog([*builtins(root), *servers(root).targets]) as catalog:
         info = {"name": policy.name, "digest": policy.digest}
-        return await with_tools(events, catalog, policy, _approver(), info)
+        veil = veil_of(settings.secrets, catalog.variables)
+        return await with_tools(events, catalog, policy, _approver(), info, veil=veil)
 
 
 def _approver() -> Any:

@@ -90,6 +90,20 @@ class Catalog(Toolbox):
         _refuse_twins([tool.spec.name for tool in self._native], "functions")
         super().__init__(self._native)
 
+    @property
+    def variables(self) -> dict[str, str]:
+        """What servers are given in their environment, or as headers: some of it is secret."""
+        found: dict[str, str] = {}
+        for target in self._targets:
+            if isinstance(target, Command):
+                found |= target.env
+            elif isinstance(target, Url):
+                found |= {
+                    f"{target.name} {header} TOKEN": text.split(" ")[-1] for header, text in target.headers.items()
+                }
+
+        return found
+
     async def __aenter__(self) -> Self:
         if not self._targets:
             return self

@@ -30,6 +30,8 @@ Outcome = Literal[
 class RunStarted(Value):
     type: Literal["run_started"] = "run_started"
     prompt: str
+    secret: bool = False
+    """The prompt had a secret in it, which is stored as a placeholder: nothing trains on this run."""
     instructions: str = ""
     """System prompt, without the tools."""
     model: str
@@ -71,6 +73,8 @@ class MessageAdded(Value):
 
     type: Literal["message_added"] = "message_added"
     text: str
+    secret: bool = False
+    """As in `run_started`."""
     origin: Literal["user", "runtime"] = "user"
     """runtime: the loop's own, such as the question to mend an answer that does not match its schema."""
 
@@ -157,6 +161,8 @@ class ApprovalAnswered(Value):
     """For the model, where the answer is no."""
     arguments: dict[str, JsonValue] | None = None
     """What will really be executed, where the person edited the proposal."""
+    secret: bool = False
+    """As in `run_started`."""
 
 
 class CallStarted(Value):

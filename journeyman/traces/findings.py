@@ -25,6 +25,13 @@ class Finding(Value):
     step: int | None = None
 
 
+TYPED = Finding(
+    level="fatal",
+    code="typed_secret",
+    detail="a person typed a secret, so that what the run was told is not what is stored; nothing may train on it",
+)
+
+
 def of_call(event: ModelResponded, sampling: Mapping[str, JsonValue], *, first: bool) -> Iterator[Finding]:
     """Findings about one model call.
 

@@ -40,6 +40,8 @@ class State:
     finish: str | None = None
     """How the last model call ended."""
     finished: RunFinished | None = None
+    secret: bool = False
+    """A person has typed a secret: nothing may train on the run."""
 
     _pending: dict[str, ToolCall] = field(default_factory=dict)
 
@@ -63,6 +65,7 @@ class State:
         return last.text if isinstance(last, AssistantMessage) and not last.calls else None
 
     def apply(self, event: Event) -> None:  # noqa: C901 - one line for each kind of event
+        self.secret = self.secret or getattr(event, "secret", False)
         match event:
             case ModelResponded():
                 self._responded(event)

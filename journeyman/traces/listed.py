@@ -8,10 +8,14 @@ from typing import Any
 from sqlalchemy import Connection, insert, update
 
 from journeyman.traces.codec import sound
-from journeyman.traces.events import RunFinished, RunStarted, SampleScored, StoredEvent
+from journeyman.traces.events import ApprovalAnswered, RunFinished, RunStarted, SampleScored, StoredEvent
 from journeyman.traces.schema import run
 
-LISTED = frozenset({"run_started", "run_finished", "message_added", "sample_scored"})
+LISTED = frozenset({"run_started", "run_finished", "message_added", "sample_scored", "approval_answered"})
+
+
+SECRET = "secret"  # noqa: S105 - the word
+"""Level of a run in which a person typed a secret: nothing trains on it."""
 
 
 def keep_listed(connection: Connection, run_id: str, at: int, event: StoredEvent) -> None:
@@ -19,13 +23,22 @@ def keep_listed(connection: Connection, run_id: str, at: int, event: StoredEvent
         connection.execute(insert(run).values(run_id=run_id, started_at=at, **beginning(event)))
         return
 
+    values: dict[str, Any]
     match event:
         case RunFinished():
             values = {"ended_at": at, "projected": 0, **end(event)}
         case SampleScored():
             values = {"projected": 0}
+        case ApprovalAnswered():
+            values = {}
         case _:  # the run goes on after its end
             values = {"ended_at": None, "outcome": None}
+
+    if getattr(event, "secret", False):
+        values["level"] = SECRET
+
+    if not values:
+        return
 
     connection.execute(update(run).where(run.c.run_id == run_id).values(values))
 
@@ -37,6 +50,7 @@ def beginning(event: RunStarted) -> dict[str, Any]:
         "prompt": sound(event.prompt),
         "parent": event.parent,
         "parent_seq": event.parent_seq,
+        "level": SECRET if event.secret else None,
     }
 
 

@@ -26,8 +26,8 @@ from journeyman.traces.events import (
     RunStarted,
     SampleScored,
 )
-from journeyman.traces.findings import of_call
-from journeyman.traces.listed import beginning, end
+from journeyman.traces.findings import TYPED, of_call
+from journeyman.traces.listed import SECRET, beginning, end
 from journeyman.traces.messages import Message, UserMessage
 from journeyman.traces.migrations import OURS
 from journeyman.traces.schema import event as event_table
@@ -161,6 +161,7 @@ class Projection:
         self._sampling: dict[str, Any] = {}
         self._cost: float | None = None
         self._levels: set[str] = set()
+        self._secret = False
         self._scores: dict[str, float | None] = {}
         for each in stored:
             self._add(each, own=each.run_id == run_id)
@@ -172,6 +173,7 @@ class Projection:
         return self.own[-1].seq if self.own else 0
 
     def _add(self, each: Stored, *, own: bool) -> None:
+        self._secret = self._secret or getattr(each.event, "secret", False)
         if not own:  # a fork's parent: only what later rows count on from
             self._messages += each.event.type in {"run_started", "message_added", "model_responded", "call_finished"}
             return
@@ -277,6 +279,10 @@ class Projection:
         for row in self._calls.values():
             self._put(projections.tool_call, row)
 
+        if self._secret:
+            row = {"ordinal": len(self.rows[projections.finding]), **TYPED.model_dump()}
+            self._put(projections.finding, row)
+
         scores = [score for score in self._scores.values() if score is not None]
         self.run |= {
             "projected": max(self.last, 1),
@@ -284,7 +290,13 @@ class Projection:
             "cost_usd": self._cost,
             "calls": len(self._calls),
             "errors": sum(row["status"] not in {"ok", "repeated"} for row in self._calls.values()),
-            "level": "tokens" if self._levels == {"tokens"} else "text" if self._levels else None,
+            "level": SECRET
+            if self._secret
+            else "tokens"
+            if self._levels == {"tokens"}
+            else "text"
+            if self._levels
+            else None,
         }
 
 

@@ -63,6 +63,6 @@ run = Table(
     Column("cost_usd", Float),
     Column("calls", Integer),
     Column("errors", Integer),  # calls that did not come to a good end
-    Column("level", String(8)),  # tokens: every model call is recorded exactly; text: one at least is not
+    Column("level", String(8)),  # tokens: each model call is recorded exactly; text: one is not; secret: one was typed
     Index("run_by_start", "started_at"),
 )

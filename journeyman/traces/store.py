@@ -53,6 +53,8 @@ class RunSummary(Value):
     seconds: float | None
     parent: str | None
     parent_seq: int | None = None
+    level: str | None = None
+    """`tokens` or `text`, once the run is projected; `secret` where a person typed one: nothing trains on it."""
     reward: float | None = None
     """Mean of the newest score of each verifier, once the run is projected. None is "not scored", which is not 0."""
 

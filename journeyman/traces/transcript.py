@@ -45,6 +45,9 @@ def transcript(stored: Iterable[Stored], safe: Safe) -> Iterator[str]:
 
 def lines(event: StoredEvent, safe: Safe) -> Iterator[str]:  # noqa: C901, PLR0912 - one case each
     """One event; many have nothing to show."""
+    if getattr(event, "secret", False):
+        yield "(a secret was typed here: it is not stored, and nothing trains on this run)"
+
     match event:
         case RunStarted():
             yield from _said("user", event.prompt, safe)

@@ -22,6 +22,7 @@ def test_every_setting_is_shown_with_its_value_and_origin(journeyman):
         ["seconds", "600", "default"],
         ["usd", "-", "default"],
         ["threads", "-", "default"],
+        ["secrets", "-", "default"],
         ["durable", "process", "default"],
     ]
 
@@ -91,6 +92,6 @@ def test_a_wrong_setting_is_an_error_with_its_line_as_words_and_as_json(journeym
 
 def test_the_password_of_a_store_is_not_shown(journeyman):
     for words in ([], ["--json"]):
-        done = journeyman("config", "show", *words, JOURNEYMAN_STORE="postgresql://me:secret@db.example/runs")
+        done = journeyman("config", "show", *words, JOURNEYMAN_STORE="postgresql://me:hunter2@db.example/runs")
         assert "postgresql://me:***@db.example/runs" in done.out
-        assert "secret" not in done.out
+        assert "hunter2" not in done.out

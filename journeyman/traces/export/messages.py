@@ -26,6 +26,9 @@ def lines(run: Sequence[Stored]) -> Iterator[str]:
     if state.started is None:
         raise Skip("it has no beginning")
 
+    if state.secret:
+        raise Skip("a secret was typed in it, so nothing trains on it")
+
     if state.pending:
         raise Skip("it stopped in the middle of its calls")
 

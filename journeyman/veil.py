@@ -1,0 +1,276 @@
+"""Secrets as placeholders: nobody downstream of the veil reads a secret, not the model, not the trace.
+
+    veil.hide("GITHUB_TOKEN=ghp_0123...")   ->  "GITHUB_TOKEN=SECRET_GITHUB_TOKEN_k3f9qd2w"
+    veil.fill(...)                          ->  what it was
+
+Hidden are the values that the user has named, those of environment variables that are called like one, whatever has the
+form of one (`shapes.py`), and from then on the same value wherever it turns up, also in base64, in a URL, in JSON, or
+cut off. The placeholder's end is a keyed hash: the same secret has the same placeholder, nobody can guess one, and a
+later process that knows the secret knows the placeholder. What it stands for is kept in this object and nowhere else.
+"""
+
+import base64
+import hmac
+import json
+import os
+import re
+import secrets
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from copy import copy
+from functools import cache, partial
+from itertools import takewhile
+from pathlib import Path
+from typing import Any, Self
+from urllib.parse import quote
+
+from pydantic_core import SchemaValidator, core_schema
+
+from journeyman import shapes
+from journeyman.errors import ConfigError, SecretLost
+
+PLACEHOLDER = re.compile(r"SECRET_[A-Z0-9_]{1,40}_(?P<tag>[a-z2-7]{8})")
+SHORTEST = 6
+"""Characters of a secret that a user may name: a shorter one stands in ordinary words."""
+END = 16
+"""Characters of a secret's beginning or end that are recognised without the rest."""
+MOST = 500
+"""Secrets that are looked for by their value, of those that were only found by their form."""
+
+
+class Veil:
+    """One for each run (`fresh`), made from the one that knows what the user has named.
+
+    Args:
+        values: the secrets that are known, by a name for each.
+        key: gives the key of the placeholders' hashes when it is first needed; one that nobody knows by default.
+    """
+
+    def __init__(self, values: Mapping[str, str] | None = None, key: Callable[[], bytes] | None = None) -> None:
+        self._key = key or cache(partial(secrets.token_bytes, 32))
+        self._texts: dict[str, str] = {}
+        """What stands behind a placeholder, by its tag."""
+        self._known: dict[str, str] = {}
+        """Placeholders by the text that is looked for."""
+        self._ends: dict[str, tuple[str, str]] = {}
+        """By the first or last characters: the kind and the whole."""
+        self._probe: SchemaValidator | None = None
+        for name, value in (values or {}).items():
+            self._know(re.sub(r"[^A-Z0-9]+", "_", name.upper())[:32].strip("_") or "VALUE", value)
+
+    def fresh(self) -> Self:
+        """For a run of its own: what that run finds is not remembered after it."""
+        other = copy(self)
+        vars(other).update({name: dict(value) for name, value in vars(self).items() if isinstance(value, dict)})
+        return other
+
+    def hide(self, text: str) -> str:
+        """The text with a placeholder for every secret in it; the same object where there is none."""
+        if not self._suspicious(text):
+            return text
+
+        text = self._without_known(text)
+        for found in reversed(shapes.find(text)):
+            value = text[found.start : found.end]
+            if not self._hidden(value):
+                text = f"{text[: found.start]}{self._found(found.kind, value)}{text[found.end :]}"
+
+        return self._without_known(text)
+
+    def fill(self, text: str) -> str:
+        """The text as it was before `hide`.
+
+        Raises:
+            SecretLost: it has a placeholder that this process knows nothing of.
+        """
+        return PLACEHOLDER.sub(self._text, text) if "SECRET_" in text else text
+
+    def hide_json(self, text: str) -> str:
+        """`hide` for JSON text: what is in its strings, so that it can be filled in again."""
+        return _in_json(text, self.hide) if self._suspicious(text) else text
+
+    def fill_json(self, text: str) -> str:
+        """`fill` for JSON text.
+
+        Raises:
+            SecretLost: as for `fill`.
+        """
+        return _in_json(text, self.fill) if PLACEHOLDER.search(text) else text
+
+    def _hidden(self, value: str) -> bool:
+        """It is a placeholder, of an earlier process perhaps, or has one of ours in it."""
+        ours = any(match["tag"] in self._texts for match in PLACEHOLDER.finditer(value))
+        return ours or PLACEHOLDER.fullmatch(value) is not None
+
+    def _suspicious(self, text: str) -> bool:
+        if shapes.PROBE.isinstance_python(text):
+            return True
+
+        if self._known:
+            self._probe = self._probe or _any_of([*self._known, *self._ends])
+            if self._probe.isinstance_python(text):
+                return True
+
+        return not text.isascii() and _broken(text)
+
+    def _without_known(self, text: str) -> str:
+        for known in sorted(self._known, key=len, reverse=True):
+            text = text.replace(known, self._known[known])
+
+        for end, (kind, whole) in self._ends.items():
+            while (at := text.find(end)) >= 0:
+                part = _grown(text, at, end, whole)
+                text = text.replace(part, self._placeholder(kind, part))
+
+        return text
+
+    def _found(self, kind: str, value: str) -> str:
+        if len(self._known) < MOST and shapes.random(value):
+            self._know(kind, value)
+
+        return self._placeholder(kind, value)
+
+    def _know(self, kind: str, value: str) -> None:
+        """Look for the value from now on, however it is spelled."""
+        self._probe = None
+        for spelled in _spellings(value):
+            self._known[spelled] = self._placeholder(kind, spelled)
+            for end in (spelled[:END], spelled[-END:]):
+                if len(spelled) >= END + shapes.LEAST and shapes.random(end):
+                    self._ends[end] = (kind, spelled)
+
+    def _placeholder(self, kind: str, text: str) -> str:
+        digest = hmac.digest(self._key(), text.encode(errors="surrogatepass"), "sha256")
+        tag = base64.b32encode(digest[:5]).decode().lower()
+        self._texts[tag] = text
+        return f"SECRET_{kind}_{tag}"
+
+    def _text(self, match: re.Match[str]) -> str:
+        if match["tag"] not in self._texts:
+            raise SecretLost(
+                f"{match[0]} stands for a secret that only the process which read it has known",
+                fix="Read it again where it was found, or name it in the settings: JOURNEYMAN_SECRETS=env:NAME",
+            )
+
+        return self._texts[match["tag"]]
+
+
+def named(entries: Iterable[str], environment: Mapping[str, str]) -> dict[str, str]:
+    """The secrets of the setting, and those of variables that are called like one, by name.
+
+    Args:
+        entries: `env:NAME`, `file:PATH` (each line; of `NAME=value` the value) or `value:TEXT`.
+        environment: variables by name; `env:` of one that is not set names nothing.
+
+    Raises:
+        ConfigError: an entry is none of these, its file cannot be read, or it is too short to be told from a word.
+    """
+    found = {name: value for name, value in environment.items() if _is_one(name, value)}
+    for entry in entries:
+        kind, _, rest = entry.partition(":")
+        match kind:
+            case "env":
+                values = {rest: environment[rest]} if environment.get(rest) else {}
+            case "value" if len(rest) >= SHORTEST:
+                values = {"VALUE": rest}
+            case "file":
+                values = _of_file(Path(rest).expanduser())
+            case "value":
+                raise ConfigError(f"secrets: a value has fewer than {SHORTEST} characters", fix="name a longer one")
+            case _:
+                raise ConfigError("secrets: an entry names no secret", fix="write env:NAME, file:PATH or value:TEXT")
+
+        found |= {_unused(name, found): value for name, value in values.items() if len(value) >= SHORTEST}
+
+    return found
+
+
+def _is_one(name: str, value: str) -> bool:
+    """Not the path of a file that has one."""
+    return bool(shapes.NAME.search(name)) and shapes.random(value) and not os.path.exists(value)  # noqa: PTH110
+
+
+def _of_file(path: Path) -> dict[str, str]:
+    try:
+        lines = path.read_text("utf-8").splitlines()
+    except (OSError, ValueError) as error:
+        raise ConfigError(
+            f"secrets: {path} cannot be read: {error}", fix="correct the path or its permissions"
+        ) from None
+
+    plain = [re.sub(r"^(?:export )?\s*[A-Za-z_]\w*\s*=\s*(?=\S{6})", "", line).strip().strip("'\"") for line in lines]
+    return {
+        f"{path.name}_{number}": line for number, line in enumerate(plain, 1) if not line.startswith(("#", "-----"))
+    }
+
+
+def _unused(name: str, names: Mapping[str, str]) -> str:
+    return name if name not in names else f"{name}_{len(names)}"
+
+
+def _spellings(value: str) -> Iterator[str]:
+    """The value, and how it is written in JSON, in a URL and within something in base64, where it differs."""
+    data = value.encode(errors="surrogatepass")
+    yield from dict.fromkeys([value, json.dumps(value)[1:-1], json.dumps(value, ensure_ascii=False)[1:-1]])
+    if (in_url := quote(data, safe="")) != value:
+        yield in_url
+
+    for shift in range(3):
+        whole = base64.b64encode(bytes(shift) + data).decode()
+        inner = whole[(0, 2, 3)[shift] : len(whole) - (0, 3, 2)[(shift + len(data)) % 3]]
+        if len(inner) >= 2 * shapes.LEAST:
+            yield inner
+
+
+def _grown(text: str, at: int, end: str, whole: str) -> str:
+    """How much of the whole stands there, of which the text has at least one end."""
+    if whole.startswith(end):
+        return text[at : at + _alike(text[at : at + len(whole)], whole)]
+
+    until = at + END
+    return text[until - _alike(text[max(until - len(whole), 0) : until][::-1], whole[::-1]) : until]
+
+
+def _alike(a: str, b: str) -> int:
+    """How many characters they begin with in common."""
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(a, b, strict=False)))
+
+
+def _any_of(texts: Iterable[str]) -> SchemaValidator:
+    plain = ("".join(c if c.isascii() and c.isalnum() else f"\\x{{{ord(c):x}}}" for c in text) for text in texts)
+    return SchemaValidator(core_schema.str_schema(pattern="|".join(plain), regex_engine="rust-regex"))
+
+
+def _broken(text: str) -> bool:
+    """Has half a surrogate pair, which the automaton does not take."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return True
+
+    return False
+
+
+def _in_json(text: str, change: Callable[[str], str]) -> str:
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):  # whoever reads it will say what is wrong
+        return change(text)
+
+    return json.dumps(over(value, change), ensure_ascii=False)
+
+
+def over(value: Any, change: Callable[[str], str]) -> Any:
+    """A JSON value with every string in it changed, keys too; the same object where none was."""
+    if isinstance(value, str):
+        return change(value)
+
+    if isinstance(value, dict):
+        pairs = [(change(key), over(item, change)) for key, item in value.items()]
+        same = all(key is old and item is value[old] for (key, item), old in zip(pairs, value, strict=True))
+        return value if same else dict(pairs)
+
+    if isinstance(value, list | tuple):
+        items = [over(item, change) for item in value]
+        return value if all(a is b for a, b in zip(items, value, strict=True)) else type(value)(items)
+
+    return value
