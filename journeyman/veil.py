@@ -27,6 +27,7 @@ from pydantic_core import SchemaValidator, core_schema
 
 from journeyman import shapes
 from journeyman.errors import ConfigError, SecretLost
+from journeyman.shapes import Found
 
 PLACEHOLDER = re.compile(r"SECRET_[A-Z0-9_]{1,40}_(?P<tag>[a-z2-7]{8})")
 SHORTEST = 6
@@ -50,7 +51,7 @@ class Veil:
         self._texts: dict[str, str] = {}
         """What stands behind a placeholder, by its tag."""
         self._known: dict[str, str] = {}
-        """Placeholders by the text that is looked for."""
+        """What is looked for, with its kind."""
         self._ends: dict[str, tuple[str, str]] = {}
         """By the first or last characters: the kind and the whole."""
         self._probe: SchemaValidator | None = None
@@ -68,13 +69,7 @@ class Veil:
         if not self._suspicious(text):
             return text
 
-        text = self._without_known(text)
-        for found in reversed(shapes.find(text)):
-            value = text[found.start : found.end]
-            if not self._hidden(value):
-                text = f"{text[: found.start]}{self._found(found.kind, value)}{text[found.end :]}"
-
-        return self._without_known(text)
+        return self._hidden(self._hidden(text))  # what has just been found may stand elsewhere too
 
     def fill(self, text: str) -> str:
         """The text as it was before `hide`.
@@ -96,10 +91,27 @@ class Veil:
         """
         return _in_json(text, self.fill) if PLACEHOLDER.search(text) else text
 
-    def _hidden(self, value: str) -> bool:
-        """It is a placeholder, of an earlier process perhaps, or has one of ours in it."""
-        ours = any(match["tag"] in self._texts for match in PLACEHOLDER.finditer(value))
-        return ours or PLACEHOLDER.fullmatch(value) is not None
+    def _hidden(self, text: str) -> str:
+        pieces, at = [], 0
+        for start, end, kind in _apart(sorted(self._spans(text)), text):
+            value = text[start:end]
+            if value not in self._known and len(self._known) < MOST and shapes.random(value):
+                self._know(kind, value)
+
+            pieces += [text[at:start], self._placeholder(self._known.get(value, kind), value)]
+            at = end
+
+        return "".join([*pieces, text[at:]]) if pieces else text
+
+    def _spans(self, text: str) -> Iterator[Found]:
+        yield from shapes.find(text)
+        for known, kind in self._known.items():
+            for at in _places(text, known):
+                yield Found(at, at + len(known), kind)
+
+        for end, (kind, whole) in self._ends.items():
+            for at in _places(text, end):
+                yield Found(*_grown(text, at, end, whole), kind)
 
     def _suspicious(self, text: str) -> bool:
         if shapes.PROBE.isinstance_python(text):
@@ -112,28 +124,12 @@ class Veil:
 
         return not text.isascii() and _broken(text)
 
-    def _without_known(self, text: str) -> str:
-        for known in sorted(self._known, key=len, reverse=True):
-            text = text.replace(known, self._known[known])
-
-        for end, (kind, whole) in self._ends.items():
-            while (at := text.find(end)) >= 0:
-                part = _grown(text, at, end, whole)
-                text = text.replace(part, self._placeholder(kind, part))
-
-        return text
-
-    def _found(self, kind: str, value: str) -> str:
-        if len(self._known) < MOST and shapes.random(value):
-            self._know(kind, value)
-
-        return self._placeholder(kind, value)
-
     def _know(self, kind: str, value: str) -> None:
         """Look for the value from now on, however it is spelled."""
         self._probe = None
         for spelled in _spellings(value):
-            self._known[spelled] = self._placeholder(kind, spelled)
+            self._known[spelled] = kind
+            self._placeholder(kind, spelled)  # an earlier process may have written it
             for end in (spelled[:END], spelled[-END:]):
                 if len(spelled) >= END + shapes.LEAST and shapes.random(end):
                     self._ends[end] = (kind, spelled)
@@ -221,13 +217,41 @@ def _spellings(value: str) -> Iterator[str]:
             yield inner
 
 
-def _grown(text: str, at: int, end: str, whole: str) -> str:
-    """How much of the whole stands there, of which the text has at least one end."""
-    if whole.startswith(end):
-        return text[at : at + _alike(text[at : at + len(whole)], whole)]
+def _places(text: str, wanted: str) -> Iterator[int]:
+    at = text.find(wanted)
+    while at >= 0:
+        yield at
+        at = text.find(wanted, at + len(wanted))
 
-    until = at + END
-    return text[until - _alike(text[max(until - len(whole), 0) : until][::-1], whole[::-1]) : until]
+
+def _apart(spans: Iterable[Found], text: str) -> Iterator[Found]:
+    """Those that overlap as one; of one that overlaps a placeholder what is left of it, if that is worth hiding."""
+    done = [match.span() for match in PLACEHOLDER.finditer(text)]
+    whole: list[Found] = []
+    for span in spans:
+        if whole and span.start < whole[-1].end:
+            whole[-1] = whole[-1]._replace(end=max(span.end, whole[-1].end))
+        else:
+            whole.append(span)
+
+    for start, end, kind in whole:
+        for hidden in (each for each in done if each[0] < end and start < each[1]):
+            if hidden[0] - start >= shapes.LEAST:
+                yield Found(start, hidden[0], kind)
+
+            start = max(start, hidden[1])  # noqa: PLW2901 - the rest
+
+        if end - start >= (shapes.LEAST if done else 1):
+            yield Found(start, end, kind)
+
+
+def _grown(text: str, at: int, end: str, whole: str) -> tuple[int, int]:
+    """From where to where the whole stands there, of which the text has at least one end."""
+    if whole.startswith(end):
+        return at, at + _alike(text[at : at + len(whole)], whole)
+
+    until = at + len(end)
+    return until - _alike(text[max(until - len(whole), 0) : until][::-1], whole[::-1]), until
 
 
 def _alike(a: str, b: str) -> int:

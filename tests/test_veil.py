@@ -221,6 +221,15 @@ def test_a_placeholder_that_is_not_known_is_not_hidden_again():
     assert Veil().hide(hidden) == hidden
 
 
+def test_a_named_secret_has_its_own_name_wherever_it_stands():
+    veil = Veil({"x token": f"ghp_{TOKEN}"})
+
+    hidden = veil.hide(f"ghp_{TOKEN}, GH_TOKEN=ghp_{TOKEN}")
+
+    assert [match[0][:-9] for match in PLACEHOLDER.finditer(hidden)] == ["SECRET_X_TOKEN"] * 2
+    assert len(set(PLACEHOLDER.findall(hidden))) == 1
+
+
 def test_what_one_run_has_found_another_does_not_know():
     first = Veil()
     one, other = first.fresh(), first.fresh()
