@@ -19,7 +19,7 @@ from journeyman.tomlfile import as_text, explained, line_of, parse, read_once
 PREFIX = "JOURNEYMAN_"
 PROJECT_FILE = "journeyman.toml"
 BUDGETS = ("steps", "tokens", "seconds", "usd")
-OTHER_VARIABLES = frozenset({"JOURNEYMAN_API_KEY", "JOURNEYMAN_HOME"})
+OTHER_VARIABLES = frozenset({"JOURNEYMAN_API_KEY", "JOURNEYMAN_HOME", "JOURNEYMAN_OTEL_HEADERS"})
 
 Location = Annotated[Path, Field(strict=False)]
 
@@ -77,6 +77,8 @@ class Settings(BaseModel):
     between them. Beside these, whatever is called or looks like a secret."""
     durable: Literal["process", "power"] = "process"
     """What the trace survives: the end of the process, or the loss of power too (slower)."""
+    otel_endpoint: str | None = Field(None, pattern="^https?://.")
+    """Where runs are sent as they end, as OpenTelemetry spans (OTLP over HTTP); unset: nowhere."""
 
     _origins: dict[str, str] = PrivateAttr(default_factory=dict)
     _notices: tuple[str, ...] = PrivateAttr(())

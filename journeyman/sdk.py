@@ -27,7 +27,7 @@ from journeyman.agent.instructions import DEFAULT
 from journeyman.agent.models.found import find_spec
 from journeyman.agent.models.model import Model, Sampling
 from journeyman.agent.models.spec import Engine, make_model
-from journeyman.agent.outfit import builtins, working_folder
+from journeyman.agent.outfit import builtins, sender, working_folder
 from journeyman.agent.outfit import limits as limits_of
 from journeyman.agent.parts import Approver, nobody
 from journeyman.agent.run import Listener
@@ -171,8 +171,8 @@ class Agent:
             else Store.open(store or self._settings.store, durable=self._settings.durable)
         )
         try:
-            secrets = self._settings.secrets
-            async with Runtime(model, Catalog(self._sources), self._policy, opened, secrets=secrets) as runtime:
+            more = {"secrets": self._settings.secrets, "ended": sender(self._settings)}
+            async with Runtime(model, Catalog(self._sources), self._policy, opened, **more) as runtime:
                 self._tell(f"{problem} {problem.fix}".strip() for problem in runtime.catalog.problems)
                 yield runtime
         finally:

@@ -33,6 +33,7 @@ from journeyman.traces.events import (
     Effect,
 )
 from journeyman.traces.messages import ToolCall, ToolResult
+from journeyman.traces.span import in_call
 from journeyman.veil import over
 
 MAX_RESULT = 24_000
@@ -217,7 +218,7 @@ async def _call(run: Run, plan: Ready) -> CallFinished:
     output = None
     status: CallStatus = "ok"
     try:
-        with anyio.move_on_after(run.call_seconds):
+        with anyio.move_on_after(run.call_seconds), in_call(run.run_id, plan.call.id):
             output = await plan.tool.call(plan.arguments, _reporter(run, plan.call))
     except ToolError as error:
         output = _failed(f"error: {error}")

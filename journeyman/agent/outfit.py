@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from journeyman.agent.budget import Limits
@@ -17,6 +18,7 @@ from journeyman.tools.mcp_json import servers
 from journeyman.tools.target import Builtin, Target
 from journeyman.tools.tool import Tool
 from journeyman.traces.events import RunStarted
+from journeyman.traces.export.live import Sender
 from journeyman.traces.store import Store
 from journeyman.veil import PLACEHOLDER
 
@@ -50,7 +52,15 @@ async def outfit(settings: Settings, rules: Rules, notices: list[str], *, resume
     policy = Policy.assemble(settings.policy, project=root, allow=rules.allow, ask=rules.ask, deny=rules.deny)
     model = make_model(settings.model or await find_spec(), Engine(threads=settings.threads))
     catalog = Catalog([*builtins(root), *found.targets])
-    return Runtime(model, catalog, policy.within(root), store, secrets=settings.secrets)
+    return Runtime(model, catalog, policy.within(root), store, secrets=settings.secrets, ended=sender(settings))
+
+
+def sender(settings: Settings) -> Sender | None:
+    """Who sends runs as they end, where that is wanted; one for the whole process."""
+    return _sender(settings.otel_endpoint) if settings.otel_endpoint else None
+
+
+_sender = cache(Sender)
 
 
 def _as_it_was(settings: Settings, store: Store, run: str) -> Settings:

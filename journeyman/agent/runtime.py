@@ -29,22 +29,33 @@ TOOLS_FOR_A_SMALL_MODEL = 12
 """More than these are not offered to a small model; those that have most to do with the prompt are."""
 
 
+Ended = Callable[[Sequence[Stored]], None]
+
+
 class Runtime:
     """Enter and leave it in one task; runs may be made from any task in between."""
 
     def __init__(
-        self, model: Model, catalog: Catalog, policy: Policy, store: Store, *, secrets: Sequence[str] = ()
+        self,
+        model: Model,
+        catalog: Catalog,
+        policy: Policy,
+        store: Store,
+        *,
+        secrets: Sequence[str] = (),
+        ended: Ended | None = None,
     ) -> None:
-        """`secrets` as in the settings.
+        """`secrets` as in the settings; `ended` is told of each run that has ended and must not take long over it.
 
         Raises:
-            ConfigError: one of them cannot be had.
+            ConfigError: one of the secrets cannot be had.
         """
         self.model = model
         self.catalog = catalog
         self.policy = policy
         self.store = store
         self.veil = veil_of(secrets, catalog.variables)
+        self.ended = ended
         self._stack = AsyncExitStack()
         self._group: TaskGroup | None = None
 
@@ -94,7 +105,7 @@ class Runtime:
             StoreError: the run cannot be stored; no run was started.
         """
         await self.model.open()
-        recorder = self.store.recorder(new_run_id(), watch=watch)
+        recorder = self._recorder(new_run_id(), (), watch)
         return await execute(order, self._crew(self._toolbox(order.prompt), recorder, approver, listeners))
 
     async def resume(
@@ -115,7 +126,7 @@ class Runtime:
         await self.model.open()  # only then is known what it needs
         run_id = self.store.resolve(run_id)
         stored = list(self.store.events(run_id))
-        recorder = self.store.recorder(run_id, seq=stored[-1].seq, watch=watch)
+        recorder = self._recorder(run_id, stored, watch, seq=stored[-1].seq)
         toolbox = self._toolbox(_prompt(stored[0].event))
         events = [each.event for each in stored]
         return await resume(events, order, self._crew(toolbox, recorder, approver, listeners))
@@ -138,10 +149,16 @@ class Runtime:
         """
         await self.model.open()
         stem = before(list(self.store.events(self.store.resolve(run_id))), step)
-        recorder = self.store.recorder(new_run_id(), watch=watch)
+        recorder = self._recorder(new_run_id(), stem, watch)
         crew = self._crew(self._toolbox(_prompt(stem[0].event)), recorder, approver, listeners)
         last = stem[-1]
         return await fork([each.event for each in stem], order, crew, parent=last.run_id, parent_seq=last.seq)
+
+    def _recorder(self, run_id: str, before: Sequence[Stored], watch: Watch | None, seq: int = 0) -> Recorder:
+        if self.ended is None:
+            return self.store.recorder(run_id, seq=seq, watch=watch)
+
+        return self.store.recorder(run_id, seq=seq, watch=_Until(self.ended, list(before), watch))
 
     def _toolbox(self, prompt: str) -> Toolbox:
         few = self.model.capabilities.small and len(self.catalog.specs) > TOOLS_FOR_A_SMALL_MODEL
@@ -159,6 +176,23 @@ class Runtime:
             policy_info={"name": self.policy.name, "digest": self.policy.digest},
             veil=self.veil,
         )
+
+
+class _Until:
+    """Watches a run to its end, and keeps its events for whoever wants them then."""
+
+    def __init__(self, ended: Ended, kept: list[Stored], watch: Watch | None) -> None:
+        self._ended = ended
+        self._kept = kept
+        self._watch = watch
+
+    def __call__(self, stored: Stored) -> None:
+        self._kept.append(stored)
+        if self._watch is not None:
+            self._watch(stored)
+
+        if stored.event.type == "run_finished":
+            self._ended(self._kept)
 
 
 def before(run: Sequence[Stored], step: int) -> Sequence[Stored]:

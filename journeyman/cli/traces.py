@@ -56,8 +56,23 @@ EXPORT = f"""\b
 Try:
   journeyman traces export sft.jsonl --where 'reward==1'
   journeyman traces export all.jsonl --format events
+  journeyman traces export --format otel --to http://127.0.0.1:6006
 
 {FILTER}"""
+
+FORMATS = """Write runs to a file, or send them, oldest first.
+
+\b
+messages  conversations with tool calls, as trainers read them
+          lost: token ids, decisions, times, hidden thoughts
+events    everything that was recorded; nothing is lost
+otel      OpenTelemetry spans, for Phoenix and its like
+          lost: token ids and probabilities, what only the provider can
+          read, the oldest messages of calls with more than 64,000 characters
+inspect   an Inspect log (.eval) with a sample for each run
+          lost: token ids and probabilities, plans, why a call was decided so
+atif      an ATIF 1.8 trajectory a line
+          lost: which tokens were forced, plans, times of calls"""
 
 TEST = """\b
 Try:
@@ -198,29 +213,36 @@ def show_rest(mark: str, stored: "Sequence[Stored]", at: int | None) -> None:
             click.echo(f"{mark} {line}")
 
 
-@traces.command(epilog=EXPORT)
-@click.argument("out", type=click.Path(path_type=Path))
-@click.option("--format", "form", default="messages", show_default=True, help="messages, events, ...")
+@traces.command(help=FORMATS, epilog=EXPORT)
+@click.argument("out", type=click.Path(path_type=Path), required=False)
+@click.option(
+    "--format", "form", default="messages", show_default=True, help="messages, events, otel, inspect or atif."
+)
+@click.option("--to", "url", metavar="URL", help="Send spans to an OpenTelemetry collector (OTLP over HTTP).")
 @click.option("--where", default="", metavar="FILTER", help="Which runs; for messages only those that answered.")
 @json_option()
-def export(out: Path, form: str, where: str, json: bool) -> None:
-    """Write runs to a file, oldest first.
-
-    `messages` are conversations with tool calls, as trainers read them; `events` is everything that was recorded.
-    """
+def export(out: Path | None, form: str, url: str | None, where: str, json: bool) -> None:
+    from journeyman.errors import UsageError  # noqa: PLC0415
     from journeyman.traces.export import export as write  # noqa: PLC0415
+    from journeyman.traces.export import send  # noqa: PLC0415
     from journeyman.traces.find import find  # noqa: PLC0415
+
+    if (out is None) == (url is None) or (url and form != "otel"):
+        fix = "journeyman traces export OUT.jsonl, or: journeyman traces export --format otel --to URL"
+        raise UsageError("Runs are written to a file, or sent as otel to a URL.", fix=fix)
 
     wanted = f"{where} outcome:answered" if form == "messages" else where
     with opened() as store:
         runs = [run.run_id for run in reversed(find(store, wanted, None))]
-        done = write(store, runs, out, form)
+        done = write(store, runs, out, form) if out else send(store, runs, url or "")
 
     if json:
         print_json(done.model_dump(mode="json"))
         return
 
-    click.echo(f"{done.rows} rows of {done.runs} runs in {out}")
+    click.echo(
+        f"{done.rows} {'rows' if out else 'spans'} of {done.runs} runs {'in' if out else 'sent to'} {out or url}"
+    )
     for run_id, why in done.skipped.items():
         click.echo(f"left out {run_id}: {why}", err=True)
 

@@ -1,8 +1,8 @@
 """The MCP SDK's client, tamed: imported on first use, silent on the terminal, lenient about one bad tool in a list."""
 
 import logging
-from collections.abc import Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import Callable, Generator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Any, Self
 
 import anyio
@@ -12,6 +12,7 @@ from journeyman.tools.schema import broken
 from journeyman.tools.stdio import stdio
 from journeyman.tools.tail import Tail
 from journeyman.tools.target import Builtin, Command, Target, Url
+from journeyman.traces.span import traceparent
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -56,8 +57,34 @@ async def _url(target: Url, timeout: float) -> "AsyncGenerator[Any]":  # noqa: A
 
     async with AsyncExitStack() as stack:
         limits = httpx2.Timeout(10, read=timeout)
-        http = await stack.enter_async_context(httpx2.AsyncClient(headers=dict(target.headers), timeout=limits))
+        hooks: Any = {"request": [_hand_on]}
+        http = httpx2.AsyncClient(headers=dict(target.headers), timeout=limits, event_hooks=hooks)
+        await stack.enter_async_context(http)
         yield await stack.enter_async_context(streamable_http_client(target.url, http_client=http))
+
+
+@contextmanager
+def traced() -> Generator[None]:
+    """The SDK writes the context of the call under way into the `_meta` of what is sent inside."""
+    from opentelemetry import context  # noqa: PLC0415 - comes with the SDK
+    from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator  # noqa: PLC0415
+
+    if (parent := traceparent()) is None:
+        yield
+        return
+
+    token = context.attach(TraceContextTextMapPropagator().extract({"traceparent": parent}))
+    try:
+        yield
+    finally:
+        context.detach(token)
+
+
+async def _hand_on(request: Any) -> None:
+    """The same as a header, for what stands between us and the server."""
+    from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator  # noqa: PLC0415
+
+    TraceContextTextMapPropagator().inject(request.headers)
 
 
 @asynccontextmanager

@@ -16,7 +16,7 @@ from pydantic import JsonValue
 
 from journeyman.errors import JourneymanError, ServerError, ToolError
 from journeyman.safe import safe
-from journeyman.tools.client import client
+from journeyman.tools.client import client, traced
 from journeyman.tools.tail import Tail
 from journeyman.tools.target import Builtin, Command, Target
 from journeyman.tools.thread import in_thread
@@ -116,7 +116,8 @@ class Server:
         """
         connection = await self._connected()
         try:
-            result = await connection.client.call_tool(tool, arguments, progress_callback=_progress(report))
+            with traced():
+                result = await connection.client.call_tool(tool, arguments, progress_callback=_progress(report))
         except Exception as error:  # the boundary to the SDK and to a stranger's server
             if (refusal := self._refusal(error)) is not None:
                 raise refusal from error

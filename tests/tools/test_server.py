@@ -19,6 +19,7 @@ from journeyman.tools.tail import KEPT, Tail
 from journeyman.tools.target import Command, Url
 from journeyman.tools.tool import Output
 from journeyman.traces.messages import ToolSpec
+from journeyman.traces.span import in_call, traceparent
 
 SERVERS = Path(__file__).parent / "servers"
 
@@ -356,6 +357,22 @@ async def test_a_server_over_http_is_one_like_the_others_and_its_end_is_an_error
         error = await failure(catalog, "web__add", '{"a": 2}')
 
     assert (type(error), error.fix) == (ServerError, f"check {url.split('/')[2]}")
+
+
+async def test_a_server_is_told_which_call_of_which_run_it_works_for(web):
+    async with Catalog([good(), Url("web", web[1])]) as catalog:
+        with in_call("a run", "c1"):
+            mine = traceparent()
+            told = [(await call(catalog, name)).text for name in ("good__whence", "web__whence")]
+
+        with in_call("a run", "c2"):
+            next_one = traceparent()
+            told.append((await call(catalog, "web__whence")).text)
+
+        told.append((await call(catalog, "web__whence")).text)
+
+    assert told == [f"{mine} None", f"{mine} {mine}", f"{next_one} {next_one}", "None None"]
+    assert mine == snapshot("00-7666f0507e9b2d38e9dee8b3a19b4379-93d824a423770a56-01")
 
 
 async def test_an_error_in_the_body_comes_out_as_itself_and_the_server_is_gone(tmp_path):

@@ -1,10 +1,11 @@
 """Runs written for other programs: one format, one file. A format is a view of a run; nothing is added to it."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from importlib import import_module
 from pathlib import Path
+from typing import Any, BinaryIO
 
-from journeyman.errors import UsageError
+from journeyman.errors import ConfigError, UsageError
 from journeyman.traces.messages import Value
 from journeyman.traces.store import Store
 from journeyman.traces.writer import Stored
@@ -12,10 +13,11 @@ from journeyman.traces.writer import Stored
 Lines = Callable[[Sequence[Stored]], Iterator[str]]
 """The lines of one run; raises `Skip` where the format cannot say what happened."""
 
-FORMATS = {
-    "events": "journeyman.traces.export.events:lines",
-    "messages": "journeyman.traces.export.messages:lines",
-}
+Pack = Callable[[BinaryIO, Iterable[str]], int]
+"""Writes the lines of all runs as one file; says how many."""
+
+FORMATS = ("messages", "events", "otel", "inspect", "atif")
+"""A module each, with `lines` and, where a file is more than its runs' lines, `pack`."""
 
 
 class Skip(Exception):
@@ -36,21 +38,13 @@ def export(store: Store, run_ids: Sequence[str], out: Path, form: str) -> Export
         UsageError: there is no such format, or the file cannot be written.
         StoreError: the store cannot be read.
     """
-    lines = _lines_of(form)
-    rows = 0
+    module = _module(form)
+    pack: Pack = getattr(module, "pack", _plainly)
     skipped: dict[str, str] = {}
     fresh = out.with_name(f".{out.name}.part")
     try:
-        with fresh.open("w", encoding="utf-8", newline="\n") as file:
-            for run_id in run_ids:
-                try:
-                    written = list(lines(list(store.events(run_id))))
-                except Skip as why:
-                    skipped[run_id] = str(why)
-                    continue
-
-                file.writelines(f"{line}\n" for line in written)
-                rows += len(written)
+        with fresh.open("wb") as file:
+            rows = pack(file, _lines(store, run_ids, module.lines, skipped))
 
         fresh.replace(out)
     except OSError as error:
@@ -63,9 +57,52 @@ def export(store: Store, run_ids: Sequence[str], out: Path, form: str) -> Export
     return Exported(rows=rows, runs=len(run_ids) - len(skipped), skipped=skipped)
 
 
-def _lines_of(form: str) -> Lines:
-    if form not in FORMATS:
-        raise UsageError(f"There is no format {form!r}.", fix=f"There are {', '.join(FORMATS)}.")
+def _lines(store: Store, run_ids: Iterable[str], lines: Lines, skipped: dict[str, str]) -> Iterator[str]:
+    for run_id in run_ids:
+        try:
+            written = list(lines(list(store.events(run_id))))
+        except Skip as why:
+            skipped[run_id] = str(why)
+        else:
+            yield from written
 
-    module, _, name = FORMATS[form].partition(":")
-    return getattr(import_module(module), name)
+
+def _plainly(file: BinaryIO, lines: Iterable[str]) -> int:
+    rows = 0
+    for line in lines:
+        file.write(f"{line}\n".encode())
+        rows += 1
+
+    return rows
+
+
+def send(store: Store, run_ids: Sequence[str], url: str) -> Exported:
+    """Send runs to an OpenTelemetry collector as spans, a row each.
+
+    Raises:
+        ConfigError: it cannot be reached, or the `otel` extra is not installed.
+        StoreError: the store cannot be read.
+    """
+    otel, otlp = _module("otel"), _module("otlp")
+    rows = 0
+    skipped: dict[str, str] = {}
+    for run_id in run_ids:
+        try:
+            spans = otel.spans(list(store.events(run_id)))
+        except Skip as why:
+            skipped[run_id] = str(why)
+        else:
+            otlp.send(url, spans)
+            rows += len(spans)
+
+    return Exported(rows=rows, runs=len(run_ids) - len(skipped), skipped=skipped)
+
+
+def _module(name: str) -> Any:
+    if name not in {*FORMATS, "otlp"}:
+        raise UsageError(f"There is no format {name!r}.", fix=f"There are {', '.join(FORMATS)}.")
+
+    try:
+        return import_module(f"journeyman.traces.export.{name}")
+    except ModuleNotFoundError as error:
+        raise ConfigError(f"{name} needs more: {error}.", fix="pip install 'journeyman[otel]'") from error

@@ -33,6 +33,12 @@ def picture() -> CallToolResult:
     return CallToolResult(content=[TextContent(type="text", text="see"), image])
 
 
+@server.tool(annotations=READ_ONLY)
+def whence(ctx: Context) -> str:
+    meta = ctx.request_context.meta or {}
+    return f"{meta.get('traceparent')} {(ctx.headers or {}).get('traceparent')}"
+
+
 @server.tool()
 async def slow(ctx: Context) -> str:
     await ctx.report_progress(1, 4, "a quarter")

@@ -1,0 +1,65 @@
+"""Messages and tools as OpenTelemetry's semantic conventions for generative AI write them, as JSON text."""
+
+import json
+from collections.abc import Iterable
+from typing import Any
+from urllib.parse import urlsplit
+
+from journeyman.traces.messages import Message, Part, ToolSpec
+
+
+def about(spec: str) -> dict[str, Any]:
+    """Provider and model of a spec such as `openai:NAME`, `local:PATH` or `http://HOST/v1#NAME`."""
+    scheme, _, name = spec.partition(":")
+    if scheme in {"http", "https"}:
+        url = urlsplit(spec)
+        where = {"server.address": url.hostname, "server.port": url.port}
+        return {"gen_ai.provider.name": "openai", "gen_ai.request.model": url.fragment, **where}
+
+    provider = {"local": "llama.cpp", "hf": "llama.cpp"}.get(scheme, scheme)
+    return {"gen_ai.provider.name": provider, "gen_ai.request.model": name or spec}
+
+
+def definitions(tools: Iterable[ToolSpec]) -> str | None:
+    offered = [
+        {"type": "function", "name": tool.name, "description": tool.description, "parameters": tool.parameters}
+        for tool in tools
+    ]
+    return text(offered) if offered else None
+
+
+def said(role: str, words: str, **more: str) -> dict[str, Any]:
+    return {"role": role, "parts": [{"type": "text", "content": words}], **more}
+
+
+def message(each: Message) -> dict[str, Any]:
+    match each.type:
+        case "user":
+            return said("user", each.text)
+        case "assistant":
+            return {"role": "assistant", "parts": [_part(part) for part in each.parts]}
+        case "tool_result":
+            response = {"type": "tool_call_response", "id": each.call_id, "response": each.text}
+            return {"role": "tool", "parts": [response]}
+
+
+def _part(part: Part) -> dict[str, Any]:
+    match part.type:
+        case "text":
+            return {"type": "text", "content": part.text}
+        case "thinking":
+            hidden = {"hidden": True} if part.hidden else {}
+            return {"type": "reasoning", "content": part.text or "(not shown by the provider)", **hidden}
+        case "tool_call":
+            return {"type": "tool_call", "id": part.id, "name": part.name, "arguments": _parsed(part.arguments)}
+
+
+def _parsed(arguments: str) -> Any:
+    try:
+        return json.loads(arguments)
+    except (ValueError, RecursionError):
+        return arguments
+
+
+def text(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False)
