@@ -5,6 +5,7 @@ Text of a call's arguments is kept exactly as the model wrote it; parsing happen
 is a `call_proposed` event.
 """
 
+import json
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
@@ -48,6 +49,16 @@ class ToolCall(Value):
     """The name the model was offered: `server__tool`."""
     arguments: str
     """JSON text, exactly as the model wrote it; it may be invalid."""
+
+    @property
+    def parsed(self) -> dict[str, Any] | None:
+        """The arguments; None where they are no JSON object."""
+        try:
+            found = json.loads(self.arguments)
+        except (ValueError, RecursionError):
+            return None
+
+        return found if isinstance(found, dict) else None
 
 
 Part = Annotated[Thinking | Text | ToolCall, Field(discriminator="type")]

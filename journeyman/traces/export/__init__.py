@@ -17,7 +17,7 @@ Pack = Callable[[BinaryIO, Iterable[str]], int]
 """Writes the lines of all runs as one file; says how many."""
 
 FORMATS = ("messages", "events", "otel", "inspect", "atif")
-"""A module each, with `lines` and, where a file is more than its runs' lines, `pack`."""
+"""A module each, with `lines` and, where a file is more than its runs' lines, `pack` and the `SUFFIX` it must have."""
 
 
 class Skip(Exception):
@@ -40,6 +40,9 @@ def export(store: Store, run_ids: Sequence[str], out: Path, form: str) -> Export
     """
     module = _module(form)
     pack: Pack = getattr(module, "pack", _plainly)
+    if not out.name.endswith(suffix := getattr(module, "SUFFIX", "")):
+        raise UsageError(f"{form} reads only files called {suffix}.", fix=f"Name it {out.with_suffix(suffix)}")
+
     skipped: dict[str, str] = {}
     fresh = out.with_name(f".{out.name}.part")
     try:

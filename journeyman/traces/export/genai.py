@@ -28,14 +28,26 @@ def definitions(tools: Iterable[ToolSpec]) -> str | None:
     return text(offered) if offered else None
 
 
-def said(role: str, words: str, **more: str) -> dict[str, Any]:
-    return {"role": role, "parts": [{"type": "text", "content": words}], **more}
+def system(words: str) -> str | None:
+    return text([{"type": "text", "content": words}]) if words else None
+
+
+def prompt(words: str) -> str:
+    return text([_said("user", words)])
+
+
+def answer(words: str | None) -> str | None:
+    return None if words is None else text([_said("assistant", words) | {"finish_reason": "stop"}])
+
+
+def _said(role: str, words: str) -> dict[str, Any]:
+    return {"role": role, "parts": [{"type": "text", "content": words}]}
 
 
 def message(each: Message) -> dict[str, Any]:
     match each.type:
         case "user":
-            return said("user", each.text)
+            return _said("user", each.text)
         case "assistant":
             return {"role": "assistant", "parts": [_part(part) for part in each.parts]}
         case "tool_result":
@@ -51,14 +63,8 @@ def _part(part: Part) -> dict[str, Any]:
             hidden = {"hidden": True} if part.hidden else {}
             return {"type": "reasoning", "content": part.text or "(not shown by the provider)", **hidden}
         case "tool_call":
-            return {"type": "tool_call", "id": part.id, "name": part.name, "arguments": _parsed(part.arguments)}
-
-
-def _parsed(arguments: str) -> Any:
-    try:
-        return json.loads(arguments)
-    except (ValueError, RecursionError):
-        return arguments
+            arguments = part.arguments if part.parsed is None else part.parsed
+            return {"type": "tool_call", "id": part.id, "name": part.name, "arguments": arguments}
 
 
 def text(value: Any) -> str:

@@ -36,7 +36,7 @@ def lines(run: Sequence[Stored]) -> Iterator[str]:
     if state.started.instructions:
         messages.insert(0, {"role": "system", "content": state.started.instructions})
 
-    tools = json.dumps([_tool(spec) for spec in state.started.tools], ensure_ascii=False)
+    tools = json.dumps([tool(spec) for spec in state.started.tools], ensure_ascii=False)
     yield json.dumps({"messages": messages, "tools": tools}, ensure_ascii=False)
 
 
@@ -74,6 +74,7 @@ def _call(call: ToolCall) -> dict[str, Any]:
     return {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": arguments}}
 
 
-def _tool(spec: ToolSpec) -> dict[str, Any]:
+def tool(spec: ToolSpec) -> dict[str, Any]:
+    """A tool as OpenAI's interface writes it."""
     function = {"name": spec.name, "description": spec.description, "parameters": spec.parameters}
     return {"type": "function", "function": function}

@@ -139,8 +139,8 @@ class _Story:
             return
 
         self._run.about |= {
-            "gen_ai.system_instructions": _instructions(event),
-            "gen_ai.input.messages": genai.text([genai.said("user", event.prompt)]),
+            "gen_ai.system_instructions": genai.system(event.instructions),
+            "gen_ai.input.messages": genai.prompt(event.prompt),
             "journeyman.root": event.root or None,
             "journeyman.parent": event.parent,
             "journeyman.parent_seq": event.parent_seq,
@@ -152,7 +152,7 @@ class _Story:
         read, left_out = self._newest()
         named = {key: f"{'gen_ai.request' if key in NAMED else 'journeyman.sampling'}.{key}" for key in event.sampling}
         self._chat.about |= self._model | {
-            "gen_ai.system_instructions": _instructions(self.state.started),
+            "gen_ai.system_instructions": genai.system(self.state.started.instructions if self.state.started else ""),
             "gen_ai.input.messages": read,
             "gen_ai.tool.definitions": genai.definitions(self._tools[name] for name in offered if name in self._tools),
             "journeyman.input.left_out": left_out or None,
@@ -203,7 +203,7 @@ class _Story:
             "gen_ai.tool.name": event.tool,
             "gen_ai.tool.type": "function",
             "gen_ai.tool.call.id": event.call_id,
-            "gen_ai.tool.description": spec.description if spec else None,
+            "gen_ai.tool.description": (spec.description or None) if spec else None,
             "gen_ai.tool.call.arguments": next(written, None) if event.arguments is None else event.arguments,
             "mcp.method.name": "tools/call" if spec and spec.server != "python" else None,
             "journeyman.problem": event.problem,
@@ -213,8 +213,9 @@ class _Story:
         result = event.result
         call = self._calls.pop(result.call_id, None)
         if call is None:  # what an earlier process left open
-            call = self._open(each, "execute_tool", result.name, result.call_id)
-            call.about |= {"gen_ai.tool.name": result.name, "gen_ai.tool.call.id": result.call_id}
+            name = self._tools[result.name].identity if result.name in self._tools else result.name
+            call = self._open(each, "execute_tool", name, result.call_id)
+            call.about |= {"gen_ai.tool.name": name, "gen_ai.tool.call.id": result.call_id}
 
         call.about |= {
             "gen_ai.tool.call.result": result.text,
@@ -247,7 +248,7 @@ class _Story:
             return
 
         run.about |= {
-            "gen_ai.output.messages": _answer(event.answer),
+            "gen_ai.output.messages": genai.answer(event.answer),
             "journeyman.outcome": event.outcome,
             "journeyman.steps": event.steps,
             "journeyman.denied": event.denied,
@@ -267,7 +268,7 @@ class _Story:
         if isinstance(event, e.ApprovalAnswered) and event.arguments is not None:
             span.about["gen_ai.tool.call.arguments"] = event.arguments
         elif isinstance(event, e.MessageAdded) and event.origin == "user":
-            span.about["gen_ai.input.messages"] = genai.text([genai.said("user", event.text)])
+            span.about["gen_ai.input.messages"] = genai.prompt(event.text)
 
     def _open(self, each: Stored, operation: str, what: str, part: str, parent: str | None = None) -> _Open:
         if parent is None:
@@ -279,7 +280,11 @@ class _Story:
     def _close(self, span: _Open, each: Stored, bad: str | None = None, error: str | None = None) -> None:
         parent = span.about.get("journeyman.parent")
         links = [Span.Link(trace_id=trace_id(parent), span_id=span_id(parent, "run@1"))] if parent else []
+        status = Status(
+            code=Status.STATUS_CODE_OK if span.about.get("journeyman.outcome") else Status.STATUS_CODE_UNSET
+        )
         if bad is not None:
+            status = Status(code=Status.STATUS_CODE_ERROR, message=bad[:1000])
             span.about["error.type"] = error
 
         done = Span(
@@ -293,15 +298,6 @@ class _Story:
             attributes=attributes(span.about),
             events=span.events,
             links=links,
-            status=Status() if bad is None else Status(code=Status.STATUS_CODE_ERROR, message=bad[:1000]),
+            status=status,
         )
         self.spans.append(done)
-
-
-def _instructions(started: e.RunStarted | None) -> str | None:
-    said = started.instructions if started else ""
-    return genai.text([{"type": "text", "content": said}]) if said else None
-
-
-def _answer(answer: str | None) -> str | None:
-    return None if answer is None else genai.text([genai.said("assistant", answer, finish_reason="stop")])
