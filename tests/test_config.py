@@ -50,6 +50,7 @@ def test_without_any_source_the_defaults_stand(project):
         "threads": None,
         "secrets": (),
         "durable": "process",
+        "otel_endpoint": None,
     }
     assert (settings.origin("steps"), settings.notices) == ("default", ())
 

@@ -24,6 +24,7 @@ def test_every_setting_is_shown_with_its_value_and_origin(journeyman):
         ["threads", "-", "default"],
         ["secrets", "-", "default"],
         ["durable", "process", "default"],
+        ["otel_endpoint", "-", "default"],
     ]
 
 

@@ -6,7 +6,9 @@ import sys
 
 import pytest
 
+from journeyman.traces.export import FORMATS
 from tests.cli.command import Place
+from tests.traces.collector import collector
 
 CALL = {"tool": "calculator__calculate", "arguments": {"expression": "2+3"}}
 
@@ -136,3 +138,60 @@ def test_delete_asks_first_and_leaves_a_tombstone(place):
     found = place("traces", "verify", "--json").json
     assert found["ok"]
     assert "deleted" in [each["code"] for each in found["findings"]]
+
+
+def test_runs_are_sent_to_a_collector(place, ids):
+    with collector() as server:
+        done = place("traces", "export", "--format", "otel", "--to", server.url, "--where", f"run:{ids[0]}")
+
+    assert (done.code, done.out) == (0, f"4 spans of 1 runs sent to {server.url}\n")
+    assert [span.name for span in server.spans][-1] == "invoke_agent journeyman"
+
+
+def test_an_export_goes_to_a_file_or_as_spans_to_a_collector(place):
+    done = place("traces", "export", "--to", "http://127.0.0.1:9")
+
+    assert (done.code, done.out) == (2, "")
+    assert "written to a file, or sent as otel" in done.err
+
+
+def test_nobody_at_the_other_end_is_an_error(place):
+    done = place("traces", "export", "--format", "otel", "--to", "http://127.0.0.1:9")
+
+    assert (done.code, done.out) == (3, "")
+    assert "cannot be sent to http://127.0.0.1:9" in done.err
+
+
+def test_help_says_what_each_format_loses(place):
+    text = place("traces", "export", "--help").out
+
+    assert [form for form in FORMATS if f"\n  {form} " not in text] == []
+    assert text.count("lost: ") == len(FORMATS) - 1
+
+
+def test_runs_are_sent_as_they_end_where_that_is_set(journeyman):
+    (journeyman.folder / "sums.json").write_text(json.dumps([CALL, "It is 5."]))
+    with collector() as server:
+        done = journeyman("run", "-m", "scripted:sums.json", "2+3?", JOURNEYMAN_OTEL_ENDPOINT=server.url)
+
+    assert (done.code, done.out) == (0, "It is 5.\n")
+    assert sorted({span.name.split()[0] for span in server.spans}) == ["chat", "execute_tool", "invoke_agent"]
+
+
+def test_a_run_answers_where_nobody_is_there_to_hear_of_it(journeyman):
+    (journeyman.folder / "sums.json").write_text(json.dumps(["It is 5."]))
+
+    done = journeyman("run", "-m", "scripted:sums.json", "2+3?", JOURNEYMAN_OTEL_ENDPOINT="http://127.0.0.1:9")
+
+    assert (done.code, done.out) == (0, "It is 5.\n")
+    assert "The spans cannot be sent to http://127.0.0.1:9" in done.err
+
+
+def test_a_folder_s_own_file_does_not_say_where_runs_are_sent(journeyman):
+    (journeyman.folder / "sums.json").write_text(json.dumps(["It is 5."]))
+    with collector() as server:
+        (journeyman.folder / "journeyman.toml").write_text(f'otel_endpoint = "{server.url}"\n')
+        done = journeyman("run", "-m", "scripted:sums.json", "2+3?")
+
+    assert (done.code, server.requests) == (0, [])
+    assert "otel_endpoint is left out: the file is not trusted" in done.err

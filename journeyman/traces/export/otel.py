@@ -147,7 +147,7 @@ class _Story:
         }
 
     def _asked(self, each: Stored, event: e.ModelRequested) -> None:
-        self._chat = self._open(each, "chat", self._model["gen_ai.request.model"], f"chat@{each.seq}")
+        self._chat = self._open(each, "chat", self._model.get("gen_ai.request.model", ""), f"chat@{each.seq}")
         offered = self._tools if event.offered is None else event.offered
         read, left_out = self._newest()
         named = {key: f"{'gen_ai.request' if key in NAMED else 'journeyman.sampling'}.{key}" for key in event.sampling}
