@@ -339,7 +339,7 @@ def test_an_address_where_nobody_is_is_an_error_without_its_password(url: str) -
 async def three_runs(store: Store, sender: Sender) -> list[str]:
     """One from its start, the same gone on with, and a fork of it."""
     async with Runtime(
-        ScriptedModel([call(a=1, b=2), "3", "4"]), Catalog([add]), Policy.preset("yolo"), store, sender
+        ScriptedModel([call(a=1, b=2), "3", "4"]), Catalog([add]), Policy.preset("yolo"), store, ended=sender
     ) as it:
         first = await it.run(Order("1+2?"))
         await it.resume(first.run_id, Order("And 1 more?"))
