@@ -208,8 +208,6 @@ def test_an_approved_call_shows_what_was_really_done_and_when_it_was_asked_for()
             },
             "journeyman.approval_answered": {
                 "approved": True,
-                "by": "user",
-                "reason": "",
                 "arguments": '{"path": "boats.md"}',
             },
             "journeyman.call_started": {},

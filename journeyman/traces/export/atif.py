@@ -67,7 +67,8 @@ class _Story:
                 extra = {"status": event.status, "seconds": event.seconds}
                 self._results[event.result.call_id].append({**result, "extra": extra})
             case e.SampleScored() as event:
-                self.scores.append(event.model_dump(mode="json", exclude={"type"}))
+                kept = {"verifier", "score", "status", "evidence"}
+                self.scores.append(event.model_dump(mode="json", include=kept))
 
     def whole(self) -> dict[str, Any]:
         """The trajectory.

@@ -262,7 +262,7 @@ class _Story:
             return
 
         event = each.event
-        said = attributes(event.model_dump(mode="json", exclude={"type", "call_id"}, exclude_none=True))
+        said = attributes(event.model_dump(mode="json", exclude={"type", "call_id"}, exclude_defaults=True))
         name = f"journeyman.{event.type}"
         span.events.append(Span.Event(name=name, time_unix_nano=each.at * 1000, attributes=said))
         if isinstance(event, e.ApprovalAnswered) and event.arguments is not None:
