@@ -15,21 +15,27 @@ EDGE = 1 << 20
 
 
 class ModelFiles(Value):
-    """What is loaded: a model, and an adapter on top of it."""
+    """What is loaded: a model, and adapters on top of it."""
 
     model: Path
-    adapter: Path | None = None
+    adapters: tuple[Path, ...] = ()
 
     @classmethod
     def parse(cls, text: str) -> "ModelFiles":
-        """Read `PATH.gguf[+ADAPTER.gguf]`; any other + belongs to a path."""
-        model, joint, adapter = text.partition(".gguf+")
-        return cls(model=_place(model + joint.rstrip("+")), adapter=_place(adapter) if adapter else None)
+        """Read `PATH.gguf[+ADAPTER.gguf ...]`; any other + belongs to a path."""
+        *files, last = text.split(".gguf+")
+        model, *adapters = [*(f"{file}.gguf" for file in files), *filter(None, [last])]
+        return cls(model=_place(model), adapters=tuple(map(_place, adapters)))
+
+    @property
+    def adapter(self) -> Path | None:
+        """The first one."""
+        return self.adapters[0] if self.adapters else None
 
     @property
     def spec(self) -> str:
         """What names them in every folder."""
-        return f"local:{self.model}{f'+{self.adapter}' if self.adapter else ''}"
+        return "local:" + "+".join(map(str, (self.model, *self.adapters)))
 
     def check(self) -> None:
         """See that the files can be what they should be; it takes no time.
@@ -39,8 +45,8 @@ class ModelFiles(Value):
             ModelError: a file is no GGUF, or is nearly empty.
         """
         check_gguf(self.model, "model")
-        if self.adapter:
-            check_gguf(self.adapter, "adapter")
+        for adapter in self.adapters:
+            check_gguf(adapter, "adapter")
 
 
 def _place(path: str) -> Path:
@@ -155,6 +161,17 @@ def quantisation(path: Path) -> int | None:
     """
     value = _found(path, "general.file_type")
     return value if isinstance(value, int) else None
+
+
+def kv_bytes(path: Path) -> int:
+    """Bytes that one token of context takes in a cache of 16-bit keys and values; 0 where the header does not tell."""
+    keys = (".block_count", ".embedding_length", ".attention.head_count", ".attention.head_count_kv")
+    found = [_found(path, key) for key in keys]
+    if not all(isinstance(value, int) and value for value in found):
+        return 0
+
+    layers, width, heads, shared = (int(value or 0) for value in found)
+    return layers * (width // heads) * shared * 2 * 2
 
 
 def _found(path: Path, key: str) -> int | str | None:

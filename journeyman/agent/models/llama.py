@@ -5,8 +5,11 @@ offered (`grammar`) and read back piece by piece (`parse`).
 """
 
 import time
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
+from copy import copy
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import anyio
@@ -16,12 +19,13 @@ from journeyman.agent.models.conversation import Conversation
 from journeyman.agent.models.engine import Engine
 from journeyman.agent.models.files import ModelFiles, fingerprint, fitting_context
 from journeyman.agent.models.grammar import Format
+from journeyman.agent.models.group import sample_group
 from journeyman.agent.models.llama_process import EngineProcess
 from journeyman.agent.models.model import SMALL, Capabilities, Request
 from journeyman.agent.models.recognise import Recognised, recognise
 from journeyman.agent.models.turn import Turn, overflow
 from journeyman.agent.models.wire import Refused
-from journeyman.errors import EngineDied, JourneymanError, ModelError
+from journeyman.errors import EngineDied, JourneymanError, ModelError, UsageError
 from journeyman.traces.events import ModelDelta, ModelResponded
 
 
@@ -100,12 +104,56 @@ class LlamaModel:
             async with aclosing(turn.sampled()) as deltas:
                 async for delta in deltas:
                     yield delta
-        except Refused as refused:
-            raise _refusal(refused) from refused
-        except OSError as error:
-            raise await self._running.died(error) from error
+        except (Refused, OSError) as error:
+            raise await self._why(error) from error
 
         yield turn.response(time.perf_counter() - started)
+
+    async def respond_group(self, request: Request, runs: Sequence[str]) -> list[ModelResponded]:
+        """One answer to `request` for each of `runs`, drawn at once; the prompt is read only once.
+
+        The answers go on from `request.run_id`, where that run has been asked before; `adopt` lets it go on from one.
+        For single calls: votes, candidates, judgements. A run of the group that goes on has its prefix read again,
+        once; runs of several steps do better in parallel by `respond`, where each keeps its own.
+
+        Raises:
+            UsageError: there are more runs than the engine has places (`Engine.parallel`).
+            EngineDied, ContextOverflow, ModelError: as in `respond`.
+        """
+        await self.open()
+        if not 0 < len(runs) <= self._engine.parallel:
+            raise UsageError(
+                f"A group of {len(runs)} was asked for and the engine takes 1 to {self._engine.parallel} at once.",
+                fix="Give the engine as many places as a group has: Engine(parallel=...).",
+            )
+
+        started = time.perf_counter()
+        if stem := self._conversations.get(request.run_id):
+            self._conversations |= {run: copy(stem) for run in runs}
+
+        turns = [self._turn(replace(request, run_id=run)) for run in runs]
+        try:
+            await sample_group(turns)
+        except (Refused, OSError) as error:
+            raise await self._why(error) from error
+
+        return [turn.response(time.perf_counter() - started) for turn in turns]
+
+    def adopt(self, run_id: str, candidate: str) -> None:
+        """Let a run go on from what one of its group answered."""
+        self._conversations[run_id] = self._conversations.pop(candidate)
+
+    async def adapt(self, *adapters: Path) -> None:
+        """Go on with these adapters instead of the present ones: the engine starts anew, in a fraction of a second.
+
+        Raises:
+            ModelError: one of them is missing or does not fit; the model is closed then.
+        """
+        await self.close()
+        self.files = self.files.model_copy(update={"adapters": adapters})
+        self.spec = self.files.spec
+        self._conversations.clear()
+        await self.open()
 
     def forget(self, run_id: str) -> None:
         self._conversations.pop(run_id, None)
@@ -146,7 +194,7 @@ class LlamaModel:
     async def _load(self) -> None:
         process = self._running
         try:
-            found = await process.ready()
+            await process.ready()
             listed = await process.wire.get("/v1/models")
             found_format = await recognise(process.tokenise, process.wire, self.files.model, self._engine.renderer)
         except JourneymanError:
@@ -159,7 +207,10 @@ class LlamaModel:
 
         meta = listed["data"][0]["meta"]
         self._know(meta, found_format)
-        self._info = self._identity(found["engine"], meta)
+        self._info = self._identity(meta)
+
+    async def _why(self, error: Refused | OSError) -> ModelError:
+        return _refusal(error) if isinstance(error, Refused) else await self._running.died(error)
 
     @property
     def _running(self) -> EngineProcess:
@@ -172,7 +223,7 @@ class LlamaModel:
         """Learn from the loaded model what it can do and what it needs."""
         small, untrained = self._wanted
         small = meta["n_params"] < SMALL if small is None else small
-        taught = bool(self.files.adapter) or found.calls
+        taught = bool(self.files.adapters) or found.calls
         self._form, self._ends = found.form, found.ends
         self.capabilities = self.capabilities.model_copy(
             update={
@@ -183,19 +234,20 @@ class LlamaModel:
             }
         )
 
-    def _identity(self, engine: str, meta: Mapping[str, Any]) -> dict[str, JsonValue]:
-        adapter = self.files.adapter
+    def _identity(self, meta: Mapping[str, Any]) -> dict[str, JsonValue]:
+        found = self._running.found
         return {
             "file": self.files.model.name,
             "fingerprint": fingerprint(self.files.model),
-            "adapter": adapter.name if adapter else None,
-            "adapter_fingerprint": fingerprint(adapter) if adapter else None,
+            "adapters": [{"file": path.name, "fingerprint": fingerprint(path)} for path in self.files.adapters],
             "parameters": meta["n_params"],
             "quantisation": meta.get("ftype"),
             "renderer": self._form.renderer.name,
             "renderer_hash": self._form.renderer.snapshot,
             "context": meta["n_ctx"],
-            "engine": engine,
+            "engine": found["engine"],
+            "gpus": found["gpus"],
+            "kv_type": found["kv_type"],
             "threads": self._running.threads,
         }
 

@@ -18,6 +18,8 @@ from typing import Any
 PR_SET_PDEATHSIG = 1
 ERRORS_ONLY = 1
 BATCH = 256
+ROOM = 0.9
+"""The part of a GPU's free memory that is counted on."""
 
 
 def main() -> None:
@@ -31,8 +33,8 @@ def main() -> None:
     threading.Thread(target=end_with_stdin, daemon=True).start()
     server = None
     try:
-        server = load(wanted)
-        found = {"address": server.listening_address, "engine": version()}
+        server, placed = load(wanted)
+        found = {"address": server.listening_address, "engine": version(), **placed}
     except ImportError as error:
         found = {"error": "no_engine", "text": str(error)}
     except RuntimeError as error:
@@ -46,7 +48,8 @@ def main() -> None:
     threading.Event().wait()
 
 
-def load(wanted: dict[str, Any]) -> Any:
+def load(wanted: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+    """The server, and where its parts lie."""
     xllamacpp: Any = importlib.import_module("xllamacpp")
     params = xllamacpp.CommonParams()
     params.model.path = wanted["model"]
@@ -59,30 +62,45 @@ def load(wanted: dict[str, Any]) -> Any:
 
     params.api_keys = [wanted["key"]]
     params.ui = False
+    params.endpoint_metrics = True  # its counters tell how much of a prompt was read again
     # The file's own template is somebody's program, and some abort the engine: it never runs there.
     params.chat_template = "chatml"
     params.use_jinja = False
     params.warmup = False
     params.verbosity = ERRORS_ONLY
     params.cache_ram_mib = wanted["cache_mb"]
-    if wanted["adapter"]:
-        params.lora_adapters = [xllamacpp.CommonAdapterLoraInfo(wanted["adapter"], 1.0)]
+    if wanted["adapters"]:
+        params.lora_adapters = [xllamacpp.CommonAdapterLoraInfo(path, 1.0) for path in wanted["adapters"]]
 
+    placed = placement(xllamacpp.get_device_info(), wanted)
+    # Fitting to free memory chooses layers, and which experts stay on the CPU; it loads the model twice.
+    params.fit_params = placed["fitted"]
     if wanted["gpu_layers"] is not None:
         params.n_gpu_layers = wanted["gpu_layers"]
 
-    if not has_gpu(xllamacpp):
-        # Fitting to memory loads the model twice; a cancelled prefill stops at the end of its batch.
-        params.fit_params = False
-        params.n_batch = BATCH
+    if placed["kv_type"] == "q8_0":
+        params.cache_type_k = params.cache_type_v = xllamacpp.ggml_type.GGML_TYPE_Q8_0
 
-    return xllamacpp.Server(params)
+    if not placed["gpus"]:
+        params.n_batch = BATCH  # a cancelled prefill stops at the end of its batch
+
+    return xllamacpp.Server(params), placed
 
 
-def has_gpu(xllamacpp: Any) -> bool:
-    return any(
-        "_GPU" in repr(device["type"]) or "_IGPU" in repr(device["type"]) for device in xllamacpp.get_device_info()
-    )
+def placement(devices: list[dict[str, Any]], wanted: dict[str, Any]) -> dict[str, Any]:
+    """What goes where, from the memory that is free: on a GPU where there is one and it was not forbidden.
+
+    Keys and values take half the room where the model and they would not fit otherwise.
+    """
+    found = [device for device in devices if "_GPU" in repr(device["type"]) or "_IGPU" in repr(device["type"])]
+    gpus = found if wanted["gpu_layers"] != 0 else []
+    free = sum(device["memory_free"] for device in gpus)
+    tight = bool(gpus) and wanted["size"] + wanted["kv_bytes"] > free * ROOM
+    return {
+        "gpus": [device["description"] for device in gpus],
+        "kv_type": "q8_0" if tight else "f16",
+        "fitted": bool(gpus) and wanted["gpu_layers"] is None,
+    }
 
 
 def version() -> str:

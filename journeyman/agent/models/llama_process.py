@@ -14,7 +14,7 @@ import anyio
 from anyio import to_thread
 
 from journeyman.agent.models.engine import CONTEXT, Engine, free_threads
-from journeyman.agent.models.files import ModelFiles, missing_bytes
+from journeyman.agent.models.files import ModelFiles, kv_bytes, missing_bytes
 from journeyman.agent.models.model import RESUME
 from journeyman.agent.models.tokenise import Tokeniser
 from journeyman.agent.models.wire import Wire
@@ -31,6 +31,8 @@ SIGKILL, SIGABRT = 9, 6
 class EngineProcess:
     """One running engine. `wire` is how to talk to it and `tokenise` its tokeniser, once `ready` has returned."""
 
+    found: dict[str, Any]
+    """What the engine says of itself."""
     wire: Wire
     tokenise: Tokeniser
 
@@ -56,7 +58,9 @@ class EngineProcess:
         main = sys.platform == "linux" and threading.current_thread() is threading.main_thread()
         wanted = {
             "model": str(self._files.model),
-            "adapter": str(self._files.adapter) if self._files.adapter else None,
+            "adapters": [str(path) for path in self._files.adapters],
+            "size": self._files.model.stat().st_size,
+            "kv_bytes": kv_bytes(self._files.model) * (engine.context or CONTEXT) * engine.parallel,
             "context": engine.context or CONTEXT,
             "parallel": engine.parallel,
             "threads": self.threads,
@@ -70,8 +74,8 @@ class EngineProcess:
             self.process.stdin.write(json.dumps(wanted).encode() + b"\n")
             self.process.stdin.flush()
 
-    async def ready(self) -> dict[str, Any]:
-        """Wait until the model is loaded; what the engine says of itself.
+    async def ready(self) -> None:
+        """Wait until the model is loaded.
 
         Raises:
             ModelNotFound: the engine is not installed.
@@ -97,7 +101,7 @@ class EngineProcess:
 
         self.wire = Wire(found["address"], self._key)
         self.tokenise = Tokeniser(self.wire)
-        return found
+        self.found = found
 
     @property
     def alive(self) -> bool:
@@ -169,7 +173,7 @@ class EngineProcess:
                 f"The local engine is not installed: {text}.", fix='Install it: pip install "journeyman[local]"'
             )
 
-        for path in filter(None, (self._files.model, self._files.adapter)):
+        for path in (self._files.model, *self._files.adapters):
             try:
                 missing = missing_bytes(path)
             except (ValueError, OSError, OverflowError, MemoryError):

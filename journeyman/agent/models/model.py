@@ -67,6 +67,8 @@ class Sampling(Value):
     """The user's or the caller's word only: nothing that a tool or a file says gets here."""
     effort: Effort | None = None
     """How much to think, and to do, in the provider's own measure; None is its default."""
+    adapters: tuple[float, ...] = ()
+    """Scale of each of a local model's adapters, in their order; empty for all of them at 1."""
 
     @model_validator(mode="after")
     def _bounded(self) -> Self:

@@ -15,8 +15,6 @@ from journeyman.errors import ContextOverflow
 from journeyman.traces.events import ModelDelta, ModelResponded
 from journeyman.traces.messages import AssistantMessage, Usage
 
-PIECE = 64
-"""Tokens asked for at a time where nothing is streamed: such a request cannot be cancelled."""
 ROOM = 16
 """Tokens that must be left for an answer."""
 SHOW_READING = 512
@@ -60,18 +58,31 @@ class Turn:
             ContextOverflow: no room for an answer.
             OSError, Refused: from the engine.
         """
+        await self.prepare()
+        for text in self.candidates():
+            before = self.process.log_size
+            self.begin()
+            async with aclosing(self._asked(text)) as deltas:
+                async for delta in deltas:
+                    yield delta
+
+            if self.accepted(text, before):
+                break
+
+        for delta in self.parser.rest():
+            yield delta
+
+    async def prepare(self) -> None:
+        """Render what the model is to read.
+
+        Raises:
+            ContextOverflow: no room for an answer.
+            OSError, Refused: from the engine.
+        """
         shown = examples(self.request.tools) if self.capabilities.untrained else ()
         self.prompt = await self.conversation.prompt(self.request, self.process.tokenise, shown)
         if len(self.prompt.ids) + ROOM > self.capabilities.context:
             raise overflow(len(self.prompt.ids), self.capabilities.context)
-
-        sample = self._in_pieces if self.request.sampling.logprobs else self._locked
-        async with aclosing(sample()) as deltas:
-            async for delta in deltas:
-                yield delta
-
-        for delta in self.parser.rest():
-            yield delta
 
     def response(self, seconds: float) -> ModelResponded:
         message = AssistantMessage(parts=self.parser.finish())
@@ -97,24 +108,17 @@ class Turn:
             tokens=self.conversation.answered(self.request, self.prompt, completion, message),
         )
 
-    async def _locked(self) -> AsyncGenerator[ModelDelta]:
-        """Sample under the grammar of what is offered; under a looser one where the engine cannot read that."""
-        for text in self._candidates():
-            before = self.process.log_size
-            self._begin()
-            async with aclosing(self._asked(text)) as deltas:
-                async for delta in deltas:
-                    yield delta
+    def accepted(self, text: str, before: int) -> bool:
+        """Did the engine read this grammar, as its log tells after the first `before` bytes."""
+        if text and text not in self.grammars:
+            self.grammars[text] = REJECTED not in self.process.log(before)
 
-            if text not in self.grammars:
-                self.grammars[text] = REJECTED not in self.process.log(before)
+        return not text or self.grammars[text]
 
-            if self.grammars[text]:
-                return
-
-    def _candidates(self) -> Iterator[str]:
+    def candidates(self) -> Iterator[str]:
+        """Grammars of what is offered, the exact one first, then a looser one; only none leaves true probabilities."""
         request, able = self.request, self.capabilities
-        if not request.tools and request.returns is None:
+        if request.sampling.logprobs or not (request.tools or request.returns is not None):
             yield ""
             return
 
@@ -133,14 +137,16 @@ class Turn:
                 yield text
 
     async def _asked(self, text: str) -> AsyncGenerator[ModelDelta]:
-        """One request for the whole turn."""
-        body = self._body(self._room()) | ({"grammar": text} if text else {})
-        if not self.stream:
-            async with aclosing(self._read()) as deltas:
+        """One request for the whole turn. Ids and probabilities are complete only where nothing is streamed."""
+        body = self.whole(text)
+        if not self.stream or self.request.sampling.logprobs:
+            async with aclosing(self.read()) as deltas:
                 async for delta in deltas:
                     yield delta
 
-            for delta in self._take(await self.process.wire.post("/completion", body)):
+            event = await self.process.wire.post("/completion", body)
+            self.logprobs = told_logprobs(event)
+            for delta in self.take(event):
                 yield delta
 
             return
@@ -154,7 +160,7 @@ class Turn:
                         yield delta
                 else:
                     await self._fill(event)
-                    for delta in self._take(event):
+                    for delta in self.take(event):
                         yield delta
 
         if not self.final:
@@ -178,47 +184,12 @@ class Turn:
 
     async def as_read(self) -> bool:
         """Are prompt and `ids` what the engine holds? All but the last, which it has sampled and not read."""
-        event = await self.process.wire.post("/completion", self._body(0))
+        event = await self.process.wire.post("/completion", self.body(0))
         return event["timings"]["cache_n"] >= len(self.prompt.ids) + len(self.ids) - 1
 
-    async def _in_pieces(self) -> AsyncGenerator[ModelDelta]:
-        """Sample without grammar or stream, a piece at a time, so that ids and log-probabilities are complete.
-
-        A piece's first token costs what a token costs: the prompt is in the engine's cache.
-        """
-        self._begin()
-        async with aclosing(self._read()) as deltas:
-            async for delta in deltas:
-                yield delta
-
-        room = self._room()
-        seed = self.request.sampling.seed
-        while len(self.ids) < room:
-            body = self._body(min(PIECE, room - len(self.ids))) | {"n_probs": 1}
-            if seed is not None:
-                body["seed"] = seed + len(self.ids)
-
-            event = await self.process.wire.post("/completion", body)
-            self.logprobs += _logprobs(event)
-            for delta in self._take(event):
-                yield delta
-
-            if event["stop_type"] != "limit":
-                break
-
-        await self._reread()
-
-    async def _reread(self) -> None:
-        """Parse the whole text again: a character may have been cut between two pieces."""
-        ids = self.ids[:-1] if self.final["stop_type"] == "eos" else self.ids
-        text = (await self.process.wire.post("/detokenize", {"tokens": ids}))["content"]
-        self.parser = Parser(self.request.step, self._names, self.form.renderer.dialect)
-        self.parser.feed(text)
-        self.predicted = len(self.ids)
-
-    async def _read(self) -> AsyncGenerator[ModelDelta]:
-        """Have the engine read the prompt, in a way that can be cancelled."""
-        body = self._body(0) | {"stream": True, "return_progress": True}
+    async def read(self) -> AsyncGenerator[ModelDelta]:
+        """Have the engine read the prompt in a way that can be cancelled: only a stream stops while it reads."""
+        body = self.body(0) | {"stream": True, "return_progress": True}
         async with aclosing(self.process.wire.stream("/completion", body)) as events:
             async for event in events:
                 if "timings" in event:
@@ -227,7 +198,7 @@ class Turn:
                 for delta in _reading(event.get("prompt_progress")):
                     yield delta
 
-    def _begin(self) -> None:
+    def begin(self) -> None:
         self.parser = Parser(self.request.step, self._names, self.form.renderer.dialect)
         self.ids, self.logprobs, self.final, self.filled, self.predicted, self.reasoning = [], [], {}, False, 0, 0
 
@@ -235,13 +206,20 @@ class Turn:
     def _names(self) -> frozenset[str]:
         return frozenset(tool.name for tool in self.request.tools)
 
-    def _room(self) -> int:
+    def room(self) -> int:
         return min(self.request.sampling.max_tokens, self.capabilities.context - len(self.prompt.ids))
 
-    def _body(self, tokens: int) -> dict[str, Any]:
+    def whole(self, text: str) -> dict[str, Any]:
+        """What asks for the whole turn under a grammar."""
+        body = self.body(self.room()) | ({"n_probs": 1} if self.request.sampling.logprobs else {})
+        return body | ({"grammar": text} if text else {})
+
+    def body(self, tokens: int) -> dict[str, Any]:
         """Neutral sampling: nothing but temperature and top-p, so that what is recorded is what was drawn from."""
         sampling = self.request.sampling
+        scales = [{"id": n, "scale": scale} for n, scale in enumerate(sampling.adapters)]
         return {
+            **({"lora": scales} if scales else {}),
             "prompt": self.prompt.ids + self.ids,
             "n_predict": tokens,
             "temperature": sampling.temperature,
@@ -257,7 +235,7 @@ class Turn:
             "preserved_tokens": self.form.written,
         }
 
-    def _take(self, event: dict[str, Any]) -> list[ModelDelta]:
+    def take(self, event: dict[str, Any]) -> list[ModelDelta]:
         """Add what one event of the engine brings."""
         self.ids += event["tokens"]
         if event["stop"]:
@@ -285,7 +263,7 @@ def _reading(progress: dict[str, int] | None) -> Iterator[ModelDelta]:
         yield ModelDelta(kind="status", text=f"reading {progress['processed']} of {progress['total']} tokens")
 
 
-def _logprobs(event: dict[str, Any]) -> list[float | None]:
+def told_logprobs(event: dict[str, Any]) -> list[float | None]:
     """One for each id of the event, matched by id; None for a token that the engine reported no value for."""
     values: list[float | None] = []
     reported = iter(event.get("completion_probabilities") or ())

@@ -57,7 +57,7 @@ def test_a_missing_adapter_is_called_one(tmp_path):
     model = gguf(tmp_path / "m.gguf", data=2048)
 
     with pytest.raises(ModelNotFound, match="There is no adapter file"):
-        LlamaModel(ModelFiles(model=model, adapter=tmp_path / "a.gguf")).start()
+        LlamaModel(ModelFiles(model=model, adapters=(tmp_path / "a.gguf",))).start()
 
 
 def test_a_cut_file_lacks_bytes_and_a_whole_one_none(tmp_path):

@@ -138,7 +138,7 @@ async def test_garbage_after_the_magic_is_a_model_error(tmp_path):
 
 async def test_an_adapter_that_does_not_fit_is_a_model_error(starter):
     with pytest.raises(ModelError, match="does not load"):
-        await LlamaModel(ModelFiles(model=starter.model, adapter=starter.model)).open()
+        await LlamaModel(ModelFiles(model=starter.model, adapters=(starter.model,))).open()
 
 
 async def test_an_absurd_context_is_a_model_error(starter):

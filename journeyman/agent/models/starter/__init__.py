@@ -40,7 +40,7 @@ def find_starter() -> ModelFiles:
 
         model = found
 
-    return ModelFiles(model=model, adapter=ADAPTER if ADAPTER.is_file() else None)
+    return ModelFiles(model=model, adapters=(ADAPTER,) if ADAPTER.is_file() else ())
 
 
 def pulled_path() -> Path:
