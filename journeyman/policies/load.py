@@ -7,6 +7,8 @@ allow = ["calculator.*"]         # short for rules without conditions; `ask` and
 effect = "deny"
 tool = "files.*"
 where.path = { under = "secrets" }
+[label."mail.send"]              # labels.py tells what is known of a tool
+does = ["external"]
 """
 
 from collections.abc import Iterator
@@ -20,13 +22,14 @@ from pydantic import Field
 
 from journeyman.errors import PolicyError
 from journeyman.home import is_trusted
-from journeyman.policies.rule import Rule, ToolNames
+from journeyman.policies.labels import Label
+from journeyman.policies.rule import Rule, ToolName, ToolNames
 from journeyman.tomlfile import as_text, line_of, parse, read_once
 from journeyman.traces.events import Effect
 from journeyman.traces.messages import Value
 
-Tier = Literal["preset", "user", "project", "file", "session"]
-TIERS: tuple[Tier, ...] = ("preset", "user", "project", "file", "session")
+Tier = Literal["builtin", "preset", "system", "user", "project", "file", "session"]
+TIERS: tuple[Tier, ...] = ("builtin", "preset", "system", "user", "project", "file", "session")
 PRESETS = ("readonly", "ask", "auto", "headless", "yolo")
 
 
@@ -36,7 +39,10 @@ class PolicyFile(Value):
     allow: ToolNames = ()
     ask: ToolNames = ()
     deny: ToolNames = ()
+    share: ToolNames = ()
+    """Tools whose private results a remote model may read."""
     rule: tuple[Rule, ...] = Field(default=())
+    label: dict[ToolName, Label] = Field(default_factory=dict)
 
 
 class Layer(Value):
@@ -49,6 +55,8 @@ class Layer(Value):
     """The user's own. What is not may tighten and never loosen."""
     default: Effect | None = None
     rules: tuple[Rule, ...] = ()
+    share: ToolNames = ()
+    labels: dict[str, Label] = Field(default_factory=dict)
 
 
 def preset_layer(name: str) -> Layer:
@@ -68,7 +76,13 @@ def preset_layer(name: str) -> Layer:
 @cache
 def _preset(name: str) -> Layer:
     text = files("journeyman.policies").joinpath("presets", f"{name}.toml").read_text("utf-8")
-    return layer(parse(PolicyFile, text, f"preset {name}", PolicyError), text, tier="preset", origin=name)
+    tier: Tier = "preset" if name in PRESETS else "builtin"
+    return layer(parse(PolicyFile, text, f"preset {name}", PolicyError), text, tier=tier, origin=name)
+
+
+def floor() -> Layer:
+    """What stands under every preset."""
+    return _preset("builtin")
 
 
 def read_layer(path: Path, tier: Tier) -> tuple[Layer, PolicyFile]:
@@ -97,7 +111,8 @@ def layer(content: PolicyFile, text: str, *, tier: Tier, origin: str, trusted: b
 
         seen.add(rule.id)
 
-    return Layer(tier=tier, origin=origin, trusted=trusted, default=content.default, rules=rules)
+    given = {"default": content.default, "rules": rules, "share": content.share, "labels": content.label}
+    return Layer(tier=tier, origin=origin, trusted=trusted, **given)
 
 
 def _short(content: PolicyFile) -> Iterator[Rule]:

@@ -9,13 +9,14 @@ import math
 import os
 import re
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from pydantic import ConfigDict, Field, StrictBool, StrictFloat, StrictInt, StrictStr, model_validator
 
+from journeyman.policies.labels import Origin
 from journeyman.traces.messages import Value
 
 Scalar = StrictBool | StrictInt | StrictFloat | StrictStr
@@ -42,18 +43,34 @@ class Matcher(Value):
     """Hosts of a URL: `example.com`, or `*.example.com` for what is below it."""
     max: StrictInt | StrictFloat | None = None
     min: StrictInt | StrictFloat | None = None
+    origin: tuple[Origin, ...] | None = Field(None, alias="from")
+    """Where its values may come from: user, service, unknown, outsider."""
 
     @model_validator(mode="after")
     def _says_something(self) -> "Matcher":
         if not self.model_fields_set or any(getattr(self, name) is None for name in self.model_fields_set):
-            raise ValueError("a matcher needs one of eq, in, under, hidden, host, max, min, with a value")
+            raise ValueError("a matcher needs one of eq, in, under, hidden, host, max, min, from, with a value")
 
         return self
 
-    def holds(self, value: Any, root: Path | None) -> Answer:
-        """Does the argument's value satisfy it? `root` is the folder the tools work in, where there is one."""
+    def holds(self, value: Any, root: Path | None, origins: Collection[Origin] = ()) -> Answer:
+        """Does the argument's value satisfy it?
+
+        Args:
+            value: what was given.
+            root: the folder the tools work in, where there is one.
+            origins: where the parts of the value came from; empty where nobody knows.
+        """
+        if self.origin is None:
+            return self._holds(value, root)
+
+        traced = every(each in self.origin for each in origins) if origins else None
+        others = len(self.model_fields_set) > 1
+        return all_of((traced, self._holds(value, root))) if others else traced
+
+    def _holds(self, value: Any, root: Path | None) -> Answer:
         if isinstance(value, list | tuple):
-            return every(self.holds(item, root) for item in value) if value else False
+            return every(self._holds(item, root) for item in value) if value else False
 
         return all_of(self._answers(value, root))
 

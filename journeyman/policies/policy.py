@@ -1,16 +1,15 @@
-"""The permission policy: each call of a tool is allowed, asked about or denied.
+"""The permission policy: which tool calls are allowed, asked about or denied.
 
-Layers of rules stand on each other: preset < user < project < file (named with this run) < session (its flags, or the
-code that made the agent). A call is decided so:
+Layers of rules: built-in, preset, system, user, project, file (named with this run), session (its flags, or the code
+that made the agent). A call is decided so:
 
-1. In each layer the strictest rule that matches speaks for it (deny > ask > allow). The order of rules never matters.
-2. A deny from any layer is final.
-3. Otherwise the highest layer that speaks decides. So the user's own allow lifts the preset's ask, and an ask given
-   with this run tightens an allow in the user's file. A project's layer that the user has not trusted can only tighten
-   what the layers below it decided; its allows count for nothing.
-4. Where no layer speaks, the default does: that of the highest layer which names one, an untrusted one tightening only.
+1. Of all rules that match, whichever layer they stand in, the strictest wins: deny > ask > allow. Order never matters.
+2. A project's layer that the user has not trusted can only tighten: its allows and its labels count for nothing.
+3. Where no rule matches, the default does: that of the highest layer which names one, an untrusted one tightening only.
+4. What a remote model would read of the user's own business is asked about, unless a layer shares that tool with it.
 
-Hence adding a deny never widens, an allow never beats a deny, and no file that came with a clone loosens anything.
+Hence adding a rule that asks or denies never widens, and no file that came with a clone loosens anything. A rule may
+ask about what steers a call (`untrusted`): then where each value came from decides, and it is asked with the witness.
 "Headless" is not an effect: an ask that nobody is there to answer becomes a denial in the loop.
 """
 
@@ -26,8 +25,10 @@ from pydantic import JsonValue, ValidationError
 from journeyman.errors import PolicyError
 from journeyman.home import config_dir
 from journeyman.policies.decision import Decision
-from journeyman.policies.load import PRESETS, TIERS, Layer, Tier, preset_layer, read_layer
-from journeyman.policies.rule import OURS, Rule
+from journeyman.policies.load import PRESETS, TIERS, Layer, PolicyFile, Tier, floor, preset_layer, read_layer
+from journeyman.policies.labels import OURS, Label, default, shipped
+from journeyman.policies.provenance import Provenance
+from journeyman.policies.rule import Call, Rule, meets
 from journeyman.tomlfile import explained
 from journeyman.traces.events import Effect
 from journeyman.traces.messages import ToolSpec
@@ -35,6 +36,7 @@ from journeyman.traces.messages import ToolSpec
 STRICTNESS: dict[Effect, int] = {"allow": 0, "ask": 1, "deny": 2}
 VERBS: dict[Effect, str] = {"allow": "allows", "ask": "asks about", "deny": "denies"}
 PROJECT_FILE = "journeyman.policy.toml"
+SYSTEM_FILE = Path("/etc/journeyman/policy.toml")
 
 P = ParamSpec("P")
 Hit = tuple[Layer, Rule]
@@ -64,7 +66,7 @@ class Policy:
     def __init__(self, layers: Iterable[Layer], *, root: Path | None = None) -> None:
         self.layers = tuple(sorted(layers, key=lambda each: TIERS.index(each.tier)))
         self.root = root
-        self._named: dict[tuple[str, str, bool], tuple[Hit, ...]] = {}
+        self._known: dict[tuple[str, str, bool], tuple[Label, tuple[Hit, ...]]] = {}
 
     def __repr__(self) -> str:
         return f"<policy {self.name} {self.digest[:12]}>"
@@ -72,7 +74,8 @@ class Policy:
     @property
     def name(self) -> str:
         """`ask`, `readonly + session`: the preset and the tiers on top of it."""
-        return " + ".join(each.origin if each.tier == "preset" else each.tier for each in self.layers)
+        shown = (each for each in self.layers if each.tier != "builtin")
+        return " + ".join(each.origin if each.tier == "preset" else each.tier for each in shown)
 
     @cached_property
     def text(self) -> str:
@@ -95,7 +98,7 @@ class Policy:
         Raises:
             PolicyError: there is no such preset.
         """
-        return cls([preset_layer(name)])
+        return cls([floor(), preset_layer(name)])
 
     @classmethod
     def load(cls, path: str | Path) -> "Policy":
@@ -105,7 +108,7 @@ class Policy:
             PolicyError: it cannot be used; with file, line and what to do.
         """
         layer, content = read_layer(Path(path), "file")
-        return cls([preset_layer(content.extends or "ask"), layer])
+        return cls([floor(), preset_layer(content.extends or "ask"), layer])
 
     @classmethod
     def assemble(
@@ -148,6 +151,22 @@ class Policy:
         """Deny these calls, whatever else allows them."""
         return self._with("deny", tools, where=where or {}, unless=unless, why=why)
 
+    @_Either
+    def share(self, *tools: str) -> "Policy":
+        """Let a remote model read what these tools return, private or not."""
+        return self._session(share=(*self._top.share, *PolicyFile(share=tools).share))
+
+    @_Either
+    def label(self, tool: str, **label: Any) -> "Policy":
+        """Say what a tool does: `label("mail.send", does="external", control={"to": "address"})`; see `labels.py`."""
+        try:
+            content = PolicyFile.model_validate({"label": {tool: label}})
+        except ValidationError as error:
+            _, message, fix = explained(PolicyFile, error)
+            raise PolicyError(f"label {tool}: {message}", fix=fix) from None
+
+        return self._session(labels=self._top.labels | content.label)
+
     def _with(self, effect: Effect, tools: Sequence[str], **condition: Any) -> "Policy":
         fields = {"id": f"{effect} {', '.join(tools)}", "effect": effect, "tool": tools, **condition}
         try:
@@ -156,55 +175,86 @@ class Policy:
             _, message, fix = explained(Rule, error)
             raise PolicyError(f"{effect} {', '.join(tools)}: {message}", fix=fix) from None
 
-        session = next(
-            (each for each in self.layers if each.tier == "session"), Layer(tier="session", origin="session")
-        )
-        others = [each for each in self.layers if each.tier != "session"]
-        return Policy([*others, session.model_copy(update={"rules": (*session.rules, rule)})], root=self.root)
+        return self._session(rules=(*self._top.rules, rule))
 
-    def decide(self, tool: ToolSpec, arguments: Mapping[str, JsonValue]) -> Decision:
+    @property
+    def _top(self) -> Layer:
+        own = (each for each in self.layers if each.tier == "session")
+        return next(own, Layer(tier="session", origin="session"))
+
+    def _session(self, **update: Any) -> "Policy":
+        others = [each for each in self.layers if each.tier != "session"]
+        return Policy([*others, self._top.model_copy(update=update)], root=self.root)
+
+    def provenance(self) -> Provenance:
+        """An empty record of what a run has been told, for `decide`."""
+        return Provenance(self.label_of)
+
+    def label_of(self, tool: ToolSpec) -> Label:
+        """What is known of a tool: from the highest trusted layer that labels it, else as shipped."""
+        return self._of(tool)[0]
+
+    def decide(
+        self,
+        tool: ToolSpec,
+        arguments: Mapping[str, JsonValue],
+        provenance: Provenance | None = None,
+        *,
+        remote: bool = False,
+    ) -> Decision:
         """What becomes of this call.
 
         Defaults that the tool's schema declares count as given; those of a server that is not ours can forbid a call,
         not allow it.
+
+        Args:
+            tool: as the run knows it.
+            arguments: validated, without defaults.
+            provenance: what the run has been told; without it no rule about `untrusted` matches.
+            remote: the model that would read the result is not on this machine.
         """
-        given = dict(arguments)
-        full = {**_defaults(tool), **given}
+        label, named = self._of(tool)
+        findings = provenance.trace(label, arguments) if provenance else ()
+        defaults = _defaults(tool)
+        given = Call(tool, arguments, label, findings, self.root)
+        full = given._replace(arguments={**defaults, **arguments}) if defaults else given
 
         def matches(rule: Rule) -> bool:
-            sure = rule.effect != "allow" or tool.server in OURS or rule.matches(tool, given, self.root)
-            return sure and rule.matches(tool, full, self.root)
+            sure = not defaults or rule.effect != "allow" or tool.server in OURS or rule.matches(given)
+            return sure and rule.matches(full)
 
-        return self._combine(tool, [hit for hit in self._naming(tool) if matches(hit[1])])
-
-    def _naming(self, tool: ToolSpec) -> tuple[Hit, ...]:
-        """The rules that name this tool, whatever its arguments; found once."""
-        key = (tool.server, tool.tool, tool.read_only)
-        if key not in self._named:
-            rules = [(layer, rule) for layer in self.layers for rule in layer.rules]
-            self._named[key] = tuple(hit for hit in rules if hit[1].fits(tool))
-
-        return self._named[key]
-
-    def _combine(self, tool: ToolSpec, hits: Sequence[Hit]) -> Decision:
+        hits = [hit for hit in named if matches(hit[1])]
         effect = self._effect(hits)
+        if remote and effect == "allow" and label.private and not self._shared(tool):
+            return Decision("ask", ("builtin:share",), _PRIVATE.format(tool.identity), label, findings)
+
         ordered = sorted(hits, key=lambda hit: (-STRICTNESS[hit[1].effect], -TIERS.index(hit[0].tier), hit[1].id))
         rules = tuple(f"{layer.tier}:{rule.id}" for layer, rule in ordered)
         deciding = [hit for hit in ordered if hit[1].effect == effect]
-        return Decision(effect=effect, rules=rules, reason=_reason(effect, deciding, tool))
+        return Decision(effect, rules, _reason(effect, deciding, given), label, findings)
+
+    def _of(self, tool: ToolSpec) -> tuple[Label, tuple[Hit, ...]]:
+        """The tool's label, and the rules that name it whatever its arguments; found once."""
+        key = (tool.server, tool.tool, tool.read_only)
+        if key not in self._known:
+            labels = [each.labels for each in reversed(self.layers) if each.trusted] + [shipped()]
+            names = (tool.identity, f"{tool.server}.*")
+            label = next((table[name] for table in labels for name in names if name in table), default(tool))
+            rules = [(layer, rule) for layer in self.layers for rule in layer.rules]
+            counting = [hit for hit in rules if hit[0].trusted or hit[1].effect != "allow"]
+            self._known[key] = label, tuple(hit for hit in counting if hit[1].fits(tool, label))
+
+        return self._known[key]
+
+    def _shared(self, tool: ToolSpec) -> bool:
+        return any(meets(name, tool) for each in self.layers if each.trusted for name in each.share)
 
     def _effect(self, hits: Sequence[Hit]) -> Effect:
-        if any(rule.effect == "deny" for _, rule in hits):
-            return "deny"
+        said: list[Effect] = [rule.effect for _, rule in hits]
+        if said and any(layer.trusted for layer, _ in hits):
+            return max(said, key=STRICTNESS.__getitem__)
 
-        effect = self._default
-        for layer in self.layers:
-            said = [rule.effect for each, rule in hits if each is layer]
-            if said:
-                strictest = max(said, key=STRICTNESS.__getitem__)
-                effect = strictest if layer.trusted else max(effect, strictest, key=STRICTNESS.__getitem__)
-
-        return effect
+        return max([*said, self._default], key=STRICTNESS.__getitem__)
 
     @cached_property
     def _default(self) -> Effect:
@@ -219,12 +269,12 @@ class Policy:
         """Patterns given with this run that no tool of a run has: most likely misspelt, so worth a word."""
         given = [rule for layer in self.layers if layer.tier in {"file", "session"} for rule in layer.rules]
         names = dict.fromkeys(name for rule in given for name in rule.tool)
-        return tuple(name for name in names if not any(_meets(name, tool) for tool in tools))
+        return tuple(name for name in names if not any(meets(name, tool) for tool in tools))
 
 
 def _found(project: Path | None) -> Iterator[Layer]:
     """The layers of the user's own policy file and of the project's, where there are such files."""
-    places: list[tuple[Tier, Path]] = [("user", config_dir() / "policy.toml")]
+    places: list[tuple[Tier, Path]] = [("system", SYSTEM_FILE), ("user", config_dir() / "policy.toml")]
     if project is not None:
         places.append(("project", project / PROJECT_FILE))
 
@@ -237,20 +287,22 @@ def _found(project: Path | None) -> Iterator[Layer]:
             yield layer
 
 
-def _reason(effect: Effect, deciding: Sequence[Hit], tool: ToolSpec) -> str:
-    """In the words of a rule only where the user trusts who wrote them."""
+_PRIVATE = "what {0} returns is private and the model is not on this machine; to let it read that: share = [\"{0}\"]"
+
+
+def _reason(effect: Effect, deciding: Sequence[Hit], call: Call) -> str:
+    """In the words of a rule only where the user trusts who wrote them; with the witness where it is about one."""
     if not deciding:
-        return f"no rule {'stops' if effect == 'allow' else 'allows'} {tool.identity}"
+        return f"no rule {'stops' if effect == 'allow' else 'allows'} {call.tool.identity}"
 
     rule = next((rule for layer, rule in deciding if layer.trusted), None)
     if rule is None:
-        return f"the project's untrusted policy file {VERBS[effect]} {tool.identity}"
+        return f"the project's untrusted policy file {VERBS[effect]} {call.tool.identity}"
 
-    return rule.why or f"the rule {rule.id!r} {VERBS[effect]} {tool.identity}"
+    if rule.untrusted:
+        return "; ".join(str(finding) for finding in call.findings if not finding.enough)
 
-
-def _meets(name: str, tool: ToolSpec) -> bool:
-    return Rule(effect="ask", tool=(name,)).fits(tool)
+    return rule.why or f"the rule {rule.id!r} {VERBS[effect]} {call.tool.identity}"
 
 
 def _is_path(setting: str) -> bool:

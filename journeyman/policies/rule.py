@@ -14,20 +14,30 @@ A name without a dot is a Python function: `add` means `python.add`.
 
 import fnmatch
 import re
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 from pydantic import AfterValidator, BeforeValidator, Field, JsonValue, StrictBool, StrictStr
 
+from journeyman.policies.labels import OURS, Does, Label, Origin, default, shipped
 from journeyman.policies.match import Answer, Matcher, all_of
+from journeyman.policies.provenance import Finding, Source
 from journeyman.traces.events import Effect
 from journeyman.traces.messages import ToolSpec, Value
 
-OURS = frozenset({"agent", "calculator", "code", "files", "python", "search"})
-"""Servers whose word on `read_only` counts: the built-in ones and the user's own functions. The names are reserved."""
-
 PATTERN = re.compile(r"\*|[A-Za-z0-9_*-]+\.[^\s\x00-\x1f]+")
+
+
+class Call(NamedTuple):
+    """What is decided: a call, and what is known of it."""
+
+    tool: ToolSpec
+    arguments: Mapping[str, JsonValue]
+    label: Label
+    findings: tuple[Finding, ...] = ()
+    root: Path | None = None
 
 
 def _as_tuple(value: Any) -> Any:
@@ -57,19 +67,42 @@ class Condition(Value):
     """By argument's name."""
     read_only: StrictBool | None = None
     """What the tool says of itself; the word of a server that is not ours counts as false."""
+    does: Annotated[tuple[Does, ...], BeforeValidator(_as_tuple)] = ()
+    """What its label says it does. One that does more, or has no label, leaves the answer open."""
+    untrusted: StrictBool | None = None
+    """Whether something steers the call that the user did not say and its label does not let pass."""
 
-    def fits(self, tool: ToolSpec) -> bool:
+    def fits(self, tool: ToolSpec, label: Label) -> bool:
         """All but the arguments."""
-        named = any(_meets(name, tool) for name in self.tool)
-        return named and (self.read_only is None or self.read_only == is_read_only(tool))
-
-    def holds(self, tool: ToolSpec, arguments: dict[str, JsonValue], root: Path | None) -> Answer:
-        if not self.fits(tool):
+        if not any(meets(name, tool) for name in self.tool):
             return False
 
-        return all_of(
-            matcher.holds(arguments[name], root) if name in arguments else False for name, matcher in self.where.items()
-        )
+        if self.does and label.does and set(self.does).isdisjoint(label.does):
+            return False
+
+        return self.read_only is None or self.read_only == is_read_only(tool)
+
+    def holds(self, call: Call) -> Answer:
+        if not self.fits(call.tool, call.label):
+            return False
+
+        if self.untrusted is not None and self.untrusted == all(finding.enough for finding in call.findings):
+            return False
+
+        answers: list[Answer] = [
+            matcher.holds(call.arguments[name], call.root, _origins(name, matcher, call))
+            if name in call.arguments
+            else False
+            for name, matcher in self.where.items()
+        ]
+        if self.does and not (call.label.does and set(call.label.does) <= set(self.does)):
+            answers.append(None)
+
+        return all_of(answers)
+
+
+def _origins(name: str, matcher: Matcher, call: Call) -> set[Origin]:
+    return {finding.source.origin for finding in call.findings if finding.argument == name} if matcher.origin else set()
 
 
 def _one_tool(name: str) -> str:
@@ -83,11 +116,18 @@ class Example(Value):
     tool: Annotated[ToolName, AfterValidator(_one_tool)]
     arguments: dict[str, JsonValue] = Field(default_factory=dict)
     read_only: StrictBool = False
+    origin: dict[StrictStr, Origin] = Field(default_factory=dict, alias="from")
+    """Where arguments came from; what comes from the user or a service may steer."""
 
     @property
-    def spec(self) -> ToolSpec:
+    def call(self) -> Call:
         server, tool = self.tool.split(".", 1)
-        return ToolSpec(name="example", server=server, tool=tool, read_only=self.read_only)
+        spec = ToolSpec(name="example", server=server, tool=tool, read_only=self.read_only)
+        findings = tuple(
+            Finding(name, str(self.arguments.get(name, "")), "value", Source(origin), origin in {"user", "service"})
+            for name, origin in self.origin.items()
+        )
+        return Call(spec, self.arguments, shipped().get(self.tool) or default(spec), findings)
 
 
 Examples = Annotated[
@@ -106,23 +146,22 @@ class Rule(Condition):
     match: Examples = ()
     not_match: Examples = ()
 
-    def matches(self, tool: ToolSpec, arguments: dict[str, JsonValue], root: Path | None = None) -> bool:
+    def matches(self, call: Call) -> bool:
         """Doubt counts against the call: it matches a rule that asks or denies, and none that allows."""
-        main = self.holds(tool, arguments, root)
-        exceptions = [each.holds(tool, arguments, root) for each in self.unless]
+        main = self.holds(call)
         if self.effect == "allow":
-            return main is True and all(answer is False for answer in exceptions)
+            return main is True and all(each.holds(call) is False for each in self.unless)
 
-        return main is not False and True not in exceptions
+        return main is not False and not any(each.holds(call) is True for each in self.unless)
 
     def failing_example(self) -> str:
         """The first example that turns out otherwise, in words; empty if none does."""
         for example in self.match:
-            if not self.matches(example.spec, example.arguments):
+            if not self.matches(example.call):
                 return f"it does not match its example {example.tool} {example.arguments}"
 
         for example in self.not_match:
-            if self.matches(example.spec, example.arguments):
+            if self.matches(example.call):
                 return f"it matches {example.tool} {example.arguments}, which it says it does not"
 
         return ""
@@ -132,7 +171,7 @@ def is_read_only(tool: ToolSpec) -> bool:
     return tool.read_only and tool.server in OURS
 
 
-def _meets(name: str, tool: ToolSpec) -> bool:
+def meets(name: str, tool: ToolSpec) -> bool:
     """`*` alone is any tool; elsewhere it stops at the first dot, which ends the server's name."""
     if name == "*":
         return True

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from journeyman.errors import ConfigError
-from journeyman.policies.rule import OURS
+from journeyman.policies.labels import OURS
 
 NAME = re.compile(r"[A-Za-z0-9-]+(_[A-Za-z0-9-]+)*")
 LONGEST = 32

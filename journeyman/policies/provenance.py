@@ -1,0 +1,348 @@
+"""Provenance: where each value that steers a call came from, and the witness for it.
+
+A fold over the run's events, O(new text) for each: results are cut into fields and indexed once, and a value is looked
+up, never searched for. What is found trusted is found exactly: in the user's own words, in a field a service fills in,
+in the row the user named, in what this run made itself. Everything else is unknown, or an outsider's where a text that
+strangers write has it; so what cannot be traced counts against the call. While no such text was read, nothing does.
+"""
+
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+from pydantic import JsonValue
+
+from journeyman.policies.labels import LINK, TRUST, URL, Control, Label, Origin, Record, by_shape
+from journeyman.traces.events import ApprovalAnswered, CallFinished, CallProposed, Event, MessageAdded
+from journeyman.traces.events import RunResumed, RunStarted
+from journeyman.traces.messages import ToolSpec
+
+MANY = 64
+"""Texts that are compared for one value; one that stands in more is taken for an outsider's."""
+SECRET = re.compile(r"(?<![\w-])(?:\d{6,}|\d{2,6}(?:-\d{2,6})+|(?=(?:[A-Za-z_]*\d){3})[A-Za-z0-9_]{6,})(?![\w-])")
+"""What looks like a code, a key, the number of a card or a passport: no date, no telephone number of a village."""
+LONG = 9
+"""Digits from which a number written in groups is one of these."""
+ENUMERATED = re.compile(r"\w[\w -]{1,30}")
+WORD = re.compile(r"\w+")
+DESTROYING = re.compile(r"\b(delet|remov|cancel|eras|drop|discard|clear|clean|purg|trash|wip|overwrit|replac|reset|mov|renam)")
+"""What a person says who wants something gone: naming a thing to read it is no leave to destroy it."""
+DISTINCT = 8
+"""Characters from which an id with letters and digits cannot be meant by chance."""
+
+
+class Source(NamedTuple):
+    """A witness: the call whose result has the value, and the field it stands in."""
+
+    origin: Origin
+    call: str = ""
+    field: str = ""
+
+
+class Finding(NamedTuple):
+    """Where one value of a call came from."""
+
+    argument: str
+    value: str
+    kind: str
+    """Of its control, or `link` and `secret` for what a text carries."""
+    source: Source
+    enough: bool
+    """It may steer the call unasked."""
+
+    def __str__(self) -> str:
+        told = {
+            "user": "is what the user said",
+            "service": "is known to a service you configured",
+            "unknown": "comes from nobody knows where",
+            "outsider": "stands in a text that others write",
+        }[self.source.origin]
+        if self.kind == "secret":
+            told = "looks like a secret of yours"
+
+        place = f" ({self.source.call}{f', {self.source.field}' if self.source.field else ''})" if self.source.call else ""
+        return f"{self.argument} {self.value!r} {told}{place}"
+
+
+class Provenance:
+    """What a run has been told, and by whom.
+
+    Args:
+        label_of: what is known of a tool.
+    """
+
+    def __init__(self, label_of: Callable[[ToolSpec], Label]) -> None:
+        self._label_of = label_of
+        self.tainted = ""
+        """The call that first brought in text which strangers may have written; empty while there was none."""
+        self._said = ""
+        self._known: dict[tuple[str, str], Source] = {}
+        self._secrets: dict[str, Source] = {}
+        self._texts: list[tuple[str, Source]] = []
+        self._words: dict[str, list[int]] = {}
+        self._tools: dict[str, ToolSpec] = {}
+        self._calls: dict[str, CallProposed] = {}
+
+    def apply(self, event: Event) -> None:
+        """Take an event into account, new or stored."""
+        if isinstance(event, CallProposed):
+            self._calls[event.call_id] = event
+        elif isinstance(event, CallFinished):
+            self._finished(event)
+        elif isinstance(event, RunStarted):
+            self._tools |= {tool.identity: tool for tool in event.tools}
+            self.say(event.instructions)
+            self.say(event.prompt)
+        elif isinstance(event, RunResumed):
+            self._tools |= {tool.identity: tool for tool in event.tools}
+        elif isinstance(event, MessageAdded) and event.origin == "user":
+            self.say(event.text)
+        elif isinstance(event, ApprovalAnswered) and event.by != "nobody":
+            for _, value in leaves(event.arguments or {}):
+                self.say(str(value))
+
+    def say(self, text: str) -> None:
+        """Words of the user's own."""
+        if text:
+            self._said = f"{self._said}\n{plain(text)}"
+
+    def _finished(self, event: CallFinished) -> None:
+        proposed = self._calls.pop(event.result.call_id, None)
+        tool = self._tools.get(proposed.tool) if proposed else None
+        if tool is None or event.status in {"denied", "refused", "repeated"}:
+            return
+
+        label = self._label_of(tool)
+        self.learn(event.result.call_id, label, event.result.text, event.result.data)
+
+    def learn(self, call: str, label: Label, text: str, data: JsonValue = None) -> None:
+        """Take in a call's result: its structured content if it has any, else its text."""
+        if label.returns != "trusted" and not self.tainted:
+            self.tainted = call
+
+        data = _parsed(text) if data is None else data
+        if isinstance(data, list) and "returns" not in label.model_fields_set:
+            self._enumerated(call, data)
+
+        for row in _rows(data, label.record):
+            self._row(call, label, row)
+
+    def _row(self, call: str, label: Label, row: "Row") -> None:
+        record = label.record
+        own = bool(record.own) and _is_own(record, row)
+        named = (own or not record.own) and self._is_named(record, row)
+        for field, value in row:
+            base = field.split(".", 1)[0]
+            shown = plain(str(value))
+            if not shown:
+                continue
+
+            if record.id and base == record.id:
+                self._know((record.of, shown), Source("user" if named or label.creates else "service", call, field))
+            elif named and base in record.linked:
+                self._know(("", shown), Source("user", call, field))
+            elif label.returns != "outsider" or (own and base in record.linked) or base in record.service or "*" in record.service:
+                self._know(("", shown), Source("service", call, field))
+
+            if label.returns != "trusted" and isinstance(value, str):
+                self._index(shown, Source("outsider", call, field))
+
+            if label.private:
+                self._secrets |= {token: Source("service", call, field) for token in _secrets(str(value))}
+
+    def _enumerated(self, call: str, data: list[JsonValue]) -> None:
+        """A bare list of names: channels, branches, people. Only a name can be known by it, never an address."""
+        for each in data:
+            if isinstance(each, str) and ENUMERATED.fullmatch(each):
+                self._know(("name", plain(each)), Source("service", call))
+
+    def _is_named(self, record: Record, row: "Row") -> bool:
+        fields = dict(row)
+        names = (plain(str(fields[name])) for name in record.name if fields.get(name))
+        return any(self._has_said(each) for name in names for each in _spoken(name))
+
+    def _know(self, key: tuple[str, str], source: Source) -> None:
+        before = self._known.get(key)
+        if before is None or TRUST[source.origin] < TRUST[before.origin]:
+            self._known[key] = source
+
+    def _index(self, text: str, source: Source) -> None:
+        place = len(self._texts)
+        self._texts.append((text, source))
+        for word in set(WORD.findall(text)):
+            self._words.setdefault(word, []).append(place)
+
+    def trace(self, label: Label, arguments: Mapping[str, JsonValue]) -> tuple[Finding, ...]:
+        """Where the values came from that steer this call, and what its texts carry along."""
+        if not (label.control or label.shapes or label.data):
+            return ()
+
+        return tuple(self._trace(label, arguments))
+
+    def _trace(self, label: Label, arguments: Mapping[str, JsonValue]) -> Iterator[Finding]:
+        spared = "destructive" in label.does and not DESTROYING.search(self._said)
+        for name, given in arguments.items():
+            labelled = label.control.get(name)
+            carried = name in label.data or (label.shapes and labelled is None)
+            for key, value in leaves(given):
+                if value is None or (labelled and labelled.key and key.rpartition(".")[2] != labelled.key):
+                    continue
+
+                control = labelled or (by_shape(name, value) if label.shapes else None)
+                if control is not None:
+                    source = self._source(control, value)
+                    enough = not self.tainted or (not spared and TRUST[source.origin] <= TRUST[control.least])
+                    yield Finding(name, str(value), control.kind, source, enough)
+
+                linked = control is not None and control.kind == "url"
+                if carried and self.tainted and label.sends and isinstance(value, str) and not linked:
+                    yield from self._carried(name, value)
+
+    def _carried(self, name: str, text: str) -> Iterator[Finding]:
+        """Links that are not the user's, and the user's secrets."""
+        for match in LINK.finditer(text):
+            source = self._source(Control(kind="url"), match.group().rstrip(".,;:!?)"))
+            yield Finding(name, match.group(), "link", source, TRUST[source.origin] <= TRUST["service"])
+
+        for token in _secrets(text):
+            if token in self._secrets and not self._has_said(plain(token)):
+                yield Finding(name, token, "secret", self._secrets[token], enough=False)
+
+    def _source(self, control: Control, value: Any) -> Source:
+        shown = plain(str(value))
+        if control.kind == "id":
+            return self._known.get((control.of, shown)) or self._said_id(control.of, shown)
+
+        if control.kind == "url":
+            shown = _address(shown)
+            if any(_leads_to(_address(match.group().rstrip(".,;:!?)'\"")), shown) for match in URL.finditer(self._said)):
+                return Source("user")
+
+        if self._has_said(shown):
+            return Source("user")
+
+        listed = self._known.get(("name", shown)) if control.kind == "name" else None
+        return self._known.get(("", shown)) or listed or self._outsider(shown)
+
+    def _said_id(self, of: str, shown: str) -> Source:
+        """Short ids are everywhere, so the user must have said what it is the id of."""
+        distinct = len(shown) >= DISTINCT and not shown.isdigit() and not shown.isalpha()
+        named = rf"\b{re.escape(of) or 'id'}(?: with| the| id| number| no)*\W{{1,3}}{re.escape(shown)}(?!\w|[.-]\w)"
+        if (distinct and self._has_said(shown)) or (shown in self._said and re.search(named, self._said)):
+            return Source("user")
+
+        return self._outsider(shown)
+
+    def _has_said(self, shown: str) -> bool:
+        return len(shown) > 1 and _stands_in(shown, self._said)
+
+    def _outsider(self, shown: str) -> Source:
+        """The first text of others that has the value in it."""
+        words = WORD.findall(shown)
+        if not words:
+            return Source("unknown")
+
+        places: list[int] = min((self._words.get(word, []) for word in words), key=len)
+        for place in places[:MANY]:
+            text, source = self._texts[place]
+            if _stands_in(shown, text):
+                return source
+
+        return self._texts[places[0]][1] if len(places) > MANY else Source("unknown")
+
+
+Row = list[tuple[str, Any]]
+"""Fields of one record by their path below it."""
+
+
+def plain(text: str) -> str:
+    """As it is compared: in lower case (ASCII only, a Kelvin sign is no k), with single spaces."""
+    return " ".join(text.encode("utf-8", "surrogatepass").lower().decode("utf-8", "surrogatepass").split())
+
+
+def leaves(value: JsonValue, key: str = "") -> Iterator[tuple[str, Any]]:
+    """Every text, number and key of a value, with its path."""
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            path = f"{key}.{name}" if key else name
+            if "@" in name:  # an address may be the key: who shares a file
+                yield path, name
+
+            yield from leaves(inner, path)
+    elif isinstance(value, list | tuple):
+        for inner in value:
+            yield from leaves(inner, key)
+    else:
+        yield key, value
+
+
+def _rows(data: JsonValue, record: Record) -> Iterator[Row]:
+    """The records in a result; what is in none is a row of its own."""
+    if isinstance(data, dict) and not (record.id and record.id not in data and _holds_rows(data)):
+        yield list(leaves(data))
+    elif isinstance(data, dict | list):
+        for inner in data.values() if isinstance(data, dict) else data:
+            yield from _rows(inner, record)
+    else:
+        yield [("", data)]
+
+
+def _holds_rows(data: dict[str, JsonValue]) -> bool:
+    return any(isinstance(inner, dict | list) for inner in data.values())
+
+
+def _parsed(text: str) -> JsonValue:
+    if text[:1] in {"{", "["}:
+        try:
+            return json.loads(text)
+        except (ValueError, RecursionError):
+            return text
+
+    return text
+
+
+def _is_own(record: Record, row: Row) -> bool:
+    fields = dict(row)
+    return all(fields.get(key) == value for key, value in record.own.items())
+
+
+def _spoken(name: str) -> tuple[str, ...]:
+    """How a person speaks of it: by its name, a file also without dashes and ending, a mail without `Re:`."""
+    return name, re.sub(r"[-_]+", " ", re.sub(r"^((re|fwd?|aw): *)+|\.\w{1,5}$", "", name))
+
+
+def _secrets(text: str) -> Iterator[str]:
+    for token in SECRET.findall(text):
+        if "-" not in token or len(token.replace("-", "")) >= LONG:
+            yield token
+
+
+def _stands_in(value: str, text: str) -> bool:
+    """As words of their own: `bob@x.org` does not stand in `jim.bob@x.org.uk`."""
+    at = text.find(value)
+    while at >= 0:
+        before, after = text[max(0, at - 2) : at], text[at + len(value) : at + len(value) + 2]
+        if not _joined(before[::-1]) and not _joined(after):
+            return True
+
+        at = text.find(value, at + 1)
+
+    return False
+
+
+def _joined(beside: str) -> bool:
+    """Does what stands beside a word belong to it?"""
+    if not beside:
+        return False
+
+    return beside[0].isalnum() or beside[0] == "_" or (beside[0] in ".@+-" and beside[1:].isalnum())
+
+
+def _address(url: str) -> str:
+    return re.sub(r"^https?://", "", url).rstrip("/")
+
+
+def _leads_to(said: str, url: str) -> bool:
+    """The very address, or a page below it with nothing handed along."""
+    return url == said or (url.startswith(f"{said}/") and not re.search(r"[?#;=%\\@]|\.\.", url[len(said) :]))
