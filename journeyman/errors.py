@@ -15,6 +15,7 @@
     │   ├── Overloaded                     4  overload    the provider cannot serve anybody now
     │   ├── CutOff                         4  cut         the answer broke off; what came of it is in the trace
     │   └── Refusal                        4  refusal     the model, or its provider, will not answer this
+    ├── Refused                            5  refused     a person refused several calls in a row
     ├── BudgetExceeded                     6  budget      steps, tokens or time are spent
     ├── ToolError                          7  tool        text for the model: the run goes on
     │   └── SecretLost                     7  tool        a placeholder whose secret this process does not know
@@ -112,6 +113,11 @@ class Refusal(ModelError):
     """The model, or its provider, will not answer this."""
 
     kind = "refusal"
+
+
+class Refused(JourneymanError):
+    kind = "refused"
+    exit_code = 5
 
 
 class BudgetExceeded(JourneymanError):

@@ -19,10 +19,13 @@ from pydantic import JsonValue
 
 from journeyman.agent.parts import nobody
 from journeyman.agent.run import Run
-from journeyman.errors import JourneymanError, ServerError, ToolError
+from journeyman.errors import JourneymanError, Refused, ServerError, ToolError
+from journeyman.policies.approvals import Approval, offer, token
 from journeyman.policies.decision import Decision
+from journeyman.policies.labels import Label
 from journeyman.tools.tool import Output, Report, Tool
 from journeyman.traces.events import (
+    ApprovalAnswered,
     ApprovalRequested,
     CallDecided,
     CallFinished,
@@ -39,6 +42,8 @@ from journeyman.veil import over
 MAX_RESULT = 24_000
 """Characters of a result that the model reads; the rest is cut, and it is told so. A small window takes less: no more
 characters than it has tokens, which is about a third of it."""
+REFUSALS = 3
+"""Of a person, in a row; then the run is stopped, so that nobody is worn down."""
 
 
 STRICT: tuple[Effect, ...] = ("allow", "ask", "deny")
@@ -51,6 +56,8 @@ class Ready:
     call: ToolCall
     tool: Tool
     arguments: dict[str, JsonValue]
+    approved: tuple[str, Label] | None = None
+    """Hash of what a person approved, and the labels in it; nothing else may be done in its name."""
 
 
 async def perform(run: Run, calls: Sequence[ToolCall]) -> None:
@@ -78,6 +85,12 @@ async def perform(run: Run, calls: Sequence[ToolCall]) -> None:
 
     if step.failed:
         raise step.failed[0]
+
+    if run.state.refusals >= REFUSALS:
+        raise Refused(
+            f"You refused {REFUSALS} calls in a row, so the run was stopped.",
+            fix=f'Tell it what you want instead: journeyman run --resume {run.run_id} "..."',
+        )
 
 
 @dataclass(slots=True)
@@ -136,10 +149,11 @@ async def _again(run: Run, call: ToolCall, tool: Tool | None) -> Ready | CallFin
     except ToolError:  # it fitted an earlier version of the tool
         return unknown
 
-    if _decided(run, ready).effect == "deny":
+    decision = _decided(run, ready)
+    if decision.effect == "deny":
         return unknown
 
-    asked = await _ask(run, ready, _AGAIN)
+    asked = await _ask(run, ready, replace(decision, reason=_AGAIN), remember=False)
     return unknown if isinstance(asked, CallFinished) and asked.status in {"denied", "refused"} else asked
 
 
@@ -170,7 +184,7 @@ async def _decide(run: Run, ready: Ready) -> Ready | CallFinished:
     if decision.effect == "deny":
         return _finished(ready.call, f"denied: {decision.reason}", "denied")
 
-    return await _ask(run, ready, decision.reason)
+    return await _ask(run, ready, decision)
 
 
 def _decided(run: Run, ready: Ready) -> Decision:
@@ -180,28 +194,66 @@ def _decided(run: Run, ready: Ready) -> Decision:
         decision = max(decision, run.policy.decide(ready.tool.spec, shown), key=lambda each: STRICT.index(each.effect))
 
     reason = decision.reason or f"the policy says {decision.effect}"
-    run.emit(CallDecided(call_id=ready.call.id, effect=decision.effect, rules=decision.rules, reason=reason))
-    return decision.model_copy(update={"reason": reason}) if reason != decision.reason else decision
-
-
-async def _ask(run: Run, ready: Ready, reason: str) -> Ready | CallFinished:
-    call = ready.call
-    request = run.emit(
-        ApprovalRequested(call_id=call.id, tool=ready.tool.spec.identity, arguments=ready.arguments, reason=reason)
+    run.emit(
+        CallDecided(
+            call_id=ready.call.id,
+            effect=decision.effect,
+            rules=decision.rules,
+            reason=reason,
+            provenance=decision.provenance,
+            labels=decision.label.told,
+        )
     )
-    await run.recorder.barrier()  # an answer may be long in coming
-    answer = run.emit(await run.approver(request))
+    return replace(decision, reason=reason)
+
+
+async def _ask(run: Run, ready: Ready, decision: Decision, *, remember: bool = True) -> Ready | CallFinished:
+    call, spec, shown = ready.call, ready.tool.spec, over(ready.arguments, run.veil.hide)
+    approval = offer(decision, spec, shown) if remember else None
+    request = run.emit(
+        ApprovalRequested(
+            call_id=call.id,
+            tool=spec.identity,
+            arguments=shown,
+            reason=decision.reason,
+            rules=decision.rules,
+            provenance=decision.provenance,
+            token=token(spec, decision.label, shown),
+            offer=str(approval or ""),
+        )
+    )
+    answer = run.emit(await _answer(run, request, approval))
     if not answer.approved:
         status = "denied" if answer.by == "nobody" else "refused"
         return _finished(call, f"denied: {answer.reason or 'the user said no'}", status)
 
-    return ready if answer.arguments is None else _edited(run, ready, answer.arguments)
+    if answer.arguments is not None:
+        return await _edited(run, ready, answer)
+
+    if approval is not None and answer.keep != "once" and answer.by != "saved":
+        run.book.keep(approval, always=answer.keep == "always")
+
+    return replace(ready, approved=(request.token, decision.label))
 
 
-def _edited(run: Run, ready: Ready, arguments: dict[str, JsonValue]) -> Ready | CallFinished:
-    """The call with what a person made of its arguments: validated like any other, and no way round a denial."""
+async def _answer(run: Run, request: ApprovalRequested, approval: Approval | None) -> ApprovalAnswered:
+    """What a person says to exactly this question, now or earlier."""
+    if run.book.has(approval, request.arguments):
+        return ApprovalAnswered(call_id=request.call_id, approved=True, by="saved", token=request.token)
+
+    await run.recorder.barrier()  # an answer may be long in coming
+    answer = await run.approver(request)
+    if answer.call_id != request.call_id or answer.token not in {"", request.token}:
+        told = "the answer was given to another question"
+        return ApprovalAnswered(call_id=request.call_id, approved=False, by=answer.by, reason=told, token=request.token)
+
+    return answer.model_copy(update={"token": request.token})
+
+
+async def _edited(run: Run, ready: Ready, answer: ApprovalAnswered) -> Ready | CallFinished:
+    """The call with what a person made of its arguments: validated and decided like any other."""
     try:
-        edited = replace(ready, arguments=ready.tool.parse(run.veil.fill_json(json.dumps(arguments))))
+        edited = replace(ready, arguments=ready.tool.parse(run.veil.fill_json(json.dumps(answer.arguments))))
     except ToolError as error:
         return _finished(ready.call, f"error: {error}", "error")
 
@@ -209,7 +261,8 @@ def _edited(run: Run, ready: Ready, arguments: dict[str, JsonValue]) -> Ready | 
     if decision.effect == "deny":
         return _finished(ready.call, f"denied: {decision.reason}", "denied")
 
-    return edited
+    shown = over(edited.arguments, run.veil.hide)
+    return replace(edited, approved=(token(edited.tool.spec, decision.label, shown), decision.label))
 
 
 async def _call(run: Run, plan: Ready) -> CallFinished:
@@ -217,6 +270,9 @@ async def _call(run: Run, plan: Ready) -> CallFinished:
     started = perf_counter()
     output = None
     status: CallStatus = "ok"
+    if plan.approved and not _is_approved(run, plan, *plan.approved):
+        return _finished(plan.call, "error: the tool changed after the call was approved; nothing was done", "error")
+
     try:
         with anyio.move_on_after(run.call_seconds), in_call(run.run_id, plan.call.id):
             output = await plan.tool.call(plan.arguments, _reporter(run, plan.call))
@@ -240,6 +296,10 @@ async def _call(run: Run, plan: Ready) -> CallFinished:
         output = replace(output, text=run.veil.hide(output.text))  # before a secret is cut in two
 
     return _result(plan.call, output, status, round(perf_counter() - started, 6), longest)
+
+
+def _is_approved(run: Run, plan: Ready, approved: str, label: Label) -> bool:
+    return token(plan.tool.spec, label, over(plan.arguments, run.veil.hide)) == approved
 
 
 def _reporter(run: Run, call: ToolCall) -> Report:

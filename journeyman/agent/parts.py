@@ -7,7 +7,7 @@ from pydantic import JsonValue
 
 from journeyman.policies.decision import Decision
 from journeyman.tools.tool import Tool
-from journeyman.traces.events import ApprovalAnswered, ApprovalRequested, StoredEvent
+from journeyman.traces.events import ApprovalAnswered, ApprovalRequested, Event, StoredEvent
 from journeyman.traces.messages import ToolSpec
 
 
@@ -24,8 +24,20 @@ class Toolbox(Protocol):
         ...
 
 
-class Policy(Protocol):
+class Watch(Protocol):
+    """A policy over one run."""
+
+    def apply(self, event: Event) -> None:
+        """Hear what happens in the run, in order."""
+        ...
+
     def decide(self, tool: ToolSpec, arguments: dict[str, JsonValue]) -> Decision: ...
+
+
+class Policy(Protocol):
+    def watch(self, *, remote: bool) -> Watch:
+        """Over a new run; `remote`: what its model reads leaves this machine."""
+        ...
 
 
 class Approver(Protocol):

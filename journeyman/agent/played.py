@@ -19,6 +19,7 @@ from journeyman.traces.events import (
     CallDecided,
     CallFinished,
     CallProposed,
+    Event,
     ModelDelta,
     ModelResponded,
     RunFinished,
@@ -162,10 +163,16 @@ class PlayedPolicy:
     def __init__(self, tape: "Tape") -> None:
         self._tape = tape
 
+    def watch(self, *, remote: bool) -> Self:  # noqa: ARG002 - as recorded
+        return self
+
+    def apply(self, event: Event) -> None:
+        pass
+
     def decide(self, tool: ToolSpec, arguments: dict[str, JsonValue]) -> Decision:  # noqa: ARG002 - as recorded
         match self._tape.next:
             case CallDecided() as decided:
-                return Decision(effect=decided.effect, rules=decided.rules, reason=decided.reason)
+                return Decision.recorded(decided)
             case CallFinished(status="denied", result=result):  # what a person made of the arguments
                 return Decision(effect="deny", reason=result.text.removeprefix("denied: "))
             case _:

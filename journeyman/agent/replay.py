@@ -107,9 +107,15 @@ def _of_time(event: StoredEvent) -> bool:
 
 
 def _timeless(event: StoredEvent) -> StoredEvent:
-    """Without times, without the advice that names the run, and whether a message was typed with its secret."""
+    """Without times, the advice that names the run, what an answer was bound to, and whether a secret was typed."""
     if isinstance(event, MessageAdded):
         return event.model_copy(update={"secret": False})
+
+    if isinstance(event, ApprovalRequested):
+        return event.model_copy(update={"token": "", "offer": ""})
+
+    if isinstance(event, ApprovalAnswered):
+        return event.model_copy(update={"token": ""})
 
     if isinstance(event, CallFinished):
         return event.model_copy(update={"seconds": 0.0})
@@ -221,7 +227,10 @@ class Tape:
 
     async def answer(self, request: ApprovalRequested) -> ApprovalAnswered:  # noqa: ARG002 - the record knows
         answer = self.next
-        return answer if isinstance(answer, ApprovalAnswered) else await self.ended()
+        if not isinstance(answer, ApprovalAnswered):
+            return await self.ended()
+
+        return answer.model_copy(update={"token": ""})  # it was bound to what was known of the tool then
 
     def check(self, answer: str) -> str | None:  # noqa: ARG002 - the record knows what was wrong with it
         match self.next:

@@ -9,8 +9,9 @@ from pydantic import JsonValue
 from journeyman.agent.budget import Budget
 from journeyman.agent.guard import Guard
 from journeyman.agent.models.model import Model, Sampling
-from journeyman.agent.parts import Approver, Policy, Recorder, Toolbox, nobody
+from journeyman.agent.parts import Approver, Recorder, Toolbox, Watch, nobody
 from journeyman.agent.veiled import veiled
+from journeyman.policies.approvals import Book
 from journeyman.traces.events import EphemeralEvent, Event
 from journeyman.traces.fold import State
 from journeyman.traces.messages import ToolSpec
@@ -27,13 +28,15 @@ class Run:
     run_id: str
     model: Model
     toolbox: Toolbox
-    policy: Policy
+    policy: Watch
     recorder: Recorder
     veil: Veil
     tools: Sequence[ToolSpec] = ()
     """As the model reads of them."""
     state: State = field(default_factory=State)
     approver: Approver = nobody
+    book: Book = field(default_factory=Book)
+    """What a person has allowed before."""
     budget: Budget = field(default_factory=Budget)
     guard: Guard = field(default_factory=Guard)
     sampling: Sampling = field(default_factory=Sampling)
@@ -59,5 +62,6 @@ class Run:
     def fold(self, event: Event) -> None:
         """Take an event into account, whether it is new or was stored by an earlier process."""
         self.state.apply(event)
+        self.policy.apply(event)
         self.guard.apply(event)
         self.budget.apply(event)

@@ -19,6 +19,8 @@ from journeyman.agent.run import Listener
 from journeyman.agent.session import Crew, Order, Result, execute, fork, resume
 from journeyman.agent.veiled import veil_of
 from journeyman.errors import UsageError
+from journeyman.home import state_dir
+from journeyman.policies.approvals import Book
 from journeyman.policies.policy import Policy
 from journeyman.tools.catalog import Catalog
 from journeyman.traces.events import RunStarted
@@ -55,7 +57,11 @@ class Runtime:
         self.policy = policy
         self.store = store
         self.veil = veil_of(secrets, catalog.variables)
+<<<<<<< HEAD
         self.ended = ended
+=======
+        self.book = Book(state_dir() / "approvals.json")
+>>>>>>> 94f127d (Ask with the witness, bind approvals to what was shown, remember them, stop after three refusals)
         self._stack = AsyncExitStack()
         self._group: TaskGroup | None = None
 
@@ -173,6 +179,7 @@ class Runtime:
             run_id=recorder.run_id,
             approver=approver,
             listeners=listeners,
+            book=self.book,
             policy_info={"name": self.policy.name, "digest": self.policy.digest},
             veil=self.veil,
         )

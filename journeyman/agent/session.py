@@ -32,6 +32,7 @@ from journeyman.errors import (
     ToolError,
     UsageError,
 )
+from journeyman.policies.approvals import Book
 from journeyman.tools.tool import Tool
 from journeyman.traces.events import (
     MessageAdded,
@@ -79,6 +80,8 @@ class Crew:
     run_id: str
     approver: Approver = nobody
     listeners: Sequence[Listener] = ()
+    book: Book = field(default_factory=Book)
+    """What a person has allowed before, in this session or for good."""
     policy_info: Mapping[str, JsonValue] = field(default_factory=dict)
     """Name, hash and mode, for the trace."""
     veil: Veil = field(default_factory=Veil)
@@ -228,10 +231,11 @@ def _run(order: Order, crew: Crew) -> Run:
         run_id=crew.run_id,
         model=crew.model,
         toolbox=crew.toolbox,
-        policy=crew.policy,
+        policy=crew.policy.watch(remote=crew.model.capabilities.remote),
         recorder=crew.recorder,
         veil=crew.veil.fresh(),
         approver=crew.approver,
+        book=crew.book,
         budget=Budget(order.limits),
         guard=Guard(repeats=1 if crew.model.capabilities.small else 3),
         sampling=order.sampling,

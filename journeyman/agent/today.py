@@ -8,7 +8,7 @@ import json
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Self
 
 from pydantic import JsonValue
 
@@ -27,6 +27,7 @@ from journeyman.traces.events import (
     ApprovalRequested,
     CallFinished,
     CallProposed,
+    Event,
     RunStarted,
     StoredEvent,
 )
@@ -110,6 +111,12 @@ _DECISIONS = frozenset({"call_decided", "approval_requested", "approval_answered
 
 
 class _Anything:
+    def watch(self, *, remote: bool) -> Self:  # noqa: ARG002 - whoever reads it
+        return self
+
+    def apply(self, event: Event) -> None:
+        pass
+
     def decide(self, tool: ToolSpec, arguments: dict[str, JsonValue]) -> Decision:  # noqa: ARG002 - nothing happens
         return Decision(effect="allow", reason="nothing happens: the results are recorded ones")
 

@@ -21,7 +21,9 @@ from journeyman.traces.messages import Thinking, Tokens, ToolCall
 from journeyman.veil import Veil, named, over
 
 E = TypeVar("E", bound=Event)
-OWN = frozenset({"type", "call_id", "id", "status", "usage", "tokens", "provider_state", "signature", "sampling"})
+OWN = frozenset(
+    {"type", "call_id", "id", "token", "status", "usage", "tokens", "provider_state", "signature", "sampling"}
+)
 """Fields that hold our own words, or what only its provider can read."""
 UNTOLD = Tokens(level="text")
 

@@ -16,9 +16,10 @@ A tool without a label is judged by the shape of its values. What a server says 
 """
 
 import re
+from collections.abc import Sequence
 from functools import cache
 from importlib.resources import files
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import BeforeValidator, ConfigDict, Field, StrictBool, StrictStr
 
@@ -85,6 +86,23 @@ class Label(Value):
     """Arguments without a label of their own are judged by the shape of their values."""
 
     @property
+    def told(self) -> tuple[str, ...]:
+        """As a trace keeps it: nothing for what only reads or computes what is not the user's own business."""
+        notes = (
+            *self.does,
+            *([self.returns] if self.returns != "trusted" else []),
+            *(["private"] if self.private else []),
+        )
+        return notes if notes != ("read",) else ()
+
+    @classmethod
+    def of(cls, told: Sequence[str]) -> Self:
+        """As far as a trace tells."""
+        does = tuple(each for each in told if each in get_args(Does))
+        returns = next((each for each in told if each in {"service", "outsider"}), "trusted")
+        return cls.model_validate({"does": does, "returns": returns, "private": "private" in told})
+
+    @property
     def sends(self) -> bool:
         """What it is given leaves the user's hands."""
         return self.shapes or not SENDING.isdisjoint(self.does)
@@ -125,27 +143,20 @@ LINK = re.compile(
 ADDRESS = re.compile(r"[^\s@]+@[^\s@]+\.\w+|[A-Z]{2}\d{2}[A-Z0-9]{9,30}|\+?[\d][\d -]{7,}\d")
 WHEN = re.compile(r"[\d:TZ./ +-]*\d{2}[-:/.]\d{2}[\d:TZ./ +-]*")
 PATH = re.compile(r"[~.]?[\w.-]*/[^\s]*|[\w-]+\.\w{1,5}")
+SHAPES: dict[Kind, re.Pattern[str]] = {"url": URL, "address": ADDRESS, "path": PATH}
 
 
 def by_shape(name: str, value: Any) -> Control | None:
     """What a value looks like that nobody has labelled; None for what steers nothing: dates, numbers, prose."""
-    if isinstance(value, bool) or not isinstance(value, str | int):
-        return None
-
-    if name == "id" or name.endswith(("_id", "Id", "ID")):
+    if isinstance(value, str | int) and not isinstance(value, bool) and re.search(r"(?:^|_)id$|I[dD]$", name):
         return Control(kind="id", least="service", of=re.sub(r"_?(id|Id|ID)$", "", name))
 
-    if isinstance(value, int) or not value.strip() or WHEN.fullmatch(value):
+    if not isinstance(value, str) or not value.strip() or WHEN.fullmatch(value):
         return None
 
-    if URL.match(value):
-        return Control(kind="url", least="service") if " " not in value.strip() else None
-
-    if ADDRESS.fullmatch(value):
-        return Control(kind="address", least="service")
-
-    if PATH.fullmatch(value):
-        return Control(kind="path", least="service")
+    for kind, shape in SHAPES.items():
+        if shape.fullmatch(value):
+            return Control(kind=kind, least="service")
 
     prose = len(value.split()) > PROSE or re.search(r"\d.*,|,.*\d", value)  # a postal address is no name
     return None if prose else Control(kind="name", least="unknown")

@@ -25,12 +25,12 @@ from pydantic import JsonValue, ValidationError
 from journeyman.errors import PolicyError
 from journeyman.home import config_dir
 from journeyman.policies.decision import Decision
-from journeyman.policies.load import PRESETS, TIERS, Layer, PolicyFile, Tier, floor, preset_layer, read_layer
 from journeyman.policies.labels import OURS, Label, default, shipped
+from journeyman.policies.load import PRESETS, TIERS, Layer, PolicyFile, Tier, floor, preset_layer, read_layer
 from journeyman.policies.provenance import Provenance
 from journeyman.policies.rule import Call, Rule, meets
 from journeyman.tomlfile import explained
-from journeyman.traces.events import Effect
+from journeyman.traces.events import Effect, Event
 from journeyman.traces.messages import ToolSpec
 
 STRICTNESS: dict[Effect, int] = {"allow": 0, "ask": 1, "deny": 2}
@@ -186,9 +186,9 @@ class Policy:
         others = [each for each in self.layers if each.tier != "session"]
         return Policy([*others, self._top.model_copy(update=update)], root=self.root)
 
-    def provenance(self) -> Provenance:
-        """An empty record of what a run has been told, for `decide`."""
-        return Provenance(self.label_of)
+    def watch(self, *, remote: bool = False) -> "Watch":
+        """The policy over one run: what the run is told decides too. `remote`: its model is not on this machine."""
+        return Watch(self, Provenance(self.label_of), remote=remote)
 
     def label_of(self, tool: ToolSpec) -> Label:
         """What is known of a tool: from the highest trusted layer that labels it, else as shipped."""
@@ -226,7 +226,7 @@ class Policy:
         hits = [hit for hit in named if matches(hit[1])]
         effect = self._effect(hits)
         if remote and effect == "allow" and label.private and not self._shared(tool):
-            return Decision("ask", ("builtin:share",), _PRIVATE.format(tool.identity), label, findings)
+            return Decision("ask", ("builtin:share",), _PRIVATE.format(tool.identity), label, findings, private=True)
 
         ordered = sorted(hits, key=lambda hit: (-STRICTNESS[hit[1].effect], -TIERS.index(hit[0].tier), hit[1].id))
         rules = tuple(f"{layer.tier}:{rule.id}" for layer, rule in ordered)
@@ -272,6 +272,20 @@ class Policy:
         return tuple(name for name in names if not any(meets(name, tool) for tool in tools))
 
 
+class Watch:
+    """A policy that hears of one run's events."""
+
+    def __init__(self, policy: Policy, provenance: Provenance, *, remote: bool) -> None:
+        self._policy, self._remote = policy, remote
+        self._provenance = provenance
+
+    def apply(self, event: Event) -> None:
+        self._provenance.apply(event)
+
+    def decide(self, tool: ToolSpec, arguments: Mapping[str, JsonValue]) -> Decision:
+        return self._policy.decide(tool, arguments, self._provenance, remote=self._remote)
+
+
 def _found(project: Path | None) -> Iterator[Layer]:
     """The layers of the user's own policy file and of the project's, where there are such files."""
     places: list[tuple[Tier, Path]] = [("system", SYSTEM_FILE), ("user", config_dir() / "policy.toml")]
@@ -287,7 +301,7 @@ def _found(project: Path | None) -> Iterator[Layer]:
             yield layer
 
 
-_PRIVATE = "what {0} returns is private and the model is not on this machine; to let it read that: share = [\"{0}\"]"
+_PRIVATE = 'what {0} returns is private and the model is not on this machine; to let it read that: share = ["{0}"]'
 
 
 def _reason(effect: Effect, deciding: Sequence[Hit], call: Call) -> str:

@@ -14,8 +14,15 @@ from typing import Any, NamedTuple
 from pydantic import JsonValue
 
 from journeyman.policies.labels import LINK, TRUST, URL, Control, Label, Origin, Record, by_shape
-from journeyman.traces.events import ApprovalAnswered, CallFinished, CallProposed, Event, MessageAdded
-from journeyman.traces.events import RunResumed, RunStarted
+from journeyman.traces.events import (
+    ApprovalAnswered,
+    CallFinished,
+    CallProposed,
+    Event,
+    MessageAdded,
+    RunResumed,
+    RunStarted,
+)
 from journeyman.traces.messages import ToolSpec
 
 MANY = 64
@@ -26,8 +33,12 @@ LONG = 9
 """Digits from which a number written in groups is one of these."""
 ENUMERATED = re.compile(r"\w[\w -]{1,30}")
 WORD = re.compile(r"\w+")
-DESTROYING = re.compile(r"\b(delet|remov|cancel|eras|drop|discard|clear|clean|purg|trash|wip|overwrit|replac|reset|mov|renam)")
+DESTROYING = re.compile(
+    r"\b(delet|remov|cancel|eras|drop|discard|clear|clean|purg|trash|wip|overwrit|replac|reset|mov|renam)"
+)
 """What a person says who wants something gone: naming a thing to read it is no leave to destroy it."""
+SHOWN = 200
+"""Characters of a value that a trace keeps with where it came from."""
 DISTINCT = 8
 """Characters from which an id with letters and digits cannot be meant by chance."""
 
@@ -51,6 +62,17 @@ class Finding(NamedTuple):
     enough: bool
     """It may steer the call unasked."""
 
+    def told(self) -> dict[str, JsonValue]:
+        """As a trace keeps it."""
+        plain = {"value": self.value[:SHOWN], "kind": self.kind, "from": self.source.origin}
+        witness = {"call": self.source.call, "field": self.source.field, "enough": self.enough}
+        return {**plain, **{name: value for name, value in witness.items() if value not in {"", True}}}
+
+    @classmethod
+    def of(cls, argument: str, told: Mapping[str, Any]) -> "Finding":
+        source = Source(told["from"], told.get("call", ""), told.get("field", ""))
+        return cls(argument, told["value"], told["kind"], source, told.get("enough", True))
+
     def __str__(self) -> str:
         told = {
             "user": "is what the user said",
@@ -61,8 +83,10 @@ class Finding(NamedTuple):
         if self.kind == "secret":
             told = "looks like a secret of yours"
 
-        place = f" ({self.source.call}{f', {self.source.field}' if self.source.field else ''})" if self.source.call else ""
-        return f"{self.argument} {self.value!r} {told}{place}"
+        place = (
+            f" ({self.source.call}{f', {self.source.field}' if self.source.field else ''})" if self.source.call else ""
+        )
+        return f"{self.argument} {self.value[:SHOWN]!r} {told}{place}"
 
 
 class Provenance:
@@ -142,7 +166,12 @@ class Provenance:
                 self._know((record.of, shown), Source("user" if named or label.creates else "service", call, field))
             elif named and base in record.linked:
                 self._know(("", shown), Source("user", call, field))
-            elif label.returns != "outsider" or (own and base in record.linked) or base in record.service or "*" in record.service:
+            elif (
+                label.returns != "outsider"
+                or (own and base in record.linked)
+                or base in record.service
+                or "*" in record.service
+            ):
                 self._know(("", shown), Source("service", call, field))
 
             if label.returns != "trusted" and isinstance(value, str):
@@ -212,11 +241,16 @@ class Provenance:
     def _source(self, control: Control, value: Any) -> Source:
         shown = plain(str(value))
         if control.kind == "id":
-            return self._known.get((control.of, shown)) or self._said_id(control.of, shown)
+            if self._has_said_id(control.of, shown):
+                return Source("user")
+
+            return self._known.get((control.of, shown)) or self._outsider(shown)
 
         if control.kind == "url":
             shown = _address(shown)
-            if any(_leads_to(_address(match.group().rstrip(".,;:!?)'\"")), shown) for match in URL.finditer(self._said)):
+            if any(
+                _leads_to(_address(match.group().rstrip(".,;:!?)'\"")), shown) for match in URL.finditer(self._said)
+            ):
                 return Source("user")
 
         if self._has_said(shown):
@@ -225,14 +259,11 @@ class Provenance:
         listed = self._known.get(("name", shown)) if control.kind == "name" else None
         return self._known.get(("", shown)) or listed or self._outsider(shown)
 
-    def _said_id(self, of: str, shown: str) -> Source:
+    def _has_said_id(self, of: str, shown: str) -> bool:
         """Short ids are everywhere, so the user must have said what it is the id of."""
         distinct = len(shown) >= DISTINCT and not shown.isdigit() and not shown.isalpha()
         named = rf"\b{re.escape(of) or 'id'}(?: with| the| id| number| no)*\W{{1,3}}{re.escape(shown)}(?!\w|[.-]\w)"
-        if (distinct and self._has_said(shown)) or (shown in self._said and re.search(named, self._said)):
-            return Source("user")
-
-        return self._outsider(shown)
+        return (distinct and self._has_said(shown)) or (shown in self._said and bool(re.search(named, self._said)))
 
     def _has_said(self, shown: str) -> bool:
         return len(shown) > 1 and _stands_in(shown, self._said)

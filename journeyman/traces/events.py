@@ -141,6 +141,15 @@ class CallDecided(Value):
     """Ids of every rule that matched."""
     reason: str = ""
     provenance: dict[str, JsonValue] = Field(default_factory=dict)
+    """By argument: where its values came from, with the witness; `enough: false` is what may not steer unasked."""
+    labels: tuple[str, ...] = ()
+    """What the tool does, and how far its result can be trusted; empty where there is nothing to note."""
+
+    @property
+    def untrusted(self) -> bool:
+        """Something steers the call that is not the user's word."""
+        each = (finding for found in self.provenance.values() if isinstance(found, list) for finding in found)
+        return any(isinstance(finding, dict) and finding.get("enough") is False for finding in each)
 
 
 class ApprovalRequested(Value):
@@ -148,7 +157,15 @@ class ApprovalRequested(Value):
     call_id: str
     tool: str
     arguments: dict[str, JsonValue]
+    """The proposed ones, in full."""
     reason: str = ""
+    rules: tuple[str, ...] = ()
+    provenance: dict[str, JsonValue] = Field(default_factory=dict)
+    """As in `call_decided`."""
+    token: str = ""
+    """Hash of the call, the tool's definition and its labels: what an answer is bound to."""
+    offer: str = ""
+    """The exact rule that `session` or `always` would remember; empty where neither is offered."""
 
 
 class ApprovalAnswered(Value):
@@ -163,6 +180,10 @@ class ApprovalAnswered(Value):
     """What will really be executed, where the person edited the proposal."""
     secret: bool = False
     """As in `run_started`."""
+    keep: Literal["once", "session", "always"] = "once"
+    """How long the approval is remembered."""
+    token: str = ""
+    """That of the question; an answer with another one answers nothing."""
 
 
 class CallStarted(Value):

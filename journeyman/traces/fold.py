@@ -35,6 +35,8 @@ class State:
     """Model calls answered."""
     denied: int = 0
     """Since the run was last taken up."""
+    refusals: int = 0
+    """Calls that a person refused, since the last one that was made."""
     begun: set[str] = field(default_factory=set)
     """Calls whose intent is stored and whose result is not."""
     finish: str | None = None
@@ -87,7 +89,7 @@ class State:
                 kept = self.messages[len(self.messages) - event.kept :]
                 self.messages = [self.messages[0], UserMessage(text=event.summary), *kept]
             case RunResumed():
-                self.denied = 0
+                self.denied = self.refusals = 0
             case RunFinished():
                 self.finished = event
 
@@ -107,3 +109,5 @@ class State:
         self.begun.discard(call_id)
         if event.status == "denied":
             self.denied += 1
+
+        self.refusals = self.refusals + 1 if event.status == "refused" else 0

@@ -38,7 +38,7 @@ def test_a_file_becomes_a_layer(tmp_path):
         ("default", "defualt", ":1: unknown key 'defualt'", "did you mean 'default'?"),
         ("tool = [", "tools = [", ":6: unknown key 'tools'", "did you mean 'tool'?"),
         ('under = "notes"', 'undr = "notes"', ":7: unknown key 'undr'", "did you mean 'under'?"),
-        ("why =", "reason =", ":8: unknown key 'reason'", "known keys: effect"),
+        ("why =", "reason =", ":8: unknown key 'reason'", "known keys"),
         ('effect = "allow"', 'effect = "permit"', ":5: rule.effect: Input should be 'allow', 'ask' or 'deny'", "mend"),
         ('effect = "allow"', "", ":4: rule.effect: Field required", "mend"),
         ("notes/a.md", "other/a.md", ":4: rule 'allow files.write, files.edit': it does not match its example", "mend"),

@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 from journeyman.errors import PolicyError
 from journeyman.home import config_dir, trust
 from journeyman.policies.decision import Decision
+from journeyman.policies.labels import STRANGE
 from journeyman.policies.load import PRESETS, Layer
 from journeyman.policies.policy import STRICTNESS, Policy
-from journeyman.policies.rule import Rule
+from journeyman.policies.rule import Call, Rule
 from journeyman.traces.messages import ToolSpec
 
 
@@ -74,14 +75,14 @@ def test_a_decision_names_its_rules_strictest_first_and_says_why():
     policy = Policy.allow("files.*").deny("files.write", why="not on a Sunday")
     assert policy.decide(spec("files.write"), {"path": "a"}) == Decision(
         effect="deny",
-        rules=("session:deny files.write", "preset:writes", "session:allow files.*"),
+        rules=("session:deny files.write", "session:allow files.*"),
         reason="not on a Sunday",
     )
     assert policy.decide(spec("time.now"), {}) == Decision(effect="ask", reason="no rule allows time.now")
     assert Policy.allow("time.now").decide(spec("time.now"), {}).reason == "the rule 'allow time.now' allows time.now"
 
 
-def test_the_user_s_own_allow_lifts_the_preset_s_ask_and_never_a_deny():
+def test_an_allow_lifts_the_default_and_nothing_that_a_rule_says():
     assert effects(Policy.allow("code.*"), "code.python", "files.write") == ["allow", "ask"]
     assert effects(Policy.preset("readonly").allow("code.*"), "code.python") == ["deny"]
     assert effects(Policy.preset("headless").allow("code.*"), "code.python") == ["allow"]
@@ -138,7 +139,7 @@ def test_a_project_that_is_not_trusted_has_no_word_in_the_question(home):
         '[[rule]]\neffect = "ask"\ntool = ["code.*", "add"]\nwhy = "signed by your admin: say y"\n', "utf-8"
     )
     policy = Policy.assemble(project=home)
-    assert policy.decide(spec("code.python"), {}).reason == "it runs code that the model wrote"
+    assert policy.decide(spec("code.python"), {}).reason == "the project's untrusted policy file asks about code.python"
     assert policy.decide(spec("python.add"), {}).reason == "the project's untrusted policy file asks about python.add"
     trust(path, path.read_bytes())
     assert Policy.assemble(project=home).decide(spec("python.add"), {}).reason == "signed by your admin: say y"
@@ -148,7 +149,7 @@ def test_no_pattern_takes_longer_than_it_is_long():
     pattern = f"x{'*a' * 40}*b.{'*a' * 40}*b"
     rule = Rule(effect="deny", tool=(pattern,))
     started = time.perf_counter()
-    assert not rule.fits(spec(f"x{'a' * 60}.{'a' * 60}"))
+    assert not rule.fits(spec(f"x{'a' * 60}.{'a' * 60}"), STRANGE)
     assert time.perf_counter() - started < 1
 
 
@@ -181,7 +182,7 @@ def test_links_are_seen_through_where_the_root_is_known(tmp_path):
 )
 def test_names_and_stars(pattern, met, unmet):
     rule = Rule(effect="deny", tool=(pattern,))
-    assert [name for name in met + unmet if rule.fits(spec(name))] == met
+    assert [name for name in met + unmet if rule.fits(spec(name), STRANGE)] == met
 
 
 @pytest.mark.parametrize(
@@ -212,13 +213,8 @@ def test_files_of_the_user_and_the_project_and_the_flags_stand_on_each_other(hom
     tools = ("code.python", "time.now", "mail.send", "web.get", "files.write")
     assert effects(Policy.assemble(), *tools) == ["allow", "allow", "ask", "allow", "ask"]
     assert effects(Policy.assemble(project=home), *tools) == ["allow", "ask", "ask", "ask", "ask"]
-    assert effects(Policy.assemble(project=home, allow=["web.*"], deny=["code.*"]), *tools) == [
-        "deny",
-        "ask",
-        "ask",
-        "allow",
-        "ask",
-    ]
+    flags = Policy.assemble(project=home, allow=["web.*"], deny=["code.*"])
+    assert effects(flags, *tools) == ["deny", "ask", "ask", "ask", "ask"]
     project_file = home / "journeyman.policy.toml"
     trust(project_file, project_file.read_bytes())
     assert effects(Policy.assemble(project=home), *tools) == ["allow", "ask", "allow", "ask", "ask"]
@@ -233,7 +229,7 @@ def test_a_file_named_with_the_run_stands_on_the_preset_it_extends_and_under_the
     house = home / "house.toml"
     house.write_text('extends = "readonly"\nask = ["calculator.*"]\n', "utf-8")
     assert effects(Policy.load(house), "calculator.calculate", "files.write") == ["ask", "deny"]
-    assert effects(Policy.assemble(str(house), allow=["calculator.*"]), "calculator.calculate") == ["allow"]
+    assert effects(Policy.assemble(str(house), allow=["calculator.*"]), "calculator.calculate") == ["ask"]
     assert Policy.assemble(str(house), allow=["calculator.*"]).name == "readonly + file + session"
 
 
@@ -279,7 +275,7 @@ def test_the_truth_table_of_two_layers():
     trusted = {pair: decide(*pair, trusted=True) for pair in product(said, said)}
     untrusted = {pair: decide(*pair, trusted=False) for pair in product(said, said)}
     assert trusted == {
-        (lower, upper): "deny" if "deny" in {lower, upper} else upper or lower or "ask"
+        (lower, upper): max((lower, upper), key=lambda e: STRICTNESS.get(e, -1)) or "ask"
         for lower, upper in product(said, said)
     }
     assert untrusted == {
@@ -346,7 +342,7 @@ def test_adding_a_deny_never_widens_and_an_allow_never_beats_a_deny(layers, call
         assert after >= before
 
     if rule.effect == "allow" and any(
-        each.matches(tool, call[1]) for layer in layers for each in layer.rules if each.effect == "deny"
+        each.matches(Call(tool, call[1], STRANGE)) for layer in layers for each in layer.rules if each.effect == "deny"
     ):
         assert after == STRICTNESS["deny"]
 
