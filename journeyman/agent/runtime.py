@@ -57,11 +57,8 @@ class Runtime:
         self.policy = policy
         self.store = store
         self.veil = veil_of(secrets, catalog.variables)
-<<<<<<< HEAD
         self.ended = ended
-=======
         self.book = Book(state_dir() / "approvals.json")
->>>>>>> 94f127d (Ask with the witness, bind approvals to what was shown, remember them, stop after three refusals)
         self._stack = AsyncExitStack()
         self._group: TaskGroup | None = None
 
