@@ -41,6 +41,7 @@ from journeyman.traces.events import (
     RunFinished,
     RunResumed,
     RunStarted,
+    Sample,
     StoredEvent,
 )
 from journeyman.traces.messages import ToolSpec, Usage
@@ -66,6 +67,8 @@ class Order:
     plan: bool = True
     """Offer the model a plan to keep."""
     root: str = ""
+    sample: Sample | None = None
+    """Its place in a batch of practice."""
     parent: str | None = None
 
 
@@ -180,6 +183,7 @@ def _started(
         returns=dict(order.returns) if order.returns is not None else None,
         root=order.root,
         seed=order.sampling.seed,
+        sample=order.sample,
         parent=order.parent,
         parent_seq=parent_seq,
     )

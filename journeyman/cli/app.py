@@ -15,6 +15,7 @@ COMMANDS = {
     "traces": ("traces:traces", "List and read the runs that were recorded."),
     "mcp": ("mcp:mcp", "Tool servers: serve ours, manage yours."),
     "tasks": ("tasks:tasks", "Tasks to practise on, and whether they can be trusted."),
+    "rollout": ("rollout:rollout", "Practise tasks: verified attempts, recorded token by token."),
     "models": ("models:models", "Get models and see which can be had."),
     "config": ("config:config", "Show the settings and where each comes from."),
     "doctor": ("doctor:doctor", "Say what is missing here, and the command that mends it."),

@@ -27,6 +27,19 @@ Outcome = Literal[
 ]
 
 
+class Sample(Value):
+    """A run's place in a batch of practice. Runs of one batch and task are a group: exchangeable attempts."""
+
+    batch: str
+    task: str
+    """The task's content hash."""
+    index: int
+    """0 for the first attempt of the group."""
+    kind: str = ""
+    split: Literal["train", "held_out"] = "train"
+    source: str = ""
+
+
 class RunStarted(Value):
     type: Literal["run_started"] = "run_started"
     prompt: str
@@ -48,6 +61,8 @@ class RunStarted(Value):
     root: str = ""
     """The folder the tools work in."""
     seed: int | None = None
+    sample: Sample | None = None
+    """Set where the run practises a task."""
     parent: str | None = None
     """The run this one was forked from."""
     parent_seq: int | None = None
@@ -231,13 +246,28 @@ class Compacted(Value):
     summary: str
 
 
+class FilesKept(Value):
+    """The files of the folder as the run left them: a run can be scored again without being run again."""
+
+    type: Literal["files_kept"] = "files_kept"
+    files: dict[str, str | None]
+    """Path -> text, of those that are not as they were laid out; None for what is no text, or too long."""
+    gone: tuple[str, ...] = ()
+    """Paths that were laid out and are not there any more."""
+
+
 class SampleScored(Value):
     type: Literal["sample_scored"] = "sample_scored"
     verifier: str
+    """Name and version of what judged; `reward/HASH` is the score that counts, made of the others."""
+    name: str = ""
+    """What the task calls the check."""
     score: float | None = None
     """None is "not scored", which is not 0."""
     status: Literal["ok", "error", "timeout", "na"] = "ok"
     evidence: JsonValue = None
+    steps: dict[int, float] = Field(default_factory=dict)
+    """Scores of single steps: a process score, apart from the outcome."""
 
 
 class RunFinished(Value):
@@ -268,6 +298,7 @@ StoredEvent = Annotated[
     | CallFinished
     | BudgetWarned
     | Compacted
+    | FilesKept
     | SampleScored
     | RunFinished,
     Field(discriminator="type"),

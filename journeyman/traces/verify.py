@@ -103,7 +103,7 @@ def _end(run_id: str, outcome: str | None, last: str, unsealed: int) -> Iterator
         detail = f"{unsealed} events at the end carry no link"
         yield Report(level="warn", code="unsealed", run_id=run_id, detail=detail)
 
-    if outcome is not None and last not in {"run_finished", "sample_scored"}:
+    if outcome is not None and last not in {"run_finished", "files_kept", "sample_scored"}:
         detail = f"the run ended as {outcome} and its last events are gone"
         yield Report(level="fatal", code="cut", run_id=run_id, detail=detail)
 

@@ -45,8 +45,5 @@ def files(
 
 
 def _shown(case: Case, path: str) -> str:
-    if path not in case.files:
-        return "nothing: there is no such file"
-
-    text = case.files[path]
-    return "no text" if text is None else short(text)
+    text = case.files.get(path, "")
+    return "no text" if text is None else short(text) if path in case.files else "nothing: there is no such file"

@@ -1,0 +1,147 @@
+"""`journeyman rollout`: practise tasks; every attempt is verified and recorded token by token."""
+
+import sys
+import time
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from journeyman.cli.output import json_option, print_json
+
+if TYPE_CHECKING:
+    from journeyman.training.rollout import Batch
+    from journeyman.training.tally import Tally, Tried
+
+HELP = """Practise: try each task several times, judge every attempt, record it token by token.
+
+\b
+Examples:
+  journeyman rollout tasks.toml -n 8
+  journeyman rollout starter:arithmetic -n 4 --limit 10
+  journeyman rollout gym:chain_sum --limit 20 --parallel 4
+  journeyman rollout tasks.toml --batch 261122-091500-k3f9qd   go on with one
+
+\b
+TASKS is a .toml or .jsonl file, starter, starter:KIND, gym:NAME or
+module:function; `journeyman tasks check TASKS` proves them first.
+
+Attempts are drawn at temperature 1 with log-probabilities, as training needs
+them, each in a folder of its own under the `ask` policy with nobody there to
+ask. The runs are in the trace store: `journeyman traces list batch:NAME`.
+"""
+
+
+@click.command(help=HELP)
+@click.argument("source", metavar="TASKS")
+@click.option("-n", "n", type=click.IntRange(1), default=8, show_default=True, help="Attempts at each task.")
+@click.option("--limit", type=click.IntRange(1), help="Tasks; of a generator with kinds, of each.  [default: all]")
+@click.option("--split", type=click.Choice(["train", "held_out", "all"]), default="train", show_default=True)
+@click.option("--seed", default=1, show_default=True, help="Of a generator of tasks.")
+@click.option("-m", "--model", help="As in `run`.  [default: what the settings say]")
+@click.option("--batch", help="The batch's name; one that exists is gone on with.  [default: a new one]")
+@click.option("--mixed", type=click.IntRange(1), metavar="K", help="Stop after K groups with different rewards.")
+@click.option("--parallel", type=click.IntRange(1), default=4, show_default=True, help="Attempts at once.")
+@click.option("--temperature", type=click.FloatRange(0, 10), default=1.0, show_default=True)
+@click.option("--max-tokens", type=click.IntRange(1), default=512, show_default=True, help="Of each model call.")
+@click.option("--sampling-seed", type=int, help="Of the sampling; by default it is left to chance.")
+@json_option()
+def rollout(**options: Any) -> None:
+    import anyio  # noqa: PLC0415 - after --help
+
+    from journeyman.errors import Interrupted  # noqa: PLC0415
+    from journeyman.traces.store import new_run_id  # noqa: PLC0415
+
+    options["batch"] = options["batch"] or new_run_id()
+    again = f"Go on with it: journeyman rollout {options['source']} --batch {options['batch']}"
+    try:
+        result = anyio.run(_rollout, options)
+    except KeyboardInterrupt:
+        raise Interrupted("Interrupted; what was done is stored.", fix=again) from None
+
+    if options["json"]:
+        print_json({"batch": options["batch"], **result.model_dump(mode="json")})
+    else:
+        _tell(options["batch"], result)
+
+
+async def _rollout(options: dict[str, Any]) -> "Tally":
+    from journeyman.agent.models.found import find_spec  # noqa: PLC0415
+    from journeyman.agent.models.model import Sampling  # noqa: PLC0415
+    from journeyman.agent.models.spec import Engine, make_model  # noqa: PLC0415
+    from journeyman.config import load_settings  # noqa: PLC0415
+    from journeyman.traces.store import Store  # noqa: PLC0415
+    from journeyman.training.rollout import Batch, rollout, tried  # noqa: PLC0415
+    from journeyman.training.tally import tally  # noqa: PLC0415
+    from journeyman.training.taskfile import load_tasks  # noqa: PLC0415
+
+    split = None if options["split"] == "all" else options["split"]
+    tasks = load_tasks(options["source"], n=options["limit"], seed=options["seed"], split=split)
+    settings = load_settings(model=options["model"])
+    engine = Engine(threads=settings.threads, parallel=options["parallel"], stream=False)
+    model = make_model(settings.model or await find_spec(), engine)
+    sampling = Sampling(
+        temperature=options["temperature"],
+        max_tokens=options["max_tokens"],
+        seed=options["sampling_seed"],
+        logprobs=True,
+    )
+    batch = Batch(
+        options["batch"],
+        tasks,
+        n=options["n"],
+        parallel=options["parallel"],
+        mixed=options["mixed"] or 0,
+        sampling=sampling,
+    )
+    with Store.open(settings.store, durable=settings.durable) as store:
+        bar = _Bar(batch, tried(store, batch.name))
+        async with aclosing(rollout(batch, model, store)) as trials:
+            await bar.follow(trials)
+
+        return tally(tried(store, batch.name))
+
+
+class _Bar:
+    """Attempts so far on a terminal's stderr: how many, how often right, how fast, what it cost."""
+
+    def __init__(self, batch: "Batch", before: "list[Tried]") -> None:
+        self._all = len(batch.tasks) * batch.n
+        self._done = len(before)
+        self._right = sum(each.reward == 1 for each in before)
+        self._judged = sum(each.reward is not None for each in before)
+        self._tokens, self._began = 0, time.monotonic()
+        self._shown = sys.stderr.isatty()
+
+    async def follow(self, trials: AsyncGenerator[Any]) -> None:
+        self._show()
+        async for trial in trials:
+            self._done += 1
+            self._right += trial.right
+            self._judged += trial.score.value is not None
+            self._tokens += trial.usage.completion_tokens
+            self._show()
+
+        if self._shown:
+            sys.stderr.write("\n")
+
+    def _show(self) -> None:
+        if not self._shown:
+            return
+
+        speed = self._tokens / max(time.monotonic() - self._began, 0.001)
+        rate = f"{self._right / self._judged:.0%} right" if self._judged else "none judged"
+        sys.stderr.write(f"\r\33[2K{self._done} of {self._all} attempts, {rate}, {speed:.0f} tokens/s written")
+        sys.stderr.flush()
+
+
+def _tell(batch: str, result: "Tally") -> None:
+    click.echo(f"batch      {batch}")
+    click.echo(f"attempts   {result.attempts}, {result.right} right, {result.unjudged} not judged")
+    click.echo(f"groups     {result.groups}, {result.mixed} with different rewards")
+    for each in result.passes:
+        click.echo(f"pass@{each.k:<5} {each.rate:.0%} [{each.low:.0%}, {each.high:.0%}]")
+
+    cost = "unknown" if result.usd is None else f"${result.usd:.4f}"
+    click.echo(f"took       {result.tokens} tokens, {result.seconds:.0f} s of attempts, {cost}")

@@ -1,0 +1,211 @@
+"""One attempt at a task: the folder laid out, the real agent run in it, what it left judged once it is gone."""
+
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from time import perf_counter
+
+import anyio
+from pydantic import JsonValue, TypeAdapter, ValidationError
+
+from journeyman.agent.budget import Limits
+from journeyman.agent.models.model import Capabilities, Model, Request, Sampling
+from journeyman.agent.outfit import builtins
+from journeyman.agent.runtime import Runtime
+from journeyman.agent.session import Order
+from journeyman.errors import ToolError
+from journeyman.mcp_servers.registry import SERVERS
+from journeyman.policies.policy import Policy
+from journeyman.tools.catalog import Catalog
+from journeyman.tools.target import Target, target
+from journeyman.tools.tool import Output, Report, Tool
+from journeyman.traces.events import (
+    Event,
+    FilesKept,
+    ModelDelta,
+    ModelResponded,
+    Sample,
+)
+from journeyman.traces.messages import ToolSpec, Usage, Value
+from journeyman.traces.store import Store
+from journeyman.traces.writer import Stored
+from journeyman.training.folder import collect, lay_out
+from journeyman.training.judge import judge
+from journeyman.training.mixture import spec_of
+from journeyman.training.scoring import add, score_run
+from journeyman.training.tasks import ExtraTool, Task
+from journeyman.verifiers.case import Case
+from journeyman.verifiers.desk import Desk
+from journeyman.verifiers.score import Score
+
+LIMITS = Limits(steps=12, seconds=300)
+_ARGUMENTS: TypeAdapter[dict[str, JsonValue]] = TypeAdapter(dict[str, JsonValue])
+
+
+class Trial(Value):
+    """One task, tried once."""
+
+    task: Task
+    run_id: str
+    answer: str | None
+    score: Score
+    """The reward."""
+    calls: tuple[str, ...] = ()
+    """Aliases or, for tools that do not exist, whatever was called."""
+    steps: int = 0
+    seconds: float = 0.0
+    index: int = 0
+    """Which attempt of its group."""
+    usage: Usage = Usage()
+
+    @property
+    def right(self) -> bool:
+        """A run that gave no answer has failed its task."""
+        return self.score.value == 1
+
+
+@dataclass(frozen=True, slots=True)
+class Practice:
+    """How attempts are made; by default greedily, as an evaluation does."""
+
+    sampling: Sampling = field(default_factory=Sampling)
+    limits: Limits = LIMITS
+    desk: Desk | None = None
+    """Where attempts are verified; None for quick verifiers of ours, in this process. Scores are stored with a desk."""
+
+
+@dataclass(frozen=True, slots=True)
+class Canned:
+    """A tool invented for one task: it answers the oracle's call, and refuses others in words."""
+
+    tool: ExtraTool
+    expected: Mapping[str, JsonValue] | None
+    """None: it has nothing to do with the task."""
+
+    @property
+    def spec(self) -> ToolSpec:
+        return spec_of(self.tool)
+
+    def parse(self, arguments: str) -> dict[str, JsonValue]:
+        try:
+            return _ARGUMENTS.validate_json(arguments)
+        except ValidationError:
+            raise ToolError(f"{self.tool.name} takes a JSON object") from None
+
+    async def call(self, arguments: dict[str, JsonValue], report: Report) -> Output:  # noqa: ARG002 - done at once
+        if self.expected is None or arguments != self.expected:
+            raise ToolError("nothing found")
+
+        return Output(self.tool.result)
+
+
+async def attempt(
+    model: Model, task: Task, store: Store, practice: Practice | None = None, sample: Sample | None = None
+) -> Trial:
+    """Try a task once, with an open model.
+
+    Raises:
+        ModelError, StoreError: there is no model or no store to run with. A run that fails is a trial that fails.
+    """
+    practice = practice or Practice()
+    events: list[Event] = []
+    started = perf_counter()
+    with TemporaryDirectory() as folder:
+        root = Path(folder)
+        lay_out(task.files, root)
+        order = Order(task.prompt, limits=practice.limits, sampling=practice.sampling, root=str(root), sample=sample)
+        async with Runtime(model, _catalog(task, root), _policy(task, root), store) as runtime:
+            result = await runtime.run(order, listeners=[events.append])
+
+        files = await anyio.to_thread.run_sync(collect, root)
+
+    if practice.desk is None:
+        score = judge(task, Case.of(events, files))
+    else:
+        score = await _verified(task, files, result.run_id, store, practice.desk)
+
+    return Trial(
+        task=task,
+        run_id=result.run_id,
+        answer=result.answer,
+        score=score,
+        calls=tuple(call.name for event in events if isinstance(event, ModelResponded) for call in event.message.calls),
+        steps=result.steps,
+        seconds=round(perf_counter() - started, 3),
+        index=sample.index if sample else 0,
+        usage=result.usage,
+    )
+
+
+async def _verified(task: Task, files: Mapping[str, str | None], run_id: str, store: Store, desk: Desk) -> Score:
+    """Keep what the run left, and judge it by its trace."""
+    run = await anyio.to_thread.run_sync(lambda: list(store.events(run_id)))
+    left = {path: text for path, text in files.items() if task.files.get(path) != text}
+    gone = tuple(sorted(task.files.keys() - files.keys()))
+    if left or gone:
+        kept = FilesKept(files=left, gone=gone)
+        await add(store, run, [kept])
+        run.append(Stored(run_id, run[-1].seq + 1, run[-1].at, kept))
+
+    return await score_run(store, run, task.verifiers, desk, task.files)
+
+
+def _catalog(task: Task, root: Path) -> Catalog:
+    expected = {step.tool: step.arguments for step in task.oracle}
+    own = [Canned(tool, expected.get(tool.name)) for tool in task.extra]
+    return Catalog(own if task.alone else [*_offered(task, root), *own])
+
+
+def _offered(task: Task, root: Path) -> list[Tool | Target]:
+    if task.tools is None:
+        return builtins(root)
+
+    ours = builtins(root, [name for name in task.tools if name in SERVERS])
+    return [*ours, *(target(name, None) for name in task.tools if name not in SERVERS)]
+
+
+def _policy(task: Task, root: Path) -> Policy:
+    own = [spec_of(tool).identity for tool in task.extra]
+    builtin = [pattern for pattern in task.allow if pattern != "*"]
+    policy = Policy.preset("ask").within(root)
+    policy = policy.allow(*builtin, *own) if builtin or own else policy
+    return policy.deny(*task.deny) if task.deny else policy
+
+
+@asynccontextmanager
+async def kept_open(model: Model) -> AsyncGenerator[Model]:
+    """A model that outlives the runtimes it is used in, until the end of the block."""
+    try:
+        yield _KeptOpen(model)
+    finally:
+        with anyio.CancelScope(shield=True):
+            await model.close()
+
+
+@dataclass(frozen=True, slots=True)
+class _KeptOpen:
+    """A model that outlives the runtimes it is used in."""
+
+    model: Model
+
+    @property
+    def spec(self) -> str:
+        return self.model.spec
+
+    @property
+    def capabilities(self) -> Capabilities:
+        return self.model.capabilities
+
+    async def open(self) -> Mapping[str, JsonValue]:
+        return await self.model.open()
+
+    def respond(self, request: Request) -> AsyncGenerator[ModelDelta | ModelResponded, None]:
+        return self.model.respond(request)
+
+    def forget(self, run_id: str) -> None:
+        self.model.forget(run_id)
+
+    async def close(self) -> None:
+        """Not yet."""
