@@ -7,7 +7,7 @@ A group is the attempts of one batch at one task, alike in all but chance: drawn
 training needs them. What a batch has already is not done again, so that a killed one goes on where it was.
 """
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import AsyncGenerator, Iterable, Sequence
 from contextlib import AsyncExitStack, aclosing
 from dataclasses import dataclass, field
@@ -18,11 +18,9 @@ from anyio.abc import ObjectSendStream
 
 from journeyman.agent.budget import Limits
 from journeyman.agent.models.model import Model, Sampling
-from journeyman.errors import ModelError
-from journeyman.traces.events import RunStarted, Sample
+from journeyman.traces.events import Sample
 from journeyman.traces.store import Store
 from journeyman.training.attempt import LIMITS, Practice, Trial, attempt, kept_open
-from journeyman.training.scoring import rewards
 from journeyman.training.tasks import Task
 from journeyman.verifiers.desk import Desk
 
@@ -81,9 +79,7 @@ async def rollout(batch: Batch, model: Model, store: Store) -> AsyncGenerator[Tr
     for sample, value in done.values():
         groups.add(sample.task, value)
 
-    todo = iter([
-        (task, index) for task in batch.tasks for index in range(batch.n) if (task.key, index) not in done
-    ])
+    todo = iter([(task, index) for task in batch.tasks for index in range(batch.n) if (task.key, index) not in done])
     send, receive = anyio.create_memory_object_stream[Trial](inf)
     async with AsyncExitStack() as stack:
         kept = await stack.enter_async_context(kept_open(model))

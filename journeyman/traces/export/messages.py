@@ -22,6 +22,16 @@ from journeyman.traces.writer import Stored
 
 
 def lines(run: Sequence[Stored]) -> Iterator[str]:
+    messages, tools = conversation(run)
+    yield json.dumps({"messages": messages, "tools": tools}, ensure_ascii=False)
+
+
+def conversation(run: Sequence[Stored]) -> tuple[list[dict[str, Any]], str]:
+    """The messages of a run, and its tools as text.
+
+    Raises:
+        Skip: it cannot be written as a conversation.
+    """
     state = State.of(each.event for each in run)
     if state.started is None:
         raise Skip("it has no beginning")
@@ -37,7 +47,7 @@ def lines(run: Sequence[Stored]) -> Iterator[str]:
         messages.insert(0, {"role": "system", "content": state.started.instructions})
 
     tools = json.dumps([tool(spec) for spec in state.started.tools], ensure_ascii=False)
-    yield json.dumps({"messages": messages, "tools": tools}, ensure_ascii=False)
+    return messages, tools
 
 
 def _message(message: Message) -> dict[str, Any]:

@@ -1,0 +1,124 @@
+"""A run as the token sequences it really was, for formats that train on tokens.
+
+Steps whose prompt extends the tokens before are one sequence; a root begins another. Only what the model drew is
+trained on: context and forced tokens are in the sequence and masked. Nothing is decoded and nothing tokenised again.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from journeyman.traces.events import (
+    ApprovalAnswered,
+    ModelRequested,
+    ModelResponded,
+    RunStarted,
+    SampleScored,
+    StoredEvent,
+)
+from journeyman.traces.export import Skip
+from journeyman.traces.findings import of_call
+from journeyman.traces.writer import Stored
+
+
+@dataclass(slots=True)
+class Tokens:
+    """One sequence; the lists are equally long."""
+
+    ids: list[int] = field(default_factory=list)
+    mask: list[int] = field(default_factory=list)
+    """1 where the model drew the token."""
+    logprobs: list[float] = field(default_factory=list)
+    """In nats; NaN where none is known, and outside of the mask."""
+    temperature: float = 0.0
+    steps: int = 0
+    """Model calls in it."""
+
+    @property
+    def prompt(self) -> int:
+        """Tokens before the first one that was drawn."""
+        return self.mask.index(1) if 1 in self.mask else len(self.ids)
+
+    @property
+    def exact(self) -> bool:
+        """Every token that was drawn has its log-probability."""
+        return not any(drawn and math.isnan(value) for drawn, value in zip(self.mask, self.logprobs, strict=True))
+
+
+def sequences(run: Sequence[Stored]) -> list[Tokens]:
+    """A run's sequences, in order; those without a drawn token are left out.
+
+    Raises:
+        Skip: its tokens were not all recorded, or the record has a fatal fault.
+    """
+    found: list[Tokens] = []
+    asked = ModelRequested(step=0)
+    for each in run:
+        if isinstance(each.event, ModelRequested):
+            asked = each.event
+        elif isinstance(each.event, ModelResponded) and each.event.finish != "cut":
+            _take(each.event, asked, found)
+
+    drawn = [sequence for sequence in found if any(sequence.mask)]
+    if not drawn:
+        raise Skip("no token of it was drawn by the model and recorded")
+
+    return drawn
+
+
+def _take(event: ModelResponded, asked: ModelRequested, found: list[Tokens]) -> None:
+    tokens = event.tokens
+    if tokens is None or tokens.level != "tokens":
+        raise Skip(f"the tokens of step {event.step} were not recorded exactly")
+
+    fatal = next((each for each in of_call(event, asked.sampling, first=not found) if each.level == "fatal"), None)
+    if fatal is not None:
+        raise Skip(f"step {event.step}: {fatal.detail}")
+
+    if tokens.root or not found:
+        found.append(Tokens())
+
+    sequence = found[-1]
+    sequence.temperature = float(asked.sampling.get("temperature", 0.0) or 0.0)  # ty: ignore[invalid-argument-type]
+    sequence.steps += 1
+    for span in tokens.spans:
+        drawn = span.kind == "sampled"
+        values = span.logprobs if drawn and span.logprobs is not None else (None,) * len(span.ids)
+        sequence.ids += span.ids
+        sequence.mask += [int(drawn)] * len(span.ids)
+        sequence.logprobs += [math.nan if value is None else value for value in values]
+
+
+def demand_trainable(run: Sequence[Stored]) -> RunStarted:
+    """The run's beginning, if a model may be trained on it.
+
+    Raises:
+        Skip: why not: held out, not ended, or a person's hand in it.
+    """
+    started = next((each.event for each in run if isinstance(each.event, RunStarted)), None)
+    if started is None:
+        raise Skip("it has no beginning")
+
+    if started.sample is not None and started.sample.split != "train":
+        raise Skip("its task is held out")
+
+    for each in run:
+        _demand_unedited(each.event)
+
+    return started
+
+
+def _demand_unedited(event: StoredEvent) -> None:
+    if isinstance(event, ApprovalAnswered) and event.arguments is not None:
+        raise Skip(f"a person changed the arguments of call {event.call_id}")
+
+
+def reward(run: Sequence[Stored]) -> float | None:
+    """What a run was worth: the newest score called `reward`, else the mean of each verifier's newest; None: unscored."""
+    scores = [each.event for each in run if isinstance(each.event, SampleScored)]
+    newest = {event.name or event.verifier: event.score for event in scores}
+    if "reward" in newest:
+        return newest["reward"]
+
+    known = [score for score in newest.values() if score is not None]
+    return sum(known) / len(known) if known else None
