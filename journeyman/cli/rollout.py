@@ -2,8 +2,6 @@
 
 import sys
 import time
-from collections.abc import AsyncGenerator
-from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -11,6 +9,7 @@ import click
 from journeyman.cli.output import json_option, print_json
 
 if TYPE_CHECKING:
+    from journeyman.training.attempt import Trial
     from journeyman.training.rollout import Batch
     from journeyman.training.tally import Tally, Tried
 
@@ -72,7 +71,7 @@ async def _rollout(options: dict[str, Any]) -> "Tally":
     from journeyman.agent.models.spec import Engine, make_model  # noqa: PLC0415
     from journeyman.config import load_settings  # noqa: PLC0415
     from journeyman.traces.store import Store  # noqa: PLC0415
-    from journeyman.training.rollout import Batch, rollout, tried  # noqa: PLC0415
+    from journeyman.training.rollout import Batch, attempts, rollout  # noqa: PLC0415
     from journeyman.training.tally import tally  # noqa: PLC0415
     from journeyman.training.taskfile import load_tasks  # noqa: PLC0415
 
@@ -96,11 +95,10 @@ async def _rollout(options: dict[str, Any]) -> "Tally":
         sampling=sampling,
     )
     with Store.open(settings.store, durable=settings.durable) as store:
-        bar = _Bar(batch, tried(store, batch.name))
-        async with aclosing(rollout(batch, model, store)) as trials:
-            await bar.follow(trials)
-
-        return tally(tried(store, batch.name))
+        bar = _Bar(batch, list(attempts(store, batch.name).values()))
+        await rollout(batch, model, store, bar)
+        bar.end()
+        return tally(attempts(store, batch.name).values())
 
 
 class _Bar:
@@ -114,15 +112,14 @@ class _Bar:
         self._tokens, self._began = 0, time.monotonic()
         self._shown = sys.stderr.isatty()
 
-    async def follow(self, trials: AsyncGenerator[Any]) -> None:
+    def __call__(self, trial: "Trial") -> None:
+        self._done += 1
+        self._right += trial.right
+        self._judged += trial.score.value is not None
+        self._tokens += trial.usage.completion_tokens
         self._show()
-        async for trial in trials:
-            self._done += 1
-            self._right += trial.right
-            self._judged += trial.score.value is not None
-            self._tokens += trial.usage.completion_tokens
-            self._show()
 
+    def end(self) -> None:
         if self._shown:
             sys.stderr.write("\n")
 

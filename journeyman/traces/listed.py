@@ -3,6 +3,7 @@
 The rest of a row is known once the run is projected; `projected=0` says that this has to be done (again).
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 from sqlalchemy import Connection, insert, update
@@ -18,6 +19,19 @@ SECRET = "secret"  # noqa: S105 - the word
 """Level of a run in which a person typed a secret: nothing trains on it."""
 
 
+REWARD = "reward"
+"""The name of the score that counts, made of those of the checks."""
+
+
+def worth(scores: Mapping[str, float | None]) -> float | None:
+    """What a run is worth by the newest score of each check: the one that counts, else their mean; None: unscored."""
+    if REWARD in scores:
+        return scores[REWARD]
+
+    known = [score for score in scores.values() if score is not None]
+    return sum(known) / len(known) if known else None
+
+
 def keep_listed(connection: Connection, run_id: str, at: int, event: StoredEvent) -> None:
     if isinstance(event, RunStarted):
         connection.execute(insert(run).values(run_id=run_id, started_at=at, **beginning(event)))
@@ -28,7 +42,7 @@ def keep_listed(connection: Connection, run_id: str, at: int, event: StoredEvent
         case RunFinished():
             values = {"ended_at": at, "projected": 0, **end(event)}
         case SampleScored():
-            values = {"projected": 0}
+            values = {"projected": 0, **({"reward": event.score} if event.name == REWARD else {})}
         case ApprovalAnswered():
             values = {}
         case _:  # the run goes on after its end
@@ -50,6 +64,9 @@ def beginning(event: RunStarted) -> dict[str, Any]:
         "prompt": sound(event.prompt),
         "parent": event.parent,
         "parent_seq": event.parent_seq,
+        "batch": event.sample.batch if event.sample else None,
+        "task": event.sample.task if event.sample else None,
+        "attempt": event.sample.index if event.sample else None,
         "level": SECRET if event.secret else None,
     }
 

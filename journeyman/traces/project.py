@@ -27,7 +27,7 @@ from journeyman.traces.events import (
     SampleScored,
 )
 from journeyman.traces.findings import TYPED, of_call
-from journeyman.traces.listed import SECRET, beginning, end
+from journeyman.traces.listed import SECRET, beginning, end, worth
 from journeyman.traces.messages import Message, UserMessage
 from journeyman.traces.migrations import OURS
 from journeyman.traces.schema import event as event_table
@@ -192,9 +192,9 @@ class Projection:
             case CallProposed() | CallDecided() | ApprovalAnswered() | CallFinished() as event:
                 self._call(event, each.seq)
             case SampleScored() as event:
-                row = {"seq": each.seq, "verifier": event.verifier, "score": event.score, "status": event.status}
-                self._put(projections.reward, row)
-                self._scores[event.verifier] = event.score
+                names = ("verifier", "name", "score", "status")
+                self._put(projections.reward, {"seq": each.seq, **{name: getattr(event, name) for name in names}})
+                self._scores[event.name or event.verifier] = event.score
             case RunFinished() as event:
                 self.run |= {"ended_at": each.at, **end(event)}
 
@@ -283,10 +283,9 @@ class Projection:
             row = {"ordinal": len(self.rows[projections.finding]), **TYPED.model_dump()}
             self._put(projections.finding, row)
 
-        scores = [score for score in self._scores.values() if score is not None]
         self.run |= {
             "projected": max(self.last, 1),
-            "reward": sum(scores) / len(scores) if scores else None,
+            "reward": worth(self._scores),
             "cost_usd": self._cost,
             "calls": len(self._calls),
             "errors": sum(row["status"] not in {"ok", "repeated"} for row in self._calls.values()),

@@ -111,6 +111,7 @@ reward = Table(
     _run_id(),
     _key("seq"),
     Column("verifier", Text, nullable=False),
+    Column("name", Text, nullable=False, default=""),
     Column("score", Float),
     Column("status", String(8), nullable=False),
     sqlite_with_rowid=False,

@@ -2,9 +2,10 @@ r"""The little language that picks runs: `reward>0.5 tool:calculator denied>0 ou
 
     number  OP  value   reward, denied, steps, calls, errors, tokens, cost, seconds; OP is > >= < <= = == != or :
     reward.NAME > 0.5   the score of one verifier;   reward:none   not scored at all
-    text : pattern      model, outcome, prompt, answer, tool, effect, status, verifier, finding, run, parent
+    text : pattern      model, outcome, prompt, answer, tool, effect, status, verifier, finding, run, parent, batch,
+                        task
     since:2d until:2026-11-01        started then or later, before then (s, m, h, d, w, or a date)
-    is:unfinished  is:fork  is:trainable  is:scored
+    is:unfinished  is:fork  is:trainable  is:scored  is:mixed (in a group whose attempts are not all worth the same)
     word  "two words"  begin*        said anywhere: prompt, answers, arguments of calls, results
 
 Everything must hold; `-` before a term turns it round. In a pattern `*` stands for anything; `tool:calculator` means
@@ -46,10 +47,14 @@ NUMBERS: dict[str, ColumnElement] = {
     "cost": run.c.cost_usd,
     "seconds": run.c.seconds,
 }
-TEXTS = ("model", "outcome", "prompt", "answer", "tool", "effect", "status", "verifier", "finding", "run", "parent")
+TEXTS = (
+    "model", "outcome", "prompt", "answer", "tool", "effect", "status", "verifier", "finding", "run", "parent",
+    "batch", "task",
+)  # fmt: skip
 LISTED = frozenset(
-    {"denied", "steps", "tokens", "seconds", "outcome", "prompt", "answer", "run", "parent", "since", "until"}
-)
+    ("denied", "steps", "tokens", "seconds", "outcome", "prompt", "answer", "run", "parent", "since", "until",
+     "batch", "task")
+)  # fmt: skip
 """Fields of the run's own row, which needs no projection."""
 
 _TERM = re.compile(
@@ -217,8 +222,8 @@ def _of_text(field: str, value: str) -> ColumnElement[bool]:
             condition = _has(tool_call, or_(*(_like(tool_call.c.tool, name) for name in names)))
         case "finding":
             condition = _has(finding, or_(_like(finding.c.code, value), _like(finding.c.level, value)))
-        case "outcome":
-            condition = _like(run.c.outcome, value)
+        case "outcome" | "batch" | "task":
+            condition = _like(run.c[field], value)
         case _:
             table = reward if field == "verifier" else tool_call
             condition = _has(table, _like(table.c[field], value))
@@ -241,9 +246,13 @@ def _runs(hits: Select) -> Select:
     return select(found.c.run_id)
 
 
+_other = run.alias()
 _IS: dict[str, Callable[[], ColumnElement[bool]]] = {
     "unfinished": lambda: run.c.outcome.is_(None),
     "fork": lambda: run.c.parent.is_not(None),
+    "mixed": lambda: exists().where(
+        _other.c.batch == run.c.batch, _other.c.task == run.c.task, _other.c.reward != run.c.reward
+    ),
     "scored": lambda: run.c.reward.is_not(None),
     "trainable": lambda: and_(
         run.c.ended_at.is_not(None),

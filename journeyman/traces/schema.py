@@ -57,12 +57,18 @@ run = Table(
     Column("seconds", Float),
     Column("parent", String(32)),
     Column("parent_seq", Integer),
+    Column("batch", Text),  # of practice; NULL: the run is no attempt at a task
+    Column("task", String(16)),
+    Column("attempt", Integer),
     # what follows is known once the run is projected
     Column("projected", Integer, nullable=False, default=0),  # events that the projections cover
-    Column("reward", Float),  # mean of its verifiers' newest scores; NULL: not scored, which is not 0
+    Column(
+        "reward", Float
+    ),  # the score that counts, else the mean of the checks' newest; NULL: not scored, which is not 0
     Column("cost_usd", Float),
     Column("calls", Integer),
     Column("errors", Integer),  # calls that did not come to a good end
     Column("level", String(8)),  # tokens: each model call is recorded exactly; text: one is not; secret: one was typed
     Index("run_by_start", "started_at"),
+    Index("run_by_batch", "batch", "task"),
 )

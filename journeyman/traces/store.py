@@ -25,7 +25,7 @@ from journeyman.traces.connect import explain, make_engine, unusable
 from journeyman.traces.messages import Value
 from journeyman.traces.writer import Recorder, Stored, Watch, Writer
 
-HEAD = "0002"
+HEAD = "0003"
 """The newest migration."""
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"

@@ -32,7 +32,7 @@ def transcript(stored: Iterable[Stored], safe: Safe) -> Iterator[str]:
     """The run, a line at a time."""
     ended = False
     for each in stored:
-        ended = isinstance(each.event, RunFinished)
+        ended = isinstance(each.event, RunFinished) or (ended and each.event.type in {"files_kept", "sample_scored"})
         if isinstance(each.event, RunStarted):
             when = datetime.fromtimestamp(each.at / 1e6).astimezone().strftime("%Y-%m-%d %H:%M:%S")
             yield f"run {each.run_id}, {when}, {safe(each.event.model)}, policy {each.event.policy.get('name', '?')}"

@@ -1,26 +1,30 @@
 """Practice: groups of attempts at tasks, verified and recorded token by token.
 
     batch = Batch("261122-0915", tasks, n=8)
-    async for trial in rollout(batch, model, store): ...
+    trials = await rollout(batch, model, store)
 
 A group is the attempts of one batch at one task, alike in all but chance: drawn at temperature 1 without a grammar, as
 training needs them. What a batch has already is not done again, so that a killed one goes on where it was.
 """
 
 from collections import defaultdict
-from collections.abc import AsyncGenerator, Iterable, Sequence
-from contextlib import AsyncExitStack, aclosing
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from math import inf
 
 import anyio
-from anyio.abc import ObjectSendStream
+from sqlalchemy import select
 
 from journeyman.agent.budget import Limits
 from journeyman.agent.models.model import Model, Sampling
+from journeyman.errors import JourneymanError
 from journeyman.traces.events import Sample
+from journeyman.traces.listed import REWARD
+from journeyman.traces.project import refresh
+from journeyman.traces.projections import reward
+from journeyman.traces.schema import run
 from journeyman.traces.store import Store
 from journeyman.training.attempt import LIMITS, Practice, Trial, attempt, kept_open
+from journeyman.training.tally import Tried
 from journeyman.training.tasks import Task
 from journeyman.verifiers.desk import Desk
 
@@ -68,50 +72,59 @@ class Groups:
         return sum(len(values) >= self.n and len(set(values)) > 1 for values in self.of.values())
 
 
-async def rollout(batch: Batch, model: Model, store: Store) -> AsyncGenerator[Trial]:
-    """Each attempt as it is judged; those the store has of this batch are not made again.
+async def rollout(
+    batch: Batch, model: Model, store: Store, report: Callable[[Trial], None] = lambda _: None
+) -> list[Trial]:
+    """Make the attempts that are missing, each reported as it is judged, and return them.
 
     Raises:
         ModelError, StoreError: there is no model or no store to go on with; what was done is stored.
     """
     done = attempts(store, batch.name)
     groups = Groups(batch.n)
-    for sample, value in done.values():
-        groups.add(sample.task, value)
+    for each in done.values():
+        groups.add(each.task, each.reward)
 
     todo = iter([(task, index) for task in batch.tasks for index in range(batch.n) if (task.key, index) not in done])
-    send, receive = anyio.create_memory_object_stream[Trial](inf)
-    async with AsyncExitStack() as stack:
-        kept = await stack.enter_async_context(kept_open(model))
-        desk = await stack.enter_async_context(Desk(seconds=batch.seconds))
-        tasks = await stack.enter_async_context(anyio.create_task_group())
-        worker = _Worker(batch, kept, store, desk, groups)
+    async with kept_open(model) as kept, Desk(seconds=batch.seconds) as desk, anyio.create_task_group() as tasks:
+        crew = _Crew(batch, kept, store, desk, groups, tasks.cancel_scope, report)
         for _ in range(batch.parallel):
-            tasks.start_soon(worker.work, todo, send.clone())
+            tasks.start_soon(crew.work, todo)
 
-        send.close()
-        async with aclosing(receive):
-            async for trial in receive:
-                yield trial
+    if crew.failed:
+        raise crew.failed[0]
+
+    return crew.trials
 
 
-@dataclass(frozen=True, slots=True)
-class _Worker:
+@dataclass(slots=True)
+class _Crew:
     batch: Batch
     model: Model
     store: Store
     desk: Desk
     groups: Groups
+    scope: anyio.CancelScope
+    report: Callable[[Trial], None]
+    trials: list[Trial] = field(default_factory=list)
+    failed: list[JourneymanError] = field(default_factory=list)
 
-    async def work(self, todo: Iterable[tuple[Task, int]], out: ObjectSendStream[Trial]) -> None:
-        async with out:
-            for task, index in todo:
-                if index == 0 and self.batch.mixed and self.groups.mixed >= self.batch.mixed:
-                    return
+    async def work(self, todo: Iterable[tuple[Task, int]]) -> None:
+        """Take one attempt after the other, with others who do the same."""
+        for task, index in todo:
+            if index == 0 and self.batch.mixed and self.groups.mixed >= self.batch.mixed:
+                return
 
+            try:
                 trial = await self._attempt(task, index)
-                self.groups.add(task.key, trial.score.value)
-                await out.send(trial)
+            except JourneymanError as error:  # not of the run: of what all runs need
+                self.failed.append(error)
+                self.scope.cancel()
+                return
+
+            self.groups.add(task.key, trial.score.value)
+            self.trials.append(trial)
+            self.report(trial)
 
     async def _attempt(self, task: Task, index: int) -> Trial:
         sampling = self.batch.sampling
@@ -123,3 +136,27 @@ class _Worker:
         )
         practice = Practice(sampling, self.batch.limits, self.desk)
         return await attempt(self.model, task, self.store, practice, sample)
+
+
+def attempts(store: Store, batch: str) -> dict[tuple[str, int], Tried]:
+    """The attempts of a batch that were judged, by task and number.
+
+    Raises:
+        StoreError: the store cannot be read.
+    """
+    refresh(store)
+    columns = run.c["task", "attempt", "reward", "completion_tokens", "seconds", "cost_usd"]
+    judged = reward.select().where(reward.c.run_id == run.c.run_id, reward.c.name == REWARD).exists()
+    with store.reading() as connection:
+        rows = connection.execute(select(*columns).where(run.c.batch == batch, judged).order_by(run.c.started_at)).all()
+
+    return {
+        (row.task, row.attempt): Tried(
+            task=row.task,
+            reward=row.reward,
+            tokens=row.completion_tokens,
+            seconds=row.seconds or 0.0,
+            usd=row.cost_usd,
+        )
+        for row in rows
+    }

@@ -8,6 +8,7 @@ Every verdict is an event of the run; a later one of the same name counts in pla
 from collections.abc import Mapping, Sequence
 
 from journeyman.traces.events import FilesKept, SampleScored, StoredEvent
+from journeyman.traces.listed import REWARD
 from journeyman.traces.store import Store
 from journeyman.traces.writer import Stored
 from journeyman.verifiers.case import Case
@@ -15,9 +16,6 @@ from journeyman.verifiers.check import Check
 from journeyman.verifiers.desk import Desk
 from journeyman.verifiers.recipe import reward
 from journeyman.verifiers.score import Score
-
-REWARD = "reward"
-"""The name of the score that counts."""
 
 
 async def score_run(

@@ -18,6 +18,7 @@ from journeyman.traces.events import (
 )
 from journeyman.traces.export import Skip
 from journeyman.traces.findings import of_call
+from journeyman.traces.listed import worth
 from journeyman.traces.writer import Stored
 
 
@@ -114,11 +115,6 @@ def _demand_unedited(event: StoredEvent) -> None:
 
 
 def reward(run: Sequence[Stored]) -> float | None:
-    """What a run was worth: the newest score called `reward`, else the mean of each verifier's newest; None: unscored."""
+    """What a run was worth, by the newest score of each check; None: it was not scored."""
     scores = [each.event for each in run if isinstance(each.event, SampleScored)]
-    newest = {event.name or event.verifier: event.score for event in scores}
-    if "reward" in newest:
-        return newest["reward"]
-
-    known = [score for score in newest.values() if score is not None]
-    return sum(known) / len(known) if known else None
+    return worth({event.name or event.verifier: event.score for event in scores})

@@ -1,0 +1,138 @@
+import anyio
+import pytest
+
+from journeyman.agent.models.scripted import ScriptedModel
+from journeyman.errors import ModelError
+from journeyman.traces.events import FilesKept, SampleScored
+from journeyman.traces.find import find
+from journeyman.traces.store import Store
+from journeyman.training.rollout import Batch, attempts, rollout
+from journeyman.training.scoring import score_run
+from journeyman.training.tally import PassAt, Tally, Tried, tally
+from journeyman.training.tasks import Task
+from journeyman.verifiers.check import Check
+from journeyman.verifiers.desk import Desk
+
+ADD = Task(name="add", prompt="2+3?", answer="5", match="numeric")
+WRITE = Task(
+    name="write",
+    prompt="Write yes to out.txt and remove nothing.",
+    checks=(Check(verifier="files", parameters={"equal": {"out.txt": "yes"}}),),
+    files={"notes.txt": "keep me"},
+    allow=("files.write",),
+)
+
+
+class Counted:
+    """A model that is right in every second attempt at a task, and counts how often it was asked."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+
+    def __call__(self, request):
+        prompt = request.messages[0].text
+        if request.step == 1:
+            self.asked.append(prompt)
+
+        right = self.asked.count(prompt) % 2
+        if prompt == ADD.prompt:
+            return "5" if right else "6"
+
+        if request.step == 1 and right:
+            return {"tool": "files__write", "arguments": {"path": "out.txt", "content": "yes"}}
+
+        return "Done."
+
+
+async def practise(batch: Batch, model: Counted, store: Store) -> list[tuple[str, int, float | None]]:
+    trials = await rollout(batch, ScriptedModel(model), store)
+    return sorted((trial.task.name, trial.index, trial.score.value) for trial in trials)
+
+
+async def test_every_attempt_is_judged_in_a_folder_of_its_own_and_kept_with_its_run(tmp_path):
+    store = Store.open(tmp_path / "runs.db")
+    found = await practise(Batch("b", [ADD, WRITE], n=2), Counted(), store)
+    assert found == [("add", 0, 1.0), ("add", 1, 0.0), ("write", 0, 1.0), ("write", 1, 0.0)]
+
+    (run,) = find(store, f"batch:b task:{WRITE.key} reward:1")
+    last = [each.event for each in store.events(run.run_id)][-3:]
+    assert [type(event) for event in last] == [FilesKept, SampleScored, SampleScored]
+    assert last[0] == FilesKept(files={"out.txt": "yes"})
+    assert [(each.name, each.score) for each in last if isinstance(each, SampleScored)] == [("files", 1), ("reward", 1)]
+    assert len(find(store, "batch:b is:mixed")) == 4
+
+
+async def test_what_a_batch_has_is_not_done_again(tmp_path):
+    store, model = Store.open(tmp_path / "runs.db"), Counted()
+    assert len(await practise(Batch("b", [ADD], n=3), model, store)) == 3
+    assert await practise(Batch("b", [ADD, WRITE], n=4), model, store) == [
+        ("add", 3, 0.0),
+        *(("write", n, float(n % 2 == 0)) for n in range(4)),
+    ]
+    assert len(attempts(store, "b")) == 8
+
+
+async def test_a_model_that_is_gone_ends_practice_and_loses_nothing(tmp_path):
+    store = Store.open(tmp_path / "runs.db")
+
+    class Gone(ScriptedModel):
+        async def open(self):
+            if len(attempts(store, "b")) == 2:
+                raise ModelError("gone")
+
+            return await super().open()
+
+    with pytest.raises(ModelError, match="gone"):
+        await rollout(Batch("b", [ADD], n=4), Gone(["5"]), store)
+
+    assert len(attempts(store, "b")) == 2
+
+
+async def test_practice_ends_with_enough_groups_that_teach_something(tmp_path):
+    store = Store.open(tmp_path / "runs.db")
+    tasks = [ADD.model_copy(update={"prompt": f"2+3? ({n})"}) for n in range(20)]
+    replies = iter("5655" * 20)
+    batch = Batch("b", tasks, n=2, mixed=2)
+    assert len(await rollout(batch, ScriptedModel(lambda _: next(replies)), store)) == 6
+
+
+async def test_stored_runs_are_scored_again_without_being_run_again(tmp_path):
+    store = Store.open(tmp_path / "runs.db")
+    await practise(Batch("b", [WRITE], n=1), Counted(), store)
+    (summary,) = find(store, "batch:b")
+    checks = [Check(verifier="files", parameters={"equal": {"out.txt": "no"}, "contain": {"notes.txt": "keep"}})]
+    async with Desk(1) as desk:
+        score = await score_run(store, list(store.events(summary.run_id)), checks, desk, WRITE.files)
+
+    assert score.value == 0
+    assert [run.reward for run in find(store, "batch:b")] == [0.0]
+
+
+async def test_cancelling_practice_keeps_what_was_done(tmp_path):
+    store = Store.open(tmp_path / "runs.db")
+    with anyio.CancelScope() as scope:
+        batch = Batch("b", [ADD], n=50, parallel=3)
+        await rollout(batch, ScriptedModel(lambda _: "5"), store, lambda _: scope.cancel())
+
+    assert 1 <= len(attempts(store, "b")) < 50
+
+
+def test_a_tally_counts_what_was_judged():
+    tried = [
+        Tried(task="a", reward=1.0, tokens=10, seconds=1.0),
+        Tried(task="a", reward=0.0, tokens=10, seconds=1.0),
+        Tried(task="b", reward=1.0, usd=None),
+        Tried(task="b", reward=1.0),
+        Tried(task="b", reward=None),
+    ]
+    assert tally(tried) == Tally(
+        attempts=5,
+        right=3,
+        unjudged=1,
+        groups=2,
+        mixed=1,
+        passes=(PassAt(k=1, rate=0.75, low=0.5, high=1.0), PassAt(k=2, rate=1.0, low=1.0, high=1.0)),
+        tokens=20,
+        seconds=2.0,
+        usd=None,
+    )
