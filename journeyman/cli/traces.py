@@ -65,6 +65,14 @@ FORMATS = """Write runs to a file, or send them, oldest first.
 \b
 messages  conversations with tool calls, as trainers read them
           lost: token ids, decisions, times, hidden thoughts
+tokens    token ids and labels, as TRL's SFTTrainer reads them
+          lost: text, decisions, log-probabilities
+grpo      token ids, log-probabilities and rewards of groups, to replay
+          lost: text beyond the prompt, decisions
+dpo       a right and a wrong next turn after the same conversation
+          lost: token ids, all after the turn in which two runs part
+kto       the turns of dpo, a row each with its label
+          lost: as in dpo
 events    everything that was recorded; nothing is lost
 otel      OpenTelemetry spans, for Phoenix and its like
           lost: token ids and probabilities, what only the provider can

@@ -4,6 +4,7 @@ import pytest
 from journeyman.agent.models.scripted import ScriptedModel
 from journeyman.errors import ModelError
 from journeyman.traces.events import FilesKept, SampleScored
+from journeyman.traces.export import export
 from journeyman.traces.find import find
 from journeyman.traces.store import Store
 from journeyman.training.rollout import Batch, attempts, rollout
@@ -136,3 +137,10 @@ def test_a_tally_counts_what_was_judged():
         seconds=2.0,
         usd=None,
     )
+
+
+async def test_pairs_for_preference_training_come_from_groups(tmp_path):
+    store = Store.open(tmp_path / "runs.db")
+    await practise(Batch("b", [ADD], n=4), Counted(), store)
+    runs = [run.run_id for run in find(store, "batch:b")]
+    assert export(store, runs, tmp_path / "dpo.jsonl", "dpo").rows == 1

@@ -16,7 +16,7 @@ Lines = Callable[[Sequence[Stored]], Iterator[str]]
 Pack = Callable[[BinaryIO, Iterable[str]], int]
 """Writes the lines of all runs as one file; says how many."""
 
-FORMATS = ("messages", "events", "otel", "inspect", "atif")
+FORMATS = ("messages", "tokens", "grpo", "dpo", "kto", "events", "otel", "inspect", "atif")
 """A module each, with `lines` and, where a file is more than its runs' lines, `pack` and the `SUFFIX` it must have."""
 
 

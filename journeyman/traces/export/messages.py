@@ -16,12 +16,14 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from journeyman.traces.export import Skip
+from journeyman.traces.export.sequences import demand_trainable
 from journeyman.traces.fold import State
 from journeyman.traces.messages import AssistantMessage, Message, ToolCall, ToolSpec
 from journeyman.traces.writer import Stored
 
 
 def lines(run: Sequence[Stored]) -> Iterator[str]:
+    demand_trainable(run)
     messages, tools = conversation(run)
     yield json.dumps({"messages": messages, "tools": tools}, ensure_ascii=False)
 
@@ -35,9 +37,6 @@ def conversation(run: Sequence[Stored]) -> tuple[list[dict[str, Any]], str]:
     state = State.of(each.event for each in run)
     if state.started is None:
         raise Skip("it has no beginning")
-
-    if state.secret:
-        raise Skip("a secret was typed in it, so nothing trains on it")
 
     if state.pending:
         raise Skip("it stopped in the middle of its calls")

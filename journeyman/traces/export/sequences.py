@@ -94,7 +94,7 @@ def demand_trainable(run: Sequence[Stored]) -> RunStarted:
     """The run's beginning, if a model may be trained on it.
 
     Raises:
-        Skip: why not: held out, not ended, or a person's hand in it.
+        Skip: why not: its task is held out, a person changed a call or typed a secret.
     """
     started = next((each.event for each in run if isinstance(each.event, RunStarted)), None)
     if started is None:
@@ -104,12 +104,15 @@ def demand_trainable(run: Sequence[Stored]) -> RunStarted:
         raise Skip("its task is held out")
 
     for each in run:
-        _demand_unedited(each.event)
+        _demand_untouched(each.event)
 
     return started
 
 
-def _demand_unedited(event: StoredEvent) -> None:
+def _demand_untouched(event: StoredEvent) -> None:
+    if getattr(event, "secret", False):
+        raise Skip("a secret was typed in it, so nothing trains on it")
+
     if isinstance(event, ApprovalAnswered) and event.arguments is not None:
         raise Skip(f"a person changed the arguments of call {event.call_id}")
 
