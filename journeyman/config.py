@@ -10,7 +10,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field, PlainValidator, PrivateAttr, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainValidator, PrivateAttr, ValidationError
 
 from journeyman.errors import ConfigError
 from journeyman.home import config_dir, data_dir, is_trusted
@@ -47,6 +47,13 @@ Secrets = Annotated[tuple[str, ...], PlainValidator(_listed)]
 """A list, or texts with commas between them."""
 
 
+def _address(value: str) -> str:
+    if not value.startswith(("http://", "https://")):
+        raise ValueError("it is the address of a collector, http://HOST:PORT")
+
+    return value
+
+
 class Settings(BaseModel):
     """What a run is made from. `origin(name)` tells where each value came from."""
 
@@ -77,7 +84,7 @@ class Settings(BaseModel):
     between them. Beside these, whatever is called or looks like a secret."""
     durable: Literal["process", "power"] = "process"
     """What the trace survives: the end of the process, or the loss of power too (slower)."""
-    otel_endpoint: str | None = Field(None, pattern="^https?://.")
+    otel_endpoint: Annotated[str, AfterValidator(_address)] | None = None
     """Where runs are sent as they end, as OpenTelemetry spans (OTLP over HTTP); unset: nowhere."""
 
     _origins: dict[str, str] = PrivateAttr(default_factory=dict)

@@ -75,12 +75,14 @@ kto       the turns of dpo, a row each with its label
           lost: as in dpo
 events    everything that was recorded; nothing is lost
 otel      OpenTelemetry spans, for Phoenix and its like
-          lost: token ids and probabilities, what only the provider can
-          read, the oldest messages of calls with more than 64,000 characters
-inspect   an Inspect log (.eval) with a sample for each run
-          lost: token ids and probabilities, plans, why a call was decided so
-atif      an ATIF 1.8 trajectory a line
-          lost: which tokens were forced, plans, times of calls"""
+          lost: token ids and probabilities, what only a provider can read,
+          of a conversation all but the newest 64,000 characters a call
+inspect   a log of Inspect (.eval), a sample for each run
+          lost: token ids and probabilities, tool definitions, what only a
+          provider can read, what a decision was traced to
+atif      trajectories (ATIF 1.8), a run a line
+          lost: plans, budgets, times of calls, what only a provider can read
+"""
 
 TEST = """\b
 Try:

@@ -382,6 +382,7 @@ async def test_nobody_waits_for_a_collector_that_does_not_answer(store: Store, c
 
     assert thread is not None
     assert thread.is_alive()
+    assert caplog.messages[0].startswith("The collector did not answer within 0.01 seconds. Runs stay in the store:")
     assert [run.outcome for run in store.runs()] == ["answered", "answered"]
     collected.silent.set()
     thread.join()

@@ -29,6 +29,7 @@ class Sender:
         self._url = url
         self._runs: queue.SimpleQueue[Sequence[Stored] | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
+        self._last: Sequence[Stored] = ()
         self._said = ""
 
     def __call__(self, run: Sequence[Stored]) -> None:
@@ -49,9 +50,12 @@ class Sender:
         if thread is not None:
             self._runs.put(None)
             thread.join(patience)
+            if thread.is_alive():
+                self._say(self._last, f"The collector did not answer within {patience:g} seconds.")
 
     def _work(self) -> None:
         while (run := self._runs.get()) is not None:
+            self._last = run
             try:
                 from journeyman.traces.export.otel import spans  # noqa: PLC0415 - protobuf
                 from journeyman.traces.export.otlp import send  # noqa: PLC0415
@@ -64,6 +68,7 @@ class Sender:
 
     def _say(self, run: Sequence[Stored], why: str) -> None:
         if why != self._said:
-            again = f"journeyman traces export --format otel --to URL --where run:{run[-1].run_id}"
+            named = f" --where run:{run[-1].run_id}" if run else ""
+            again = f"journeyman traces export --format otel --to URL{named}"
             logging.getLogger(__name__).warning("%s Runs stay in the store: %s", why, again)
             self._said = why
