@@ -21,6 +21,10 @@ PROJECT_FILE = "journeyman.toml"
 BUDGETS = ("steps", "tokens", "seconds", "usd")
 OTHER_VARIABLES = frozenset({"JOURNEYMAN_API_KEY", "JOURNEYMAN_HOME", "JOURNEYMAN_OTEL_HEADERS"})
 
+Think = Literal["off", "auto", "on"] | Annotated[int, Field(ge=1)]
+"""Whether to think before answering. auto: as the model does it by itself; a number: at most so many tokens of it."""
+Effort = Literal["minimal", "low", "medium", "high", "xhigh", "max"]
+
 Location = Annotated[Path, Field(strict=False)]
 
 
@@ -77,6 +81,10 @@ class Settings(BaseModel):
     """Wall time a run may take."""
     usd: float | None = Field(None, ge=0)
     """Money a run may cost; unset: no limit."""
+    think: Think = "auto"
+    """Think before answering: off, auto (as the model does it by itself), on, or tokens it may take."""
+    effort: Effort | None = None
+    """How much a model is to think and do: minimal, low, medium, high, xhigh, max; unset: its own default."""
     threads: int | None = Field(None, ge=1)
     """Threads of the local engine; unset: what the machine has free."""
     secrets: Secrets = ()

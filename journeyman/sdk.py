@@ -34,7 +34,7 @@ from journeyman.agent.run import Listener
 from journeyman.agent.runtime import Runtime
 from journeyman.agent.session import Order, Result
 from journeyman.background import Background
-from journeyman.config import load_settings
+from journeyman.config import Effort, Settings, Think, load_settings
 from journeyman.errors import UsageError
 from journeyman.mcp_servers.registry import SERVERS
 from journeyman.policies.policy import Policy
@@ -68,6 +68,9 @@ class Agent:
         root: the folder the built-in servers work in; the current one by default.
         limits: what a run may spend; what the settings say by default.
         sampling: temperature and the like.
+        thinking: "off", "auto" (as the model does it by itself), "on", or tokens it may take; nothing that a tool says
+            changes it.
+        effort: "minimal", "low", "medium", "high", "xhigh" or "max".
         timeout: seconds until a run is stopped.
         store: the trace store; from the settings by default.
 
@@ -90,10 +93,12 @@ class Agent:
         root: str | Path | None = None,
         limits: Limits | None = None,
         sampling: Sampling | None = None,
+        thinking: Think | None = None,
+        effort: Effort | None = None,
         timeout: float | None = None,
         store: Store | str | Path | None = None,
     ) -> None:
-        self._settings = load_settings(root=Path(root) if root is not None else None)
+        self._settings = load_settings(root=Path(root) if root is not None else None, think=thinking, effort=effort)
         self._model = model or self._settings.model
         self._root = working_folder(self._settings)
         self._sources = _sources(builtins(self._root) if tools is None else tools, self._root)
@@ -104,7 +109,7 @@ class Agent:
             prompt="",
             instructions=instructions,
             limits=limits or limits_of(self._settings),
-            sampling=sampling or Sampling(),
+            sampling=_sampling(sampling or Sampling(), self._settings),
             timeout=timeout,
             root=str(self._root),
         )
@@ -226,6 +231,12 @@ class _Mcp:
 
 
 mcp = _Mcp()
+
+
+def _sampling(sampling: Sampling, settings: Settings) -> Sampling:
+    """With the thinking that is set, where it was not said with the sampling itself."""
+    names = {"think", "effort"} - sampling.model_fields_set
+    return sampling.model_copy(update={name: getattr(settings, name) for name in names})
 
 
 def _sources(tools: Iterable[Source], root: Path) -> list[Tool | Target]:

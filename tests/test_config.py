@@ -47,6 +47,8 @@ def test_without_any_source_the_defaults_stand(project):
         "tokens": 200_000,
         "seconds": 600.0,
         "usd": None,
+        "think": "auto",
+        "effort": None,
         "threads": None,
         "secrets": (),
         "durable": "process",
@@ -71,6 +73,32 @@ def test_each_source_overrules_the_one_below_and_says_so(project, monkeypatch):
         "seconds": (3.5, "environment JOURNEYMAN_SECONDS"),
         "usd": (1.0, "--usd"),
     }
+
+
+@pytest.mark.parametrize(("text", "think"), [('"off"', "off"), ('"on"', "on"), ("2000", 2000)])
+def test_thinking_is_a_word_or_a_number_of_tokens(project, monkeypatch, text, think):
+    (config_dir() / "config.toml").write_text(f"think = {text}\n", "utf-8")
+    assert load_settings().think == think
+
+    monkeypatch.setenv("JOURNEYMAN_THINK", text.strip('"'))
+    assert load_settings().think == think
+
+
+@pytest.mark.parametrize("think", ["much", 0, True])
+def test_no_other_thinking_is_taken(project, think):
+    with pytest.raises(ConfigError, match="--think") as caught:
+        load_settings(think=think)
+
+    assert caught.value.fix
+
+
+def test_a_project_that_is_not_trusted_does_not_tell_a_model_how_much_to_think(project):
+    (project / "journeyman.toml").write_text('think = 90000\neffort = "max"\n', "utf-8")
+
+    settings = load_settings()
+
+    assert (settings.think, settings.effort) == ("auto", None)
+    assert len(settings.notices) == 2
 
 
 def test_a_project_that_is_not_trusted_may_only_lower_budgets(project):

@@ -1,11 +1,13 @@
 """What a run may spend. A fold over its events, asked before each model call."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Generator, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from journeyman.errors import BudgetExceeded
-from journeyman.traces.events import BudgetWarned, Event, ModelResponded, Resource
+from journeyman.traces.events import BudgetRaised, BudgetWarned, Event, ModelResponded, Resource
 from journeyman.traces.messages import Value
 
 WARN_AT = 0.8
@@ -22,6 +24,24 @@ class Limits(Value):
     usd: float | None = None
 
 
+class Spent(NamedTuple):
+    what: Resource
+    used: float
+    limit: float
+
+    @property
+    def more(self) -> float:
+        """A limit that allows as much again."""
+        return self.limit * 2 or 1
+
+    def __str__(self) -> str:
+        return f"The run has spent its {self.what}: {_plain(self.used)} of {_plain(self.limit)}."
+
+
+More = Callable[[Spent], Awaitable[float | None]]
+"""Asks whoever pays for a new limit; None: there is none."""
+
+
 @dataclass(slots=True)
 class Budget:
     limits: Limits = field(default_factory=Limits)
@@ -29,7 +49,7 @@ class Budget:
     tokens: int = 0
     usd: float = 0.0
     unpriced: bool = False
-    """A model call had no known price."""
+    """The price of what is asked is not known."""
     _started: float = field(default_factory=time.monotonic)
     _warned: set[str] = field(default_factory=set)
 
@@ -50,6 +70,18 @@ class Budget:
             self.unpriced = self.unpriced or event.cost_usd is None
         elif isinstance(event, BudgetWarned):
             self._warned.add(event.what)
+        elif isinstance(event, BudgetRaised):
+            self.limits = self.limits.model_copy(update={event.what: event.limit})
+            self._warned.discard(event.what)
+
+    @contextmanager
+    def paused(self) -> Generator[None]:
+        """While somebody is asked, no time is spent."""
+        began = time.monotonic()
+        try:
+            yield
+        finally:
+            self._started += time.monotonic() - began
 
     def warnings(self) -> Iterator[BudgetWarned]:
         """What has passed four fifths of its limit since the last time."""
@@ -57,35 +89,30 @@ class Budget:
             if used >= WARN_AT * limit and used and what not in self._warned:
                 yield BudgetWarned(what=what, used=used, limit=limit)
 
-    def check(self, run_id: str) -> None:
-        """Refuse the next model call where something is spent.
+    def spent(self) -> Spent | None:
+        """What no more of may be spent.
 
         Raises:
-            BudgetExceeded: naming what, how much, and how to allow more.
+            BudgetExceeded: a limit in dollars cannot be kept.
         """
         if self.limits.usd is not None and self.unpriced:
             raise BudgetExceeded(
                 "The model's price is not known, so that a limit in dollars cannot be kept.",
-                fix=f"Limit its tokens instead: journeyman run --resume {run_id} --max-tokens N",
+                fix="Limit its tokens instead: --max-tokens N, and no --max-usd",
             )
 
-        for what, used, limit in self._spending():
-            if used >= limit and used:
-                more = limit * 2 or 1
-                raise BudgetExceeded(
-                    f"The run has spent its {what}: {_plain(used)} of {_plain(limit)}.",
-                    fix=f"Allow more and go on: journeyman run --resume {run_id} --max-{what} {_plain(more)}",
-                )
+        return next((each for each in self._spending() if each.used >= each.limit and each.used), None)
 
-    def _spending(self) -> Iterator[tuple[Resource, float, float]]:
-        if self.limits.steps is not None:
-            yield "steps", self.steps, self.limits.steps
-        if self.limits.tokens is not None:
-            yield "tokens", self.tokens, self.limits.tokens
-        if self.limits.seconds is not None:
-            yield "seconds", self.seconds, self.limits.seconds
-        if self.limits.usd is not None:
-            yield "usd", self.usd, self.limits.usd
+    def exceeded(self, spent: Spent, run_id: str) -> BudgetExceeded:
+        """The error that names how to allow more."""
+        again = f"journeyman run --resume {run_id} --max-{spent.what} {_plain(spent.more)}"
+        return BudgetExceeded(str(spent), fix=f"Allow more and go on: {again}")
+
+    def _spending(self) -> Iterator[Spent]:
+        for what in ("steps", "tokens", "seconds", "usd"):
+            limit = getattr(self.limits, what)
+            if limit is not None:
+                yield Spent(what, getattr(self, what), limit)
 
 
 def _plain(number: float) -> str:

@@ -11,7 +11,7 @@ from journeyman.agent.calls import perform
 from journeyman.agent.models.model import Request
 from journeyman.agent.run import Run
 from journeyman.errors import CutOff, ModelError, Refusal
-from journeyman.traces.events import Choice, MessageAdded, ModelRequested, ModelResponded
+from journeyman.traces.events import BudgetRaised, Choice, MessageAdded, ModelRequested, ModelResponded
 
 MENDS = 2
 """How often a model may be asked to mend an answer that does not fit."""
@@ -37,7 +37,7 @@ async def drive(run: Run) -> str:
 
 
 async def _respond(run: Run) -> None:
-    run.budget.check(run.run_id)
+    await _afford(run)
     for warning in run.budget.warnings():
         run.emit(warning)
 
@@ -50,6 +50,22 @@ async def _respond(run: Run) -> None:
             response = item if isinstance(item, ModelResponded) else response
 
     _judge(run, response)
+
+
+async def _afford(run: Run) -> None:
+    """Ask for more of what is spent.
+
+    Raises:
+        BudgetExceeded: nobody gives any, or nobody is there to ask.
+    """
+    while spent := run.budget.spent():
+        with run.budget.paused():
+            limit = await run.more(spent) if run.more else None
+
+        if limit is None:
+            raise run.budget.exceeded(spent, run.run_id)
+
+        run.emit(BudgetRaised(what=spent.what, limit=limit))
 
 
 def _judge(run: Run, response: ModelResponded | None) -> None:

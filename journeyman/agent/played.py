@@ -65,16 +65,23 @@ class PlayedModel:
         answer = self._answers.get(request.step)
         if answer is not None:
             yield answer
+            if answer.finish == "cut":
+                self._fail()
+
             return
 
         if self._tape is None:
             raise ModelError(f"The record has no step {request.step}.", fix="Ask a model: --live-model")
 
-        match self._tape.next:
-            case RunFinished(error={"kind": "model", "message": str(message)} as error):
-                raise ModelError(message, fix=error.get("fix", ""))
-            case _:
-                await self._tape.ended()
+        self._fail()
+        await self._tape.ended()
+
+    def _fail(self) -> None:
+        """Raise what the record says the model failed with, if it does."""
+        match self._tape.next if self._tape else None:
+            case RunFinished(outcome="model_error", error={"kind": kind, "message": message, **more}):
+                raised = next((each for each in ModelError.__subclasses__() if each.kind == kind), ModelError)
+                raise raised(message, fix=more.get("fix", ""))
 
     def forget(self, run_id: str) -> None:
         pass

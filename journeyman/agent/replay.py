@@ -27,6 +27,8 @@ from journeyman.errors import UsageError
 from journeyman.traces.events import (
     ApprovalAnswered,
     ApprovalRequested,
+    BudgetRaised,
+    BudgetWarned,
     CallFinished,
     CallProposed,
     MessageAdded,
@@ -103,7 +105,7 @@ def _segments(events: Sequence[StoredEvent]) -> Iterator[tuple[int, int]]:
 
 
 def _of_time(event: StoredEvent) -> bool:
-    return event.type == "budget_warned" and event.what == "seconds"
+    return isinstance(event, BudgetWarned | BudgetRaised) and event.what == "seconds"
 
 
 def _timeless(event: StoredEvent) -> StoredEvent:
@@ -122,7 +124,7 @@ def _timeless(event: StoredEvent) -> StoredEvent:
 
     if isinstance(event, RunFinished):
         error = {name: text for name, text in event.error.items() if name != "fix"} if event.error else None
-        return event.model_copy(update={"seconds": 0.0, "error": error})
+        return event.model_copy(update={"seconds": 0.0, "cost_usd": None, "error": error})
 
     return event
 
@@ -183,6 +185,7 @@ class Tape:
             returns=self.started.returns,
             check=self.check,
             plan=any(spec.identity == PLAN.identity for spec in self.started.tools),
+            more=self.more,
         )
 
     async def _run(self, order: Order, crew: Crew) -> None:
@@ -231,6 +234,10 @@ class Tape:
             return await self.ended()
 
         return answer.model_copy(update={"token": ""})  # it was bound to what was known of the tool then
+
+    async def more(self, *_spent: object) -> float | None:
+        answer = self.next
+        return answer.limit if isinstance(answer, BudgetRaised) else None
 
     def check(self, answer: str) -> str | None:  # noqa: ARG002 - the record knows what was wrong with it
         match self.next:

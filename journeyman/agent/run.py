@@ -6,7 +6,7 @@ from typing import TypeVar
 
 from pydantic import JsonValue
 
-from journeyman.agent.budget import Budget
+from journeyman.agent.budget import Budget, More
 from journeyman.agent.guard import Guard
 from journeyman.agent.models.model import Model, Sampling
 from journeyman.agent.parts import Approver, Recorder, Toolbox, Watch, nobody
@@ -43,6 +43,8 @@ class Run:
     asked: dict[str, JsonValue] = field(default_factory=dict)
     """What of the sampling differs from the defaults, as the trace has it."""
     check: Check | None = None
+    more: More | None = None
+    """Asked where something of the budget is spent."""
     listeners: Sequence[Listener] = ()
     call_seconds: float = 120.0
     """How long one tool call may take before it becomes a result that says so."""

@@ -13,7 +13,7 @@ from typing import Any
 import anyio
 from pydantic import JsonValue
 
-from journeyman.agent.budget import Budget, Limits
+from journeyman.agent.budget import Budget, Limits, More
 from journeyman.agent.guard import Guard
 from journeyman.agent.instructions import DEFAULT
 from journeyman.agent.loop import drive
@@ -64,6 +64,8 @@ class Order:
     """JSON Schema of the answer."""
     check: Check | None = None
     """What is wrong with an answer; without it, `returns` tells."""
+    more: More | None = None
+    """Asked for a new limit where the budget is spent; without it the run ends there."""
     plan: bool = True
     """Offer the model a plan to keep."""
     root: str = ""
@@ -99,6 +101,8 @@ class Result:
     outcome: Outcome
     answer: str | None
     usage: Usage
+    cost_usd: float | None
+    """Dollars; None where the price of a call is not known."""
     steps: int
     denied: int
     """Calls that the policy refused, or that nobody was there to approve."""
@@ -157,7 +161,7 @@ async def fork(stem: Sequence[StoredEvent], order: Order, crew: Crew, *, parent:
     for event in stem:
         run.fold(event)
 
-    run.budget = Budget(order.limits)
+    run.budget = _budget(order, crew)
     same = {name: getattr(first, name) for name in ("prompt", "instructions", "returns", "root")}
     whole = replace(order, parent=parent, **same)
     run.tools = run.emit(_started(run, whole, crew, info, parent_seq)).tools
@@ -205,7 +209,7 @@ async def resume(events: Sequence[StoredEvent], order: Order, crew: Crew) -> Res
     for event in events:
         run.fold(event)
 
-    run.budget = Budget(order.limits)  # what earlier processes spent is not this one's
+    run.budget = _budget(order, crew)  # what earlier processes spent is not this one's
     if run.state.finished and run.state.finished.outcome == "answered" and not order.prompt:
         message = f"Run {crew.run_id} has answered: {run.state.finished.answer}"
         raise UsageError(message, fix=f'Say something new: journeyman run --resume {crew.run_id} "..."')
@@ -230,6 +234,10 @@ def _identity(model: Model, info: Mapping[str, JsonValue]) -> dict[str, JsonValu
     return {**info, "capabilities": model.capabilities.model_dump(exclude_defaults=True)}
 
 
+def _budget(order: Order, crew: Crew) -> Budget:
+    return Budget(order.limits, unpriced=not crew.model.capabilities.priced)
+
+
 def _run(order: Order, crew: Crew) -> Run:
     run = Run(
         run_id=crew.run_id,
@@ -240,10 +248,11 @@ def _run(order: Order, crew: Crew) -> Run:
         veil=crew.veil.fresh(),
         approver=crew.approver,
         book=crew.book,
-        budget=Budget(order.limits),
+        budget=_budget(order, crew),
         guard=Guard(repeats=1 if crew.model.capabilities.small else 3),
         sampling=order.sampling,
         asked=order.sampling.model_dump(exclude_defaults=True),
+        more=order.more,
         check=order.check or (fits(order.returns) if order.returns is not None else None),
         call_seconds=order.call_seconds,
         listeners=crew.listeners,
@@ -297,6 +306,7 @@ async def _finish(
             answer=answer,
             error={"kind": error.kind, "message": str(error), "fix": error.fix} if error else None,
             usage=state.usage,
+            cost_usd=state.cost_usd,
             steps=state.steps,
             denied=state.denied,
             seconds=seconds,
@@ -312,7 +322,18 @@ async def _finish(
         if finished.error is not None and finished.error["message"] != str(error):
             error.args = (finished.error["message"],)  # it is printed, and logged
 
-    return Result(run.run_id, outcome, answer, state.usage, state.steps, state.denied, seconds, state.plan, error)
+    return Result(
+        run.run_id,
+        outcome,
+        answer,
+        state.usage,
+        state.cost_usd,
+        state.steps,
+        state.denied,
+        seconds,
+        state.plan,
+        error,
+    )
 
 
 class WithPlan:

@@ -11,6 +11,7 @@ from typing import TextIO
 from journeyman.safe import safe
 from journeyman.traces.events import (
     ApprovalAnswered,
+    BudgetRaised,
     BudgetWarned,
     CallDecided,
     CallFinished,
@@ -27,6 +28,7 @@ from journeyman.traces.events import (
     RunResumed,
     RunStarted,
 )
+from journeyman.traces.transcript import dollars
 
 DIM, BOLD, RED, GREEN, YELLOW, CYAN, OFF = "\33[2m", "\33[1m", "\33[31m", "\33[32m", "\33[33m", "\33[36m", "\33[0m"
 MARKS = {"done": "x", "active": ">", "pending": " ", "dropped": "-"}
@@ -79,6 +81,8 @@ class Progress:
                 self._finished(event)
             case BudgetWarned():
                 self.line(f"budget: {event.used:g} of {event.limit:g} {event.what} used", YELLOW)
+            case BudgetRaised():
+                self.line(f"budget: {event.limit:g} {event.what} from here on", YELLOW)
             case RunFinished():
                 self._ended(event)
 
@@ -91,12 +95,13 @@ class Progress:
         self.live(f"{'thinking' if event.kind == 'thinking' else 'writing'} ({self._written} pieces)")
 
     def _responded(self, event: ModelResponded) -> None:
-        if event.message.thinking:
-            self.line(f"thought: {safe(event.message.thinking, 3 * WIDTH)}", DIM)
+        for part in event.message.parts:
+            if part.type == "thinking":
+                self.line(f"thought{part.shown and f' ({part.shown})'}: {safe(part.text, 3 * WIDTH)}", DIM)
 
         usage = event.usage
         cached = f" ({usage.cached_tokens} cached)" if usage.cached_tokens else ""
-        cost = f", ${event.cost_usd:.4f}" if event.cost_usd else ""
+        cost = dollars(event.cost_usd)
         self.line(
             f"step {event.step}: read {usage.prompt_tokens}{cached}, wrote {usage.completion_tokens} tokens"
             f"{cost}, {event.seconds:.1f} s",
@@ -127,7 +132,9 @@ class Progress:
     def _ended(self, event: RunFinished) -> None:
         usage = event.usage
         self.line(
-            f"{event.outcome}: {event.steps} steps, {usage.total_tokens} tokens, {event.seconds:.1f} s"
+            f"{event.outcome}: {event.steps} steps, {usage.total_tokens} tokens"
+            f"{f' ({usage.cached_tokens} cached)' if usage.cached_tokens else ''}{dollars(event.cost_usd)}, "
+            f"{event.seconds:.1f} s"
             f"{f', {event.denied} denied' if event.denied else ''}",
             GREEN if event.outcome == "answered" else RED,
         )

@@ -4,6 +4,7 @@ import json as json_module
 import os
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,6 +36,18 @@ is there they are refused, the model is told so, and the exit code is 5.
 POSITIVE = click.FloatRange(0, min_open=True)
 
 
+EFFORTS = ("minimal", "low", "medium", "high", "xhigh", "max")
+
+
+class Thinking(click.ParamType):
+    """off, auto, on or a number of tokens, as the settings check it."""
+
+    name = "off|auto|on|TOKENS"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:  # noqa: ARG002
+        return int(value) if str(value).isdigit() else value
+
+
 @click.command(help=HELP)
 @click.argument("prompt", required=False)
 @click.option("-m", "--model", help="local:starter, local:PATH.gguf, http://HOST:PORT/v1#NAME, scripted:FILE ...")
@@ -52,6 +65,8 @@ POSITIVE = click.FloatRange(0, min_open=True)
 @click.option(
     "--timeout", type=POSITIVE, metavar="S", help="Seconds until it is stopped wherever it is (exit code 124)."
 )
+@click.option("--think", type=Thinking(), help="off, auto, on, or the tokens it may take.  [default: auto]")
+@click.option("--effort", type=click.Choice(EFFORTS), help="How much to think and do, for models that know.")
 @click.option("--threads", type=click.IntRange(1, 512), metavar="N", help="Threads of the local engine.")
 @click.option("--temperature", type=click.FloatRange(0, 10), default=0.0, show_default=True)
 @click.option("--seed", type=int, help="Seed of the sampling.")
@@ -123,12 +138,13 @@ async def _run(prompt: str, options: dict[str, Any], heard: Heard) -> "Result":
         if show:
             progress.live(f"loading {safe(runtime.model.spec)}")
 
+        there = AskAtTerminal(progress) if someone_there() else None
         start = runtime.resume if options["resume"] else runtime.run
         target = [options["resume"]] if options["resume"] else []
         return await start(
             *target,
-            _order(prompt, settings, options),
-            approver=AskAtTerminal(progress) if someone_there() else nobody,
+            replace(_order(prompt, settings, options), more=there.more if there else None),
+            approver=there or nobody,
             listeners=[progress] if show else [],
             watch=heard,
         )
@@ -138,7 +154,7 @@ def _settings(options: dict[str, Any]) -> "Settings":
     from journeyman.config import load_settings  # noqa: PLC0415
 
     names = {"steps": "max_steps", "tokens": "max_tokens", "seconds": "max_seconds", "usd": "max_usd"}
-    plain = {name: options[name] for name in ("model", "root", "policy", "threads")}
+    plain = {name: options[name] for name in ("model", "root", "policy", "threads", "think", "effort")}
     return load_settings(**plain, **{name: options[option] for name, option in names.items()})
 
 
@@ -150,7 +166,9 @@ def _order(prompt: str, settings: "Settings", options: dict[str, Any]) -> "Order
     return Order(
         prompt=prompt,
         limits=limits(settings),
-        sampling=Sampling(temperature=options["temperature"], seed=options["seed"]),
+        sampling=Sampling(
+            temperature=options["temperature"], seed=options["seed"], think=settings.think, effort=settings.effort
+        ),
         timeout=options["timeout"],
         returns=_schema(options["returns"]) if options["returns"] else None,
         root=str(working_folder(settings)),
@@ -194,6 +212,7 @@ def print_result(result: "Result", options: dict[str, Any]) -> None:
                 "run_id": result.run_id,
                 "outcome": result.outcome,
                 "usage": result.usage.model_dump(),
+                "cost_usd": result.cost_usd,
                 "steps": result.steps,
                 "denied": result.denied,
                 "seconds": result.seconds,

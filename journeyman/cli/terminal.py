@@ -7,6 +7,7 @@ import sys
 
 import anyio
 
+from journeyman.agent.budget import Spent
 from journeyman.cli.progress import Progress
 from journeyman.safe import safe
 from journeyman.traces.events import ApprovalAnswered, ApprovalRequested
@@ -43,6 +44,14 @@ class AskAtTerminal:
 
             if word.lower() in NO:
                 return ApprovalAnswered(call_id=request.call_id, approved=False, reason=reason)
+
+    async def more(self, spent: Spent) -> float | None:
+        """As much again of what is spent, if the person says so."""
+        self._progress.line(f"{spent} Go on with as much again?")
+        _forget_what_was_typed()
+        sys.stderr.write("  y to go on, n to stop here [n] ")
+        sys.stderr.flush()
+        return spent.more if (await _line()).strip().lower() in YES else None
 
 
 def _forget_what_was_typed() -> None:

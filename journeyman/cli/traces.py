@@ -125,7 +125,8 @@ def _line(run: "RunSummary") -> str:
     score = f"  {run.reward:g}" if run.reward is not None else ""
     score += "  (secret)" if run.level == "secret" else ""
     said = f"{safe(run.prompt, 50)}  {safe(run.answer or '', 40)}"
-    return f"{run.run_id}  {outcome:<11}  {run.steps:>3} steps{score}  {said}".rstrip()
+    cost = f"  ${run.cost_usd:.4f}" if run.cost_usd else ""
+    return f"{run.run_id}  {outcome:<11}  {run.steps:>3} steps{cost}{score}  {said}".rstrip()
 
 
 @traces.command(epilog=SHOW)

@@ -1,7 +1,7 @@
 """A run is a stream of these events; everything else is a reader of that one stream.
 
     run_started
-      ([message_added] model_requested  model_delta*  model_responded
+      ([message_added] [budget_raised] model_requested  model_delta*  model_responded
          (call_proposed  call_decided  [approval_requested approval_answered])*
          (call_started)*  call_progress*  [plan_updated]  (call_finished)*  [budget_warned] [compacted])*
     run_finished
@@ -239,6 +239,15 @@ class BudgetWarned(Value):
     limit: float
 
 
+class BudgetRaised(Value):
+    """More was spent than the limit allowed, and whoever was asked allowed more."""
+
+    type: Literal["budget_raised"] = "budget_raised"
+    what: Resource
+    limit: float
+    """The limit from here on."""
+
+
 class Compacted(Value):
     type: Literal["compacted"] = "compacted"
     kept: int
@@ -277,6 +286,8 @@ class RunFinished(Value):
     error: dict[str, str] | None = None
     """kind, message and fix, where the outcome is an error."""
     usage: Usage = Usage()
+    cost_usd: float | None = None
+    """None where the price of any call is not known."""
     steps: int = 0
     denied: int = 0
     """Calls that the policy refused, or that nobody was there to approve."""
@@ -297,6 +308,7 @@ StoredEvent = Annotated[
     | CallStarted
     | CallFinished
     | BudgetWarned
+    | BudgetRaised
     | Compacted
     | FilesKept
     | SampleScored

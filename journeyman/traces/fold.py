@@ -31,6 +31,8 @@ class State:
     """The conversation as the next model call reads it."""
     plan: tuple[PlanStep, ...] = ()
     usage: Usage = field(default_factory=Usage)
+    cost_usd: float | None = 0.0
+    """None once the price of a call is not known."""
     steps: int = 0
     """Model calls answered."""
     denied: int = 0
@@ -99,6 +101,8 @@ class State:
             self._pending = {call.id: call for call in event.message.calls}
 
         self.usage = self.usage + event.usage
+        known = self.cost_usd is not None and event.cost_usd is not None
+        self.cost_usd = self.cost_usd + event.cost_usd if known else None
         self.steps = event.step
         self.finish = event.finish
 

@@ -79,6 +79,7 @@ def end(event: RunFinished) -> dict[str, Any]:
         "steps": event.steps,
         "prompt_tokens": event.usage.prompt_tokens,
         "completion_tokens": event.usage.completion_tokens,
+        "cost_usd": event.cost_usd,
         "denied": event.denied,
         "seconds": event.seconds,
     }

@@ -49,6 +49,8 @@ class RunSummary(Value):
     steps: int
     prompt_tokens: int
     completion_tokens: int
+    cost_usd: float | None = None
+    """Dollars; None where not all of it is known."""
     denied: int
     seconds: float | None
     parent: str | None

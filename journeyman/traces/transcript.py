@@ -10,6 +10,7 @@ from datetime import datetime
 
 from journeyman.traces.events import (
     ApprovalAnswered,
+    BudgetRaised,
     CallDecided,
     CallFinished,
     CallProposed,
@@ -54,8 +55,9 @@ def lines(event: StoredEvent, safe: Safe) -> Iterator[str]:  # noqa: C901, PLR09
         case MessageAdded():
             yield from _said(event.origin, event.text, safe)
         case ModelResponded():
-            if event.message.thinking:
-                yield from _said("thinking", event.message.thinking, safe)
+            for part in event.message.parts:
+                if part.type == "thinking":
+                    yield from _said(f"thinking{part.shown and f' ({part.shown})'}", part.text, safe)
             if event.message.text:
                 yield from _said("assistant", event.message.text, safe)
         case PlanUpdated():
@@ -71,6 +73,8 @@ def lines(event: StoredEvent, safe: Safe) -> Iterator[str]:  # noqa: C901, PLR09
             yield f"  {'approved' if event.approved else 'refused'} by {event.by}"
         case CallFinished():
             yield from _said(f"  {event.status}", event.result.text, safe)
+        case BudgetRaised():
+            yield f"budget: {event.limit:g} {event.what} from here on"
         case RunResumed():
             yield "-- taken up again --"
         case SampleScored():
@@ -79,7 +83,13 @@ def lines(event: StoredEvent, safe: Safe) -> Iterator[str]:  # noqa: C901, PLR09
             if event.error:
                 yield from _said(f"error ({event.error['kind']})", event.error["message"], safe)
 
-            yield f"{event.outcome}: {event.steps} steps, {event.usage.total_tokens} tokens, {event.seconds:.1f} s"
+            tokens = f"{event.usage.total_tokens} tokens{dollars(event.cost_usd)}"
+            yield f"{event.outcome}: {event.steps} steps, {tokens}, {event.seconds:.1f} s"
+
+
+def dollars(cost: float | None) -> str:
+    """Behind a count of tokens: what they cost, that it is not known, or nothing where it is nothing."""
+    return ", price unknown" if cost is None else f", ${cost:.4f}" if cost else ""
 
 
 def _said(who: str, text: str, safe: Safe) -> Iterator[str]:

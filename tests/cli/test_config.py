@@ -21,6 +21,8 @@ def test_every_setting_is_shown_with_its_value_and_origin(journeyman):
         ["tokens", "99", "environment JOURNEYMAN_TOKENS"],
         ["seconds", "600", "default"],
         ["usd", "-", "default"],
+        ["think", "auto", "default"],
+        ["effort", "-", "default"],
         ["threads", "-", "default"],
         ["secrets", "-", "default"],
         ["durable", "process", "default"],

@@ -8,10 +8,11 @@ import json
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import isfinite
-from typing import Literal, Protocol, Self
+from typing import Protocol, Self
 
 from pydantic import JsonValue, model_validator
 
+from journeyman.config import Effort, Think
 from journeyman.errors import UsageError
 from journeyman.traces.events import Choice, ModelDelta, ModelResponded
 from journeyman.traces.messages import Message, ToolSpec, Value
@@ -20,9 +21,6 @@ RESUME = "Run it again, or go on from what is stored: journeyman run --resume la
 """What to do where a model is gone in the middle of a run."""
 SMALL = 1_000_000_000
 """Parameters below which a model needs the runtime's help."""
-Think = Literal["off", "auto", "on"] | int
-"""Whether to think before answering. auto: as the model does it by itself; a number: at most so many tokens of it."""
-Effort = Literal["minimal", "low", "medium", "high", "xhigh", "max"]
 THOUGHT: Mapping[Effort, int] = {
     "minimal": 1024, "low": 4096, "medium": 8192, "high": 16384, "xhigh": 32768, "max": 65536
 }  # fmt: skip
@@ -80,9 +78,6 @@ class Sampling(Value):
 
         if self.max_tokens < 1:
             raise UsageError(f"No answer has {self.max_tokens} tokens.", fix="Give max_tokens of 1 or more.")
-
-        if isinstance(self.think, int) and self.think < 1:
-            raise UsageError(f"No thought has {self.think} tokens.", fix='Give 1 or more, or "off".')
 
         return self
 
