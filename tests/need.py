@@ -5,18 +5,22 @@ it nothing that was installed can drop out of them unseen.
 """
 
 import os
+from functools import cache
 from importlib.util import find_spec
 
+import anyio
 import pytest
 
-from journeyman.errors import ModelNotFound
+from journeyman.errors import ModelNotFound, SandboxError
 
 PROMISED = frozenset(filter(None, os.environ.get("TESTS_REQUIRE", "").split(",")))
 
+SANDBOXES = {"docker", "gvisor", "native"}
+
 
 def need(part: str) -> None:
-    """Go on only if the part is here: `local` is the engine and the starter, anything else a module's name."""
-    missing = _local() if part == "local" else _module(part)
+    """Go on only if the part is here: `local` is the engine and the starter, a sandbox, or a module's name."""
+    missing = _local() if part == "local" else _sandbox(part) if part in SANDBOXES else _module(part)
     if missing and part in PROMISED:
         pytest.fail(f"{part} was promised: {missing}")
 
@@ -33,6 +37,19 @@ def _local() -> str:
         return str(error)
 
     return _module("xllamacpp")
+
+
+@cache
+def _sandbox(name: str) -> str:
+    from journeyman.sandbox.sandbox import Spec  # noqa: PLC0415 - only where it is needed
+    from journeyman.sandbox.select import candidates  # noqa: PLC0415 - the same
+
+    try:
+        probe = anyio.run(candidates(Spec(backend=name))[0].probe)
+    except SandboxError as error:
+        return str(error)
+
+    return "" if probe.available else f"{name} is not here: {probe.reason}"
 
 
 def _module(name: str) -> str:

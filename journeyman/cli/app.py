@@ -17,6 +17,7 @@ COMMANDS = {
     "tasks": ("tasks:tasks", "Tasks to practise on, and whether they can be trusted."),
     "rollout": ("rollout:rollout", "Practise tasks: verified attempts, recorded token by token."),
     "models": ("models:models", "Get models and see which can be had."),
+    "sandbox": ("sandbox:sandbox", "Say what isolates untrusted code here, and attack it."),
     "config": ("config:config", "Show the settings and where each comes from."),
     "doctor": ("doctor:doctor", "Say what is missing here, and the command that mends it."),
     "completion": ("completion:completion", "Print the completion script for your shell."),

@@ -3,11 +3,14 @@
 from collections.abc import Sequence
 
 from journeyman.errors import SandboxError
+from journeyman.sandbox.docker import Docker, GVisor
 from journeyman.sandbox.monty import Monty
 from journeyman.sandbox.sandbox import Probe, Provider, Sandbox, Spec
 
-BACKENDS: tuple[Provider, ...] = (Monty(),)
+BACKENDS: tuple[Provider, ...] = (Monty(), Docker(), GVisor())
 """Strongest first; the fastest ones among those that are not only a subset of Python come last but one."""
+OPT_IN = frozenset({"gvisor"})
+"""Never taken unless named: ten times slower at what it does most."""
 FASTEST = ("native", "landlock", "docker")
 
 
@@ -19,7 +22,7 @@ async def open_sandbox(spec: Spec | None = None, backends: Sequence[Provider] = 
     """
     spec = spec or Spec()
     reasons, fixes = [], []
-    for backend in _named(spec, backends):
+    for backend in candidates(spec, backends):
         try:
             return await backend.open(spec)
         except SandboxError as error:
@@ -35,9 +38,27 @@ async def probe_all(backends: Sequence[Provider] = BACKENDS) -> list[Probe]:
     return [await backend.probe() for backend in backends]
 
 
-def _named(spec: Spec, backends: Sequence[Provider]) -> Sequence[Provider]:
-    """The backends to try, in order."""
+def choose(probes: Sequence[Probe], min_isolation: int = 1) -> tuple[Probe, str]:
+    """What `auto` takes of these, and why not another one.
+
+    Raises:
+        SandboxError: none isolates enough; the fix is the first command that would change it.
+    """
+    passed = []
+    for probe in (each for each in probes if each.backend not in OPT_IN):
+        if probe.available and probe.level >= min_isolation:
+            return probe, "; ".join(["it is the strongest that was seen to hold here", *passed])
+
+        passed.append(f"{probe.backend} {f'is level {probe.level}' if probe.available else 'is not there'}")
+
+    fix = next((probe.fix for probe in probes if probe.fix), "") or "ask for a lower min_isolation"
+    raise SandboxError(f"no sandbox gives isolation level {min_isolation} here ({'; '.join(passed)})", fix=fix)
+
+
+def candidates(spec: Spec, backends: Sequence[Provider] = BACKENDS) -> Sequence[Provider]:
+    """The backends to try, in order. Raises SandboxError where there is none of that name."""
     if spec.backend == "auto":
+        backends = [each for each in backends if each.name not in OPT_IN]
         if spec.prefer == "strong":
             return backends
 

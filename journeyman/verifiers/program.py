@@ -20,7 +20,13 @@ FENCED = re.compile(r"```(?:python|py)?\s*\n(.*?)```", re.DOTALL)
 
 @verifier("functions/1", answer=False)
 async def functions(
-    case: Case, *, calls: list[dict[str, Any]], source: str = "", seconds: float = 10, share: bool = False
+    case: Case,
+    *,
+    calls: list[dict[str, Any]],
+    source: str = "",
+    seconds: float = 10,
+    share: bool = False,
+    backend: str = "auto",
 ) -> Score:
     """Functions return what they must.
 
@@ -30,13 +36,14 @@ async def functions(
         source: the file with the code; by default the answer's own code block.
         seconds: for each call.
         share: the share of right calls counts, else all must be right.
+        backend: the sandbox, see `Spec`.
     """
     code = _code(case, source)
     if code is None:
         return Score.of(0, f"there is no code: {source or 'no code block in the answer'}")
 
     right, wrong = 0, ""
-    sandbox = await _open(seconds)
+    sandbox = await _open(seconds, backend)
     try:
         loaded = await sandbox.run_python(code)
         if loaded.status != "ok":
@@ -56,14 +63,16 @@ async def functions(
 
 
 @verifier("program/1", answer=False)
-async def program(case: Case, *, cases: list[dict[str, str]], source: str = "", seconds: float = 10) -> Score:
+async def program(
+    case: Case, *, cases: list[dict[str, str]], source: str = "", seconds: float = 10, backend: str = "auto"
+) -> Score:
     r"""A program prints what it must: `{"input": "3 4\n", "output": "7"}`; spaces at the ends do not count."""
     code = _code(case, source)
     if code is None:
         return Score.of(0, f"there is no code: {source or 'no code block in the answer'}")
 
     for each in cases:
-        sandbox = await _open(seconds)
+        sandbox = await _open(seconds, backend)
         try:
             result = await sandbox.run_python(_fed(each.get("input", "")) + code)
         finally:
@@ -78,8 +87,8 @@ async def program(case: Case, *, cases: list[dict[str, str]], source: str = "", 
     return Score.of(1, f"{len(cases)} of {len(cases)} right")
 
 
-async def _open(seconds: float) -> Sandbox:
-    return await open_sandbox(Spec(limits=Limits(wall_s=seconds)))
+async def _open(seconds: float, backend: str) -> Sandbox:
+    return await open_sandbox(Spec(backend=backend, limits=Limits(wall_s=seconds)))
 
 
 def _code(case: Case, source: str) -> str | None:
@@ -118,7 +127,7 @@ def _told(result: CellResult) -> str:
 
 
 def _failed(result: CellResult) -> Score:
-    if result.status in {"lost", "protocol_violation"}:
+    if result.status == "lost":
         raise SandboxError(f"the sandbox was {result.status}: {result.error}")
 
     return Score.of(0, f"{result.status}: {short(result.error)}")
