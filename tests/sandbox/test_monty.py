@@ -271,7 +271,7 @@ async def test_two_sessions_share_nothing(sandbox: MontySandbox) -> None:
 
 async def test_the_probe_promises_only_what_was_tried() -> None:
     promises = ("no_files", "no_network", "no_programs", "memory_limit", "time_limit")
-    assert await probe_all() == [
+    assert await probe_all((Monty(),)) == [
         Probe(
             backend="monty",
             available=True,
@@ -299,6 +299,6 @@ async def test_the_probe_promises_only_what_was_tried() -> None:
 )
 async def test_a_sandbox_that_is_not_to_be_had_is_refused_with_what_to_do(spec: Spec, message: tuple[str, str]) -> None:
     with pytest.raises(SandboxError) as refused:
-        await open_sandbox(spec)
+        await open_sandbox(spec, (Monty(),))
 
     assert (str(refused.value), refused.value.fix) == message
