@@ -16,10 +16,13 @@ from pydantic import BaseModel
 import journeyman
 from journeyman import Agent, Policy, Result, ScriptedModel, mcp, tool
 from journeyman.agent.budget import Limits
+from journeyman.agent.outfit import sender
+from journeyman.config import load_settings
 from journeyman.errors import BudgetExceeded, ConfigError, ModelError, UsageError
 from journeyman.tools.target import Command, Url
 from journeyman.traces.events import ApprovalRequested, RunFinished
 from journeyman.traces.store import Store
+from tests.traces.collector import collector
 
 CALL = {"tool": "add", "arguments": {"a": 2, "b": 3}}
 
@@ -102,6 +105,18 @@ def test_the_sync_face_works_inside_a_running_event_loop(agent: Agent) -> None:
         return str(agent("2+3?"))
 
     assert [asyncio.run(main()) for _ in range(2)] == ["5", "5"]
+
+
+def test_runs_are_sent_to_a_collector_as_they_end_where_that_is_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    with collector() as server:
+        monkeypatch.setenv("JOURNEYMAN_OTEL_ENDPOINT", server.url)
+        agent = Agent(ScriptedModel([CALL, "5"]), tools=[add])
+        agent("2+3?")
+        agent.close()
+        if told := sender(load_settings()):
+            told.close()
+
+    assert [span.name for span in server.spans if not span.parent_span_id] == ["invoke_agent journeyman"]
 
 
 def test_streaming_tells_everything_and_ends_with_the_end(agent: Agent) -> None:

@@ -56,7 +56,7 @@ EXPORT = f"""\b
 Try:
   journeyman traces export sft.jsonl --where 'reward==1'
   journeyman traces export all.jsonl --format events
-  journeyman traces export --format otel --to http://127.0.0.1:6006
+  journeyman traces export --to http://127.0.0.1:6006
 
 {FILTER}"""
 
@@ -232,14 +232,15 @@ def show_rest(mark: str, stored: "Sequence[Stored]", at: int | None) -> None:
 @click.option("--to", "url", metavar="URL", help="Send spans to an OpenTelemetry collector (OTLP over HTTP).")
 @click.option("--where", default="", metavar="FILTER", help="Which runs; for messages only those that answered.")
 @json_option()
-def export(out: Path | None, form: str, url: str | None, where: str, json: bool) -> None:
+def export(out: Path | None, form: str | None, url: str | None, where: str, json: bool) -> None:
     from journeyman.errors import UsageError  # noqa: PLC0415
     from journeyman.traces.export import export as write  # noqa: PLC0415
     from journeyman.traces.export import send  # noqa: PLC0415
     from journeyman.traces.find import find  # noqa: PLC0415
 
+    form = form or ("otel" if url else "messages")
     if (out is None) == (url is None) or (url and form != "otel"):
-        fix = "journeyman traces export OUT.jsonl, or: journeyman traces export --format otel --to URL"
+        fix = "journeyman traces export OUT.jsonl, or: journeyman traces export --to URL"
         raise UsageError("Runs are written to a file, or sent as otel to a URL.", fix=fix)
 
     wanted = f"{where} outcome:answered" if form == "messages" else where

@@ -149,14 +149,14 @@ def test_runs_are_sent_to_a_collector(place, ids):
 
 
 def test_an_export_goes_to_a_file_or_as_spans_to_a_collector(place):
-    done = place("traces", "export", "--to", "http://127.0.0.1:9")
+    done = place("traces", "export", "out.jsonl", "--to", "http://127.0.0.1:9")
 
     assert (done.code, done.out) == (2, "")
     assert "written to a file, or sent as otel" in done.err
 
 
 def test_nobody_at_the_other_end_is_an_error(place):
-    done = place("traces", "export", "--format", "otel", "--to", "http://127.0.0.1:9")
+    done = place("traces", "export", "--to", "http://127.0.0.1:9")
 
     assert (done.code, done.out) == (3, "")
     assert "cannot be sent to http://127.0.0.1:9" in done.err

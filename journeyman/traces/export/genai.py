@@ -13,8 +13,8 @@ def about(spec: str) -> dict[str, Any]:
     scheme, _, name = spec.partition(":")
     if scheme in {"http", "https"}:
         url = urlsplit(spec)
-        where = {"server.address": url.hostname, "server.port": url.port}
-        return {"gen_ai.provider.name": "openai", "gen_ai.request.model": url.fragment, **where}
+        named = {"gen_ai.provider.name": "openai", "gen_ai.request.model": url.fragment}
+        return named | {"server.address": url.hostname}  # the conventions' name for whoever speaks as OpenAI does
 
     provider = {"local": "llama.cpp", "hf": "llama.cpp"}.get(scheme, scheme)
     return {"gen_ai.provider.name": provider, "gen_ai.request.model": name or spec}

@@ -29,14 +29,16 @@ class Sender:
         self._url = url
         self._runs: queue.SimpleQueue[Sequence[Stored] | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
+        self._lock = threading.Lock()
         self._last: Sequence[Stored] = ()
         self._said = ""
 
     def __call__(self, run: Sequence[Stored]) -> None:
-        if self._thread is None:
-            self._thread = threading.Thread(target=self._work, name="journeyman-otel", daemon=True)
-            self._thread.start()
-            atexit.register(self.close)
+        with self._lock:
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._work, name="journeyman-otel", daemon=True)
+                self._thread.start()
+                atexit.register(self.close)
 
         if self._runs.qsize() < WAITING:
             self._runs.put(run)
@@ -69,6 +71,6 @@ class Sender:
     def _say(self, run: Sequence[Stored], why: str) -> None:
         if why != self._said:
             named = f" --where run:{run[-1].run_id}" if run else ""
-            again = f"journeyman traces export --format otel --to URL{named}"
+            again = f"journeyman traces export --to URL{named}"
             logging.getLogger(__name__).warning("%s Runs stay in the store: %s", why, again)
             self._said = why
