@@ -226,9 +226,7 @@ def show_rest(mark: str, stored: "Sequence[Stored]", at: int | None) -> None:
 
 @traces.command(help=FORMATS, epilog=EXPORT)
 @click.argument("out", type=click.Path(path_type=Path), required=False)
-@click.option(
-    "--format", "form", default="messages", show_default=True, help="messages, events, otel, inspect or atif."
-)
+@click.option("--format", "form", help="One of the above.  [default: messages; with --to, otel]")
 @click.option("--to", "url", metavar="URL", help="Send spans to an OpenTelemetry collector (OTLP over HTTP).")
 @click.option("--where", default="", metavar="FILTER", help="Which runs; for messages only those that answered.")
 @json_option()
