@@ -66,10 +66,16 @@ class Veil:
 
     def hide(self, text: str) -> str:
         """The text with a placeholder for every secret in it; the same object where there is none."""
-        if not self._suspicious(text):
+        if not self.suspects(text):
             return text
 
-        return self._hidden(self._hidden(text))  # what has just been found may stand elsewhere too
+        known = len(self._known)
+        hidden = self._hidden(text)
+        return hidden if len(self._known) == known else self._hidden(hidden)  # it may stand elsewhere too
+
+    def suspects(self, text: str) -> bool:
+        """There may be something to hide: quick, and never wrong where it says no."""
+        return shapes.PROBE.isinstance_python(text) or self._has_known(text)
 
     def fill(self, text: str) -> str:
         """The text as it was before `hide`.
@@ -81,7 +87,7 @@ class Veil:
 
     def hide_json(self, text: str) -> str:
         """`hide` for JSON text: what is in its strings, so that it can be filled in again."""
-        return _in_json(text, self.hide) if self._suspicious(text) else text
+        return _in_json(text, self.hide) if self.suspects(text) else text
 
     def fill_json(self, text: str) -> str:
         """`fill` for JSON text.
@@ -105,6 +111,9 @@ class Veil:
 
     def _spans(self, text: str) -> Iterator[Found]:
         yield from shapes.find(text)
+        if not self._has_known(text):
+            return
+
         for known, kind in self._known.items():
             for at in _places(text, known):
                 yield Found(at, at + len(known), kind)
@@ -113,10 +122,7 @@ class Veil:
             for at in _places(text, end):
                 yield Found(*_grown(text, at, end, whole), kind)
 
-    def _suspicious(self, text: str) -> bool:
-        if shapes.PROBE.isinstance_python(text):
-            return True
-
+    def _has_known(self, text: str) -> bool:
         if self._known:
             self._probe = self._probe or _any_of([*self._known, *self._ends])
             if self._probe.isinstance_python(text):

@@ -58,6 +58,8 @@ class Ready:
     arguments: dict[str, JsonValue]
     approved: tuple[str, Label] | None = None
     """Hash of what a person approved, and the labels in it; nothing else may be done in its name."""
+    filled: bool = False
+    """Secrets stand in the arguments where the model wrote placeholders."""
 
 
 async def perform(run: Run, calls: Sequence[ToolCall]) -> None:
@@ -167,13 +169,14 @@ def _propose(run: Run, call: ToolCall, tool: Tool | None) -> Ready:
         if tool is None:
             raise ToolError(run.toolbox.suggest(call.name))  # noqa: TRY301 - both problems are proposals all the same
 
-        arguments = tool.parse(run.veil.fill_json(call.arguments))
+        text = run.veil.fill_json(call.arguments)
+        arguments = tool.parse(text)
     except ToolError as error:
         run.emit(CallProposed(call_id=call.id, tool=tool.spec.identity if tool else call.name, problem=str(error)))
         raise
 
     run.emit(CallProposed(call_id=call.id, tool=tool.spec.identity, arguments=arguments))
-    return Ready(call, tool, arguments)
+    return Ready(call, tool, arguments, filled=text is not call.arguments)
 
 
 async def _decide(run: Run, ready: Ready) -> Ready | CallFinished:
@@ -189,8 +192,8 @@ async def _decide(run: Run, ready: Ready) -> Ready | CallFinished:
 
 def _decided(run: Run, ready: Ready) -> Decision:
     decision = run.policy.decide(ready.tool.spec, ready.arguments)
-    shown = over(ready.arguments, run.veil.hide)
-    if shown is not ready.arguments:  # what will be done decides, and what the model has read: the stricter of both
+    if ready.filled:  # of what will be done and of what the model has read, the stricter counts
+        shown = over(ready.arguments, run.veil.hide)
         decision = max(decision, run.policy.decide(ready.tool.spec, shown), key=lambda each: STRICT.index(each.effect))
 
     reason = decision.reason or f"the policy says {decision.effect}"
@@ -252,8 +255,10 @@ async def _answer(run: Run, request: ApprovalRequested, approval: Approval | Non
 
 async def _edited(run: Run, ready: Ready, answer: ApprovalAnswered) -> Ready | CallFinished:
     """The call with what a person made of its arguments: validated and decided like any other."""
+    given = json.dumps(answer.arguments)
     try:
-        edited = replace(ready, arguments=ready.tool.parse(run.veil.fill_json(json.dumps(answer.arguments))))
+        text = run.veil.fill_json(given)
+        edited = replace(ready, arguments=ready.tool.parse(text), filled=text is not given)
     except ToolError as error:
         return _finished(ready.call, f"error: {error}", "error")
 

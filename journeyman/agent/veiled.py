@@ -11,7 +11,7 @@ A model therefore reads placeholders, and what it reads is what is stored. Two c
 import os
 from collections.abc import Iterable, Mapping
 from functools import cache
-from typing import Any, TypeVar, cast
+from typing import Any, Literal, TypeVar, cast, get_args, get_origin
 
 from pydantic import BaseModel
 
@@ -48,7 +48,12 @@ def veiled(event: E, veil: Veil, *, typed: bool) -> E:
     if isinstance(event, ModelDelta):  # words of a model that has read none
         return event
 
-    changed = cast("E", _value(event, veil))
+    texts: list[str] = []
+    _gather(event, texts)
+    changed = cast("E", _value(event, veil)) if veil.suspects("\0".join(texts)) else event
+    if changed is event and not typed:
+        return event
+
     if isinstance(changed, ModelResponded):
         if changed is not event:
             message = changed.message.model_copy(update={"provider_state": None})
@@ -67,6 +72,24 @@ def _typed(event: Event, changed: Event) -> bool:
         return event.prompt is not changed.prompt
 
     return isinstance(event, ApprovalAnswered) or (isinstance(event, MessageAdded) and event.origin == "user")
+
+
+def _gather(value: Any, texts: list[str]) -> None:
+    """Every text in it: most events have nothing to hide, and one look at them all tells."""
+    kind = type(value)
+    if kind is str:
+        texts.append(value)
+    elif kind is tuple or kind is list:
+        for item in value:
+            _gather(item, texts)
+    elif kind is dict:
+        for key, item in value.items():
+            texts.append(key)
+            _gather(item, texts)
+    elif issubclass(kind, BaseModel):
+        fields = value.__dict__
+        for name in _fields(kind):
+            _gather(fields[name], texts)
 
 
 def _value(value: Any, veil: Veil) -> Any:
@@ -96,4 +119,13 @@ def _model(value: BaseModel, veil: Veil) -> BaseModel:
 
 @cache
 def _fields(kind: type[BaseModel]) -> tuple[str, ...]:
-    return tuple(name for name in kind.model_fields if name not in OWN)
+    return tuple(name for name, field in kind.model_fields.items() if name not in OWN and _may_hold(field.annotation))
+
+
+def _may_hold(annotation: Any) -> bool:
+    """Text of whoever's making."""
+    if get_origin(annotation) is Literal:
+        return False
+
+    parts = get_args(annotation)
+    return any(map(_may_hold, parts)) if parts else annotation not in {int, float, bool, type(None)}

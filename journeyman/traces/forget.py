@@ -2,8 +2,8 @@
 
 A deleted run leaves a tombstone: its id, how many events it had and its last link, so that a copy kept elsewhere can be
 told to have been that run, and nothing else. On SQLite what was deleted is overwritten (`secure_delete`), the full-text
-index rewritten and the write-ahead log emptied. Backups, file systems that keep old blocks and PostgreSQL's own log
-archives are out of reach.
+index rewritten and the write-ahead log emptied. PostgreSQL keeps it in its files, where no query reaches it, until `gc`
+rewrites them. Backups, file systems that keep old blocks and PostgreSQL's own log are out of reach.
 """
 
 import time
@@ -59,7 +59,7 @@ def gc(store: Store) -> int:
         connection.commit()
 
     with store.reading() as connection:
-        connection.execution_options(isolation_level="AUTOCOMMIT").exec_driver_sql("VACUUM")
+        _rewrite(connection.execution_options(isolation_level="AUTOCOMMIT"))
         _empty_the_log(connection)
 
     return swept
@@ -132,6 +132,16 @@ def _sweep(connection: Connection) -> int:
         connection.execute(delete(table).where(table.c.hash.not_in(select(user.c.hash))))
 
     return sum(sizes[key] for key in unused)
+
+
+def _rewrite(connection: Connection) -> None:
+    """Leave nothing in the files that is not in the tables. PostgreSQL overwrites nothing by itself."""
+    if connection.dialect.name == "sqlite":
+        connection.exec_driver_sql("VACUUM")
+        return
+
+    tables = [*schema.metadata.tables, *projections.metadata.tables, "words"]
+    connection.exec_driver_sql(f"VACUUM (FULL) {', '.join(tables)}")
 
 
 def _named(connection: Connection) -> Iterator[str]:
