@@ -42,11 +42,11 @@ class Veil:
     """One for each run (`fresh`), made from the one that knows what the user has named.
 
     Args:
-        values: the secrets that are known, by a name for each.
+        values: the secrets that are known, each with a name.
         key: gives the key of the placeholders' hashes when it is first needed; one that nobody knows by default.
     """
 
-    def __init__(self, values: Mapping[str, str] | None = None, key: Callable[[], bytes] | None = None) -> None:
+    def __init__(self, values: Iterable[tuple[str, str]] = (), key: Callable[[], bytes] | None = None) -> None:
         self._key = key or cache(partial(secrets.token_bytes, 32))
         self._texts: dict[str, str] = {}
         """What stands behind a placeholder, by its tag."""
@@ -55,7 +55,7 @@ class Veil:
         self._ends: dict[str, tuple[str, str]] = {}
         """By the first or last characters: the kind and the whole."""
         self._probe: SchemaValidator | None = None
-        for name, value in (values or {}).items():
+        for name, value in values:
             self._know(re.sub(r"[^A-Z0-9]+", "_", name.upper())[:32].strip("_") or "VALUE", value)
 
     def fresh(self) -> Self:
@@ -156,8 +156,8 @@ class Veil:
         return self._texts[match["tag"]]
 
 
-def named(entries: Iterable[str], environment: Mapping[str, str]) -> dict[str, str]:
-    """The secrets of the setting, and those of variables that are called like one, by name.
+def named(entries: Iterable[str], environment: Mapping[str, str]) -> list[tuple[str, str]]:
+    """Names and values: of variables that are called like a secret, then what the setting names.
 
     Args:
         entries: `env:NAME`, `file:PATH` (each line; of `NAME=value` the value) or `value:TEXT`.
@@ -166,24 +166,21 @@ def named(entries: Iterable[str], environment: Mapping[str, str]) -> dict[str, s
     Raises:
         ConfigError: an entry is none of these, its file cannot be read, or it is too short to be told from a word.
     """
-    found = {name: value for name, value in environment.items() if _is_one(name, value)}
+    found = [(name, value) for name, value in environment.items() if _is_one(name, value)]
     for entry in entries:
         kind, _, rest = entry.partition(":")
         match kind:
             case "env":
-                values = {rest: environment[rest]} if environment.get(rest) else {}
-            case "value" if len(rest) >= SHORTEST:
-                values = {"VALUE": rest}
+                found.append((rest, environment.get(rest, "")))
             case "file":
-                values = _of_file(Path(rest).expanduser())
-            case "value":
-                raise ConfigError(f"secrets: a value has fewer than {SHORTEST} characters", fix="name a longer one")
+                found += _of_file(Path(rest).expanduser())
+            case "value" if len(rest) >= SHORTEST:
+                found.append(("VALUE", rest))
             case _:
-                raise ConfigError("secrets: an entry names no secret", fix="write env:NAME, file:PATH or value:TEXT")
+                fix = f"write env:NAME, file:PATH or value:TEXT, with {SHORTEST} characters or more"
+                raise ConfigError("secrets: an entry names no secret", fix=fix)
 
-        found |= {_unused(name, found): value for name, value in values.items() if len(value) >= SHORTEST}
-
-    return found
+    return [(name, value) for name, value in found if len(value) >= SHORTEST]
 
 
 def _is_one(name: str, value: str) -> bool:
@@ -191,22 +188,16 @@ def _is_one(name: str, value: str) -> bool:
     return bool(shapes.NAME.search(name)) and shapes.random(value) and not os.path.exists(value)  # noqa: PTH110
 
 
-def _of_file(path: Path) -> dict[str, str]:
+def _of_file(path: Path) -> Iterator[tuple[str, str]]:
     try:
         lines = path.read_text("utf-8").splitlines()
     except (OSError, ValueError) as error:
-        raise ConfigError(
-            f"secrets: {path} cannot be read: {error}", fix="correct the path or its permissions"
-        ) from None
+        raise ConfigError(f"secrets: {path} cannot be read: {error}", fix="correct the path or its rights") from None
 
-    plain = [re.sub(r"^(?:export )?\s*[A-Za-z_]\w*\s*=\s*(?=\S{6})", "", line).strip().strip("'\"") for line in lines]
-    return {
-        f"{path.name}_{number}": line for number, line in enumerate(plain, 1) if not line.startswith(("#", "-----"))
-    }
-
-
-def _unused(name: str, names: Mapping[str, str]) -> str:
-    return name if name not in names else f"{name}_{len(names)}"
+    for line in lines:
+        value = re.sub(r"^(?:export )?\s*[A-Za-z_]\w*\s*=\s*(?=\S{6})", "", line).strip().strip("'\"")
+        if not value.startswith(("#", "-----")):
+            yield path.name, value
 
 
 def _spellings(value: str) -> Iterator[str]:
@@ -241,13 +232,15 @@ def _apart(spans: Iterable[Found], text: str) -> Iterator[Found]:
             whole.append(span)
 
     for start, end, kind in whole:
-        for hidden in (each for each in done if each[0] < end and start < each[1]):
-            if hidden[0] - start >= shapes.LEAST:
-                yield Found(start, hidden[0], kind)
+        least = 1
+        for until, after in (each for each in done if each[0] < end and start < each[1]):
+            least = shapes.LEAST
+            if until - start >= least:
+                yield Found(start, until, kind)
 
-            start = max(start, hidden[1])  # noqa: PLW2901 - the rest
+            start = after  # noqa: PLW2901 - the rest
 
-        if end - start >= (shapes.LEAST if done else 1):
+        if end - start >= least:
             yield Found(start, end, kind)
 
 

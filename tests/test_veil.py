@@ -119,6 +119,14 @@ def test_what_merely_looks_like_a_secret_is_left_as_it_is(text):
     assert Veil().hide(text) is text
 
 
+def test_beside_a_placeholder_a_short_secret_is_hidden_too():
+    veil = Veil()
+
+    hidden = veil.hide(veil.hide(f"ghp_{TOKEN}") + " redis://:pw123@db")
+
+    assert "pw123" not in hidden
+
+
 def test_the_same_secret_has_the_same_placeholder_which_nobody_can_guess():
     one, other, elsewhere = Veil(key=lambda: KEY), Veil(key=lambda: KEY), Veil()
     text = f"GITHUB_TOKEN=ghp_{TOKEN}"
@@ -138,7 +146,7 @@ def test_what_was_found_by_its_place_is_then_found_anywhere():
 @pytest.mark.parametrize("spell", [json.dumps, quote, lambda text: quote(text, safe="")])
 def test_a_named_secret_is_found_however_it_is_spelled(spell):
     secret = 'pa"ss\\wörd/4 &7+8'
-    veil = Veil({"DB": secret})
+    veil = Veil([("DB", secret)])
     text = f"before {spell(secret)} after"
 
     hidden = veil.hide(text)
@@ -150,7 +158,7 @@ def test_a_named_secret_is_found_however_it_is_spelled(spell):
 
 @pytest.mark.parametrize("user", ["", "a", "ab", "joe"])
 def test_a_named_secret_is_found_inside_of_base64(user):
-    veil = Veil({"DB": TOKEN})
+    veil = Veil([("DB", TOKEN)])
     header = base64.b64encode(f"{user}:{TOKEN}".encode()).decode()
 
     hidden = veil.hide(f"Basic {header}")
@@ -162,7 +170,7 @@ def test_a_named_secret_is_found_inside_of_base64(user):
 
 @pytest.mark.parametrize("cut", [slice(16, None), slice(20, None), slice(None, 20), slice(None, -1)])
 def test_of_a_named_secret_that_was_cut_off_the_rest_is_hidden_too(cut):
-    veil = Veil({"DB": TOKEN})
+    veil = Veil([("DB", TOKEN)])
     piece = TOKEN[cut] if len(TOKEN[cut]) >= 16 else TOKEN[8:]
 
     hidden = veil.hide(f"... {piece} ...")
@@ -179,7 +187,7 @@ def test_of_a_named_secret_that_was_cut_off_the_rest_is_hidden_too(cut):
 )
 @example(f"SECRET_X_aaaaaaaa ghp_{TOKEN}")
 def test_filling_in_gives_back_what_was_hidden(text):
-    veil = Veil({"T": TOKEN})
+    veil = Veil([("T", TOKEN)])
 
     hidden = veil.hide(text)
 
@@ -192,7 +200,7 @@ def test_filling_in_gives_back_what_was_hidden(text):
 
 @given(st.recursive(st.text() | st.sampled_from([TOKEN, *WELL_KNOWN]) | st.integers() | st.none(), st.lists))
 def test_in_json_what_is_in_its_strings_comes_back_the_same(value):
-    veil, text = Veil({"T": TOKEN}), json.dumps(value)
+    veil, text = Veil([("T", TOKEN)]), json.dumps(value)
 
     hidden = veil.hide_json(text)
 
@@ -212,7 +220,7 @@ def test_a_placeholder_of_another_process_cannot_be_filled_in():
 def test_a_process_that_is_told_the_secret_knows_the_placeholder_of_an_earlier_one():
     hidden = Veil(key=lambda: KEY).hide(f"ghp_{TOKEN}")
 
-    assert Veil({"GH": f"ghp_{TOKEN}"}, key=lambda: KEY).fill(hidden) == f"ghp_{TOKEN}"
+    assert Veil([("GH", f"ghp_{TOKEN}")], key=lambda: KEY).fill(hidden) == f"ghp_{TOKEN}"
 
 
 def test_a_placeholder_that_is_not_known_is_not_hidden_again():
@@ -222,7 +230,7 @@ def test_a_placeholder_that_is_not_known_is_not_hidden_again():
 
 
 def test_a_named_secret_has_its_own_name_wherever_it_stands():
-    veil = Veil({"x token": f"ghp_{TOKEN}"})
+    veil = Veil([("x token", f"ghp_{TOKEN}")])
 
     hidden = veil.hide(f"ghp_{TOKEN}, GH_TOKEN=ghp_{TOKEN}")
 
@@ -250,14 +258,14 @@ def test_secrets_are_named_by_variables_files_and_values(tmp_path):
         ["env:FOO", "env:GONE", f"file:{file}", "value:hunter2"], {**environment, "G_CREDENTIALS": str(there)}
     )
 
-    assert found == {
-        "MY_TOKEN": TOKEN,
-        "FOO": "foofoofoo",
-        "keys_2": f"{TOKEN}1",
-        "keys_3": f"{TOKEN}2",
-        "keys_4": f"{TOKEN}3",
-        "VALUE": "hunter2",
-    }
+    assert found == [
+        ("MY_TOKEN", TOKEN),
+        ("FOO", "foofoofoo"),
+        ("keys", f"{TOKEN}1"),
+        ("keys", f"{TOKEN}2"),
+        ("keys", f"{TOKEN}3"),
+        ("VALUE", "hunter2"),
+    ]
 
 
 @pytest.mark.parametrize("entry", ["value:abc", "hunter2hunter2", "file:/nowhere/at/all"])

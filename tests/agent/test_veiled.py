@@ -116,7 +116,7 @@ async def test_a_later_process_that_has_lost_the_secret_says_so_to_the_model() -
 
 
 async def test_a_later_process_that_is_told_the_secret_goes_on_with_it() -> None:
-    memory = await gone_on(await left(b"key"), Veil({"GH": SECRET}, key=lambda: b"key"))
+    memory = await gone_on(await left(b"key"), Veil([("GH", SECRET)], key=lambda: b"key"))
 
     assert sent == [f"<{SECRET}>"]
     assert SECRET not in repr(memory.events)

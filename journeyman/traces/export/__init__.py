@@ -17,7 +17,8 @@ Pack = Callable[[BinaryIO, Iterable[str]], int]
 """Writes the lines of all runs as one file; says how many."""
 
 FORMATS = ("messages", "tokens", "grpo", "dpo", "kto", "events", "otel", "inspect", "atif")
-"""A module each, with `lines` and, where a file is more than its runs' lines, `pack` and the `SUFFIX` it must have."""
+"""A module each, with `lines` and, where a file is more than its runs' lines, `pack` and the `SUFFIX` it must have.
+`FOR_TRAINING = False` in one that is only to be looked at: else runs in which a secret was typed are left out."""
 
 
 class Skip(Exception):
@@ -47,7 +48,7 @@ def export(store: Store, run_ids: Sequence[str], out: Path, form: str) -> Export
     fresh = out.with_name(f".{out.name}.part")
     try:
         with fresh.open("wb") as file:
-            rows = pack(file, _lines(store, run_ids, module.lines, skipped))
+            rows = pack(file, _lines(store, run_ids, module, skipped))
 
         fresh.replace(out)
     except OSError as error:
@@ -60,10 +61,14 @@ def export(store: Store, run_ids: Sequence[str], out: Path, form: str) -> Export
     return Exported(rows=rows, runs=len(run_ids) - len(skipped), skipped=skipped)
 
 
-def _lines(store: Store, run_ids: Iterable[str], lines: Lines, skipped: dict[str, str]) -> Iterator[str]:
+def _lines(store: Store, run_ids: Iterable[str], module: Any, skipped: dict[str, str]) -> Iterator[str]:
     for run_id in run_ids:
         try:
-            written = list(lines(list(store.events(run_id))))
+            run = list(store.events(run_id))
+            if getattr(module, "FOR_TRAINING", True) and any(getattr(each.event, "secret", False) for each in run):
+                raise Skip("a secret was typed in it, so nothing trains on it")  # noqa: TRY301 - as any format may
+
+            written = list(module.lines(run))
         except Skip as why:
             skipped[run_id] = str(why)
         else:

@@ -4,6 +4,8 @@ from collections.abc import Iterator, Sequence
 
 from journeyman.traces.writer import Stored
 
+FOR_TRAINING = False
+
 
 def lines(run: Sequence[Stored]) -> Iterator[str]:
     return (each.json() for each in run)

@@ -23,6 +23,7 @@ from journeyman.traces.fold import State
 from journeyman.traces.messages import AssistantMessage, Message, Part, ToolCall, Usage
 from journeyman.traces.writer import Stored
 
+FOR_TRAINING = False
 SUFFIX = ".eval"
 STOPPED = {"length": "max_tokens", "refusal": "content_filter", "cut": "unknown"}
 ERRORS = {"denied": "approval", "refused": "approval", "timeout": "timeout"}

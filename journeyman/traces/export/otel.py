@@ -26,6 +26,7 @@ from journeyman.traces.messages import Message, ToolSpec
 from journeyman.traces.span import span_id, trace_id
 from journeyman.traces.writer import Stored
 
+FOR_TRAINING = False
 WINDOW = 64_000
 NAMED = frozenset({"temperature", "top_p", "max_tokens", "seed"})
 """Of the sampling, what the conventions have a name for."""
