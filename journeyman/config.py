@@ -10,7 +10,16 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainValidator, PrivateAttr, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    PrivateAttr,
+    ValidationError,
+)
 
 from journeyman.errors import ConfigError
 from journeyman.home import config_dir, data_dir, is_trusted
@@ -47,7 +56,7 @@ def _listed(value: object) -> tuple[str, ...]:
     return tuple(filter(None, map(str.strip, entries)))
 
 
-Secrets = Annotated[tuple[str, ...], PlainValidator(_listed)]
+Secrets = Annotated[tuple[str, ...], BeforeValidator(_listed)]
 """A list, or texts with commas between them."""
 
 
@@ -162,6 +171,9 @@ def _given(settings: Settings) -> list[str]:
 
 def _anchored(name: str, value: Any, folder: Path) -> Any:
     """A relative path in a file starts at that file's folder."""
+    if name == "secrets":
+        return tuple(f"file:{folder / Path(e[5:]).expanduser()}" if e.startswith("file:") else e for e in value)
+
     if isinstance(value, Path):
         return folder / value.expanduser()
 

@@ -194,7 +194,7 @@ def _decided(run: Run, ready: Ready) -> Decision:
     decision = run.policy.decide(ready.tool.spec, ready.arguments)
     if ready.filled:  # of what will be done and of what the model has read, the stricter counts
         shown = over(ready.arguments, run.veil.hide)
-        decision = max(decision, run.policy.decide(ready.tool.spec, shown), key=lambda each: STRICT.index(each.effect))
+        decision = max(run.policy.decide(ready.tool.spec, shown), decision, key=lambda each: STRICT.index(each.effect))
 
     reason = decision.reason or f"the policy says {decision.effect}"
     run.emit(

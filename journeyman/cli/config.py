@@ -69,13 +69,13 @@ def _worded(value: object) -> str:
 
 
 def _text(value: Any) -> str:
-    return ", ".join(value) if isinstance(value, list) else str(value)
+    return ", ".join(value) if isinstance(value, tuple) else str(value)
 
 
 def _unsaid(value: Any) -> Any:
     """A URL's password is nobody's business, nor is a secret's value."""
     if isinstance(value, list | tuple):
-        return [re.sub(r"(?s)^(value:).*", r"\1***", str(item)) for item in value]
+        return tuple(re.sub(r"(?s)^(value:).*", r"\1***", str(item)) for item in value)
 
     return re.sub(r"(://[^/@]*:)[^/@]*@", r"\1***@", value) if isinstance(value, str) else value
 

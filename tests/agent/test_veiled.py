@@ -1,6 +1,6 @@
 """What a run does with secrets: shown as placeholders, decided on and done with what they stand for."""
 
-from typing import Any
+from typing import Any, Self
 
 import pytest
 
@@ -9,7 +9,14 @@ from journeyman.agent.session import Order, execute, fork, resume
 from journeyman.policies.decision import Decision
 from journeyman.policies.policy import Policy
 from journeyman.tools.function import tool
-from journeyman.traces.events import ApprovalAnswered, ApprovalRequested, CallFinished, CallProposed, ModelResponded
+from journeyman.traces.events import (
+    ApprovalAnswered,
+    ApprovalRequested,
+    CallFinished,
+    CallProposed,
+    Event,
+    ModelResponded,
+)
 from journeyman.traces.fold import State
 from journeyman.traces.messages import AssistantMessage, Text, Tokens, TokenSpan, ToolSpec
 from journeyman.veil import PLACEHOLDER, Veil
@@ -74,6 +81,12 @@ class Suspicious:
 
     def __init__(self, refused: str) -> None:
         self.refused = refused
+
+    def watch(self, *, remote: bool) -> Self:
+        return self
+
+    def apply(self, event: Event) -> None:
+        pass
 
     def decide(self, tool: ToolSpec, arguments: dict[str, Any]) -> Decision:
         refused = self.refused in str(arguments)
