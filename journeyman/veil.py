@@ -259,7 +259,8 @@ def _alike(a: str, b: str) -> int:
 
 
 def _any_of(texts: Iterable[str]) -> SchemaValidator:
-    plain = ("".join(c if c.isascii() and c.isalnum() else f"\\x{{{ord(c):x}}}" for c in text) for text in texts)
+    whole = [text for text in texts if not _broken(text)]  # those that are not stand only in texts that are not
+    plain = ("".join(c if c.isascii() and c.isalnum() else f"\\x{{{ord(c):x}}}" for c in text) for text in whole)
     return SchemaValidator(core_schema.str_schema(pattern="|".join(plain), regex_engine="rust-regex"))
 
 

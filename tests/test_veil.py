@@ -186,6 +186,7 @@ def test_of_a_named_secret_that_was_cut_off_the_rest_is_hidden_too(cut):
     ).map("".join)
 )
 @example(f"SECRET_X_aaaaaaaa ghp_{TOKEN}")
+@example(f"DB_PASSWORD={TOKEN}\ud800")
 def test_filling_in_gives_back_what_was_hidden(text):
     veil = Veil([("T", TOKEN)])
 
