@@ -1,14 +1,17 @@
 """Untrusted text, made fit to be shown to a person: nothing in it can move the cursor or hide.
 
 What a terminal would act on or a reader would not see (control and format characters, bidirectional overrides,
-zero-width and look-alike spaces, unpaired surrogates) is spelled out as `⟪U+202E⟫`. The bracket that begins such a
-spelling is itself spelled out, so two different texts are never shown as the same characters; letters that look alike
-are left as they are.
+zero-width and look-alike spaces, unpaired surrogates) is spelled out as `⟪U+202E⟫`. So are letters that pass for Latin
+ones: where a word mixes them with Latin letters or has nothing else, and full-width and mathematical ones anywhere.
+The bracket that begins such a spelling is itself spelled out, so two different texts are never shown as the same.
 """
 
+import json
 import re
 import unicodedata
+from collections.abc import Mapping
 from functools import lru_cache
+from typing import Any
 
 LIMIT = 2000
 """Characters shown, unless told otherwise."""
@@ -16,6 +19,9 @@ LIMIT = 2000
 PLAIN = re.compile(r"[ -~]*")
 HIDDEN = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")
 """Shown as nothing, though Unicode files them under letters, marks and symbols."""
+TWINS = frozenset("аеорсухіјѕԁһӏқьвкмнтгАВЕЅІЈКМНОРСТУХҮԌԚԜαορνικτυχΑΒΕΖΗΙΚΜΝΟΡΤΥΧօսոցհԼՏՕꭰꮪᎪᏟᎬ")
+"""Letters of other scripts that look like Latin ones (Unicode's confusables, the single ones)."""
+MIXED = re.compile(r"[^\W\d_](?:[^\W_]|[.@-](?=\w))*")
 OPEN = "⟪"
 NEWLINE = "⏎"
 
@@ -30,7 +36,8 @@ def safe(text: str, limit: int | None = LIMIT, *, lines: bool = False) -> str:
     """
     shown = text if limit is None else text[:limit]
     if not PLAIN.fullmatch(shown):
-        shown = "".join([_visible(char, lines) for char in shown])
+        suspects = _suspects(shown)
+        shown = "".join([_spelled(char) if at in suspects else _visible(char, lines) for at, char in enumerate(shown)])
 
     left = len(text) - limit if limit is not None else 0
     if left <= 0:
@@ -39,16 +46,59 @@ def safe(text: str, limit: int | None = LIMIT, *, lines: bool = False) -> str:
     return f"{shown} … +{len(text[limit:].encode('utf-8', 'surrogatepass')):,} bytes"
 
 
+def shown_call(tool: str, arguments: Mapping[str, Any]) -> list[str]:
+    """A call in full, a line for each argument and for each line of a text in it: no two calls look the same.
+
+    Continued lines begin with a bar, which no argument's name can be mistaken for.
+    """
+    lines = [safe(tool, None)]
+    for name, value in arguments.items():
+        text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+        first, *rest = safe(text, None, lines=True).split("\n")
+        kind = "=" if isinstance(value, str) else ":="
+        lines += [
+            f"  {json.dumps(safe(name, None), ensure_ascii=False)} {kind} {first}",
+            *(f"  | {line}" for line in rest),
+        ]
+
+    return lines
+
+
+def _suspects(text: str) -> set[int]:
+    """Where letters stand that pass for others."""
+    found: set[int] = set()
+    for word in MIXED.finditer(text):
+        letters = [(at, char) for at, char in enumerate(word.group(), word.start()) if char.isalpha()]
+        twins = {at for at, char in letters if char in TWINS}
+        if twins and (len(twins) == len(letters) > 1 or any(char.isascii() for _, char in letters)):
+            found |= twins
+
+    return found
+
+
+def _spelled(char: str) -> str:
+    return f"{OPEN}U+{ord(char):04X}⟫"
+
+
+def _is_styled(char: str) -> bool:
+    """A full-width, circled or mathematical form of an ASCII letter or sign: another program may take it for that."""
+    if char.isascii() or unicodedata.category(char)[0] not in "LPSN" or unicodedata.category(char) == "No":
+        return False
+
+    plain = unicodedata.normalize("NFKC", char)
+    return len(plain) == 1 and plain.isascii()
+
+
 @lru_cache(4096)
 def _visible(char: str, lines: bool) -> str:
     if char == "\n":
         return char if lines else NEWLINE
 
-    suspect = char in {OPEN, NEWLINE} or char in HIDDEN or _is_variation(char)
+    suspect = char in {OPEN, NEWLINE} or char in HIDDEN or _is_variation(char) or _is_styled(char)
     if not suspect and (char == " " or unicodedata.category(char)[0] not in "CZ"):
         return char
 
-    return f"{OPEN}U+{ord(char):04X}⟫"
+    return _spelled(char)
 
 
 def _is_variation(char: str) -> bool:

@@ -1,10 +1,11 @@
+import json
 import unicodedata
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from journeyman.safe import safe
+from journeyman.safe import safe, shown_call
 
 
 @pytest.mark.parametrize(
@@ -49,3 +50,48 @@ def test_nothing_invisible_is_left(text, lines):
         if unicodedata.category(char)[0] in "CZ" and char not in ({" ", "\n"} if lines else {" "})
     ]
     shown.encode()
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("p\u0430ypal.com", "p⟪U+0430⟫ypal.com"),
+        ("\u0430\u0440\u0440\u04cf\u0435", "⟪U+0430⟫⟪U+0440⟫⟪U+0440⟫⟪U+04CF⟫⟪U+0435⟫"),
+        ("\u043f\u0440\u0438\u0432\u0435\u0442 world", "\u043f\u0440\u0438\u0432\u0435\u0442 world"),
+        ("\u03b1\u03b2\u03b3 and a", "\u03b1\u03b2\u03b3 and a"),
+        ("\uff0e\uff0e\uff0fetc", "⟪U+FF0E⟫⟪U+FF0E⟫⟪U+FF0F⟫etc"),
+        ("\U0001d41a 10 m\u00b2 na\u00efve caf\u00e9", "⟪U+1D41A⟫ 10 m\u00b2 na\u00efve caf\u00e9"),
+        ("[@click=app.approve]yes[/]", "[@click=app.approve]yes[/]"),
+    ],
+)
+def test_letters_that_pass_for_others_are_spelled_out_and_languages_are_not(text, shown):
+    assert safe(text) == shown
+
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+)
+CALLS = st.tuples(st.text(), st.dictionaries(st.text(), VALUES))
+
+
+@given(CALLS, CALLS)
+def test_different_calls_never_look_the_same(one, other):
+    canonical = [json.dumps([tool, list(given.items())]) for tool, given in (one, other)]
+    assert (shown_call(*one) == shown_call(*other)) == (canonical[0] == canonical[1])
+
+
+@given(CALLS)
+def test_a_call_is_shown_without_anything_invisible(call):
+    assert not [
+        char for line in shown_call(*call) for char in line if unicodedata.category(char)[0] in "CZ" and char != " "
+    ]
+
+
+def test_a_text_cannot_pass_for_another_argument():
+    assert shown_call("mail.send", {"body": 'hi\n  "to" = bob', "n": 3}) == [
+        "mail.send",
+        '  "body" = hi',
+        '  |   "to" = bob',
+        '  "n" := 3',
+    ]

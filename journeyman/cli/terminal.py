@@ -4,16 +4,27 @@ import json
 import os
 import signal
 import sys
+from collections.abc import Iterator
+from typing import Any, Literal
 
 import anyio
 
 from journeyman.agent.budget import Spent
 from journeyman.cli.progress import Progress
-from journeyman.safe import safe
+from journeyman.policies.provenance import Finding
+from journeyman.safe import safe, shown_call
 from journeyman.traces.events import ApprovalAnswered, ApprovalRequested
 
 YES = {"y", "yes"}
 NO = {"n", "no", ""}
+KEEP: dict[str, Literal["session", "always"]] = {
+    "s": "session",
+    "session": "session",
+    "a": "always",
+    "always": "always",
+}
+GRACE_S = 0.5
+"""A key that was on its way when the question appeared answers nothing."""
 
 
 def someone_there() -> bool:
@@ -21,29 +32,70 @@ def someone_there() -> bool:
 
 
 class AskAtTerminal:
-    """An approver: shows the whole call, takes y or n; a line after n is the reason the model reads."""
+    """An approver: shows the whole call and where each value came from, and takes a person's word for it."""
 
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
 
     async def __call__(self, request: ApprovalRequested) -> ApprovalAnswered:
         self._progress.line(f"May {safe(request.tool)} be called? ({safe(request.reason)})")
-        for name, value in request.arguments.items():
-            text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-            shown = safe(text, None, lines=True).replace("\n", "\n      ")
-            self._progress.line(f"    {safe(name)}: {shown}")
+        for line in shown_call(request.tool, request.arguments):
+            self._progress.line(f"    {line}")
 
+        for line in _where_from(request):
+            self._progress.line(f"  - {line}")
+
+        await anyio.sleep(GRACE_S)
         _forget_what_was_typed()
         while True:
-            sys.stderr.write("  y to allow, n to refuse (n REASON tells the model why) [n] ")
-            sys.stderr.flush()
-            answer = (await _line()).strip()
-            word, _, reason = answer.partition(" ")
-            if word.lower() in YES:
-                return ApprovalAnswered(call_id=request.call_id, approved=True)
+            if (answer := await self._asked(request)) is not None:
+                return answer.model_copy(update={"token": request.token})
 
-            if word.lower() in NO:
+    async def _asked(self, request: ApprovalRequested) -> ApprovalAnswered | None:
+        keep = ", s for this session, a always" if request.offer else ""
+        answer = await _prompted(f"  y once{keep}, e to edit, n or n REASON to refuse [n] ")
+        word, _, reason = answer.partition(" ")
+        yes = ApprovalAnswered(call_id=request.call_id, approved=True)
+        match word.lower():
+            case said if said in YES:
+                return yes
+            case said if said in NO:
                 return ApprovalAnswered(call_id=request.call_id, approved=False, reason=reason)
+            case "e" | "edit":
+                arguments = await self._edited(request)
+                return yes.model_copy(update={"arguments": arguments}) if arguments is not None else None
+            case kept if kept in KEEP and request.offer:
+                self._progress.line(f"  to be remembered: {request.offer}")
+                sure = await _prompted(
+                    f"  remember it {'for good' if kept[0] == 'a' else 'for this session'}? y or n [n] "
+                )
+                return yes.model_copy(update={"keep": KEEP[kept]}) if sure.lower() in YES else None
+            case _:
+                return None
+
+    async def _edited(self, request: ApprovalRequested) -> dict[str, Any] | None:
+        """The arguments as a person writes them; None where they are none."""
+        self._progress.line(f"  now: {safe(json.dumps(request.arguments, ensure_ascii=False), None)}")
+        try:
+            arguments = json.loads(await _prompted("  the arguments as one JSON object: "))
+        except ValueError as error:
+            self._progress.line(f"  that is not JSON: {error}")
+            return None
+
+        return arguments if isinstance(arguments, dict) else None
+
+
+def _where_from(request: ApprovalRequested) -> Iterator[str]:
+    for name, found in request.provenance.items():
+        for told in found if isinstance(found, list) else ():
+            if isinstance(told, dict):
+                yield safe(str(Finding.of(name, told)), None)
+
+
+async def _prompted(text: str) -> str:
+    sys.stderr.write(text)
+    sys.stderr.flush()
+    return (await _line()).strip()
 
     async def more(self, spent: Spent) -> float | None:
         """As much again of what is spent, if the person says so."""

@@ -161,10 +161,11 @@ class CallDecided(Value):
     """What the tool does, and how far its result can be trusted; empty where there is nothing to note."""
 
     @property
-    def untrusted(self) -> bool:
-        """Something steers the call that is not the user's word."""
+    def steered(self) -> bool:
+        """A text of others chose a target, or the call carries off a secret or a link of theirs."""
         each = (finding for found in self.provenance.values() if isinstance(found, list) for finding in found)
-        return any(isinstance(finding, dict) and finding.get("enough") is False for finding in each)
+        bad = (finding for finding in each if isinstance(finding, dict) and finding.get("enough") is False)
+        return any(finding.get("from") == "outsider" or finding.get("kind") in {"link", "secret"} for finding in bad)
 
 
 class ApprovalRequested(Value):

@@ -31,6 +31,12 @@ TYPED = Finding(
     detail="a person typed a secret, so that what the run was told is not what is stored; nothing may train on it",
 )
 
+STEERED = Finding(
+    level="fatal",
+    code="steered",
+    detail="a text of others steered a call that nobody approved; nothing may learn from obeying it",
+)
+
 
 def of_call(event: ModelResponded, sampling: Mapping[str, JsonValue], *, first: bool) -> Iterator[Finding]:
     """Findings about one model call.

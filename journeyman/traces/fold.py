@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from typing import Self
 
 from journeyman.traces.events import (
+    ApprovalAnswered,
+    CallDecided,
     CallFinished,
     CallStarted,
     Compacted,
@@ -22,6 +24,23 @@ from journeyman.traces.events import (
     RunStarted,
 )
 from journeyman.traces.messages import AssistantMessage, Message, ToolCall, Usage, UserMessage
+
+
+@dataclass(slots=True)
+class Steering:
+    """Has a text of others steered a call that no person approved, whether it was stopped or made?"""
+
+    found: bool = False
+    _open: set[str] = field(default_factory=set)
+
+    def apply(self, event: Event) -> None:
+        match event:
+            case CallDecided() if event.provenance and event.steered:
+                self._open.add(event.call_id)
+            case ApprovalAnswered(approved=True):
+                self._open.discard(event.call_id)
+            case CallFinished() if event.result.call_id in self._open:
+                self.found = True
 
 
 @dataclass(slots=True)
@@ -47,6 +66,8 @@ class State:
     secret: bool = False
     """A person has typed a secret: nothing may train on the run."""
 
+    steering: Steering = field(default_factory=Steering)
+
     _pending: dict[str, ToolCall] = field(default_factory=dict)
 
     @classmethod
@@ -68,8 +89,17 @@ class State:
         last = self.messages[-1] if self.messages else None
         return last.text if isinstance(last, AssistantMessage) and not last.calls else None
 
+    @property
+    def untrainable(self) -> str:
+        """Why nothing may train on the run; empty where something may."""
+        if self.secret:
+            return "a secret was typed in it, so nothing trains on it"
+
+        return "a text of others steered a call in it, so nothing trains on it" if self.steering.found else ""
+
     def apply(self, event: Event) -> None:  # noqa: C901 - one line for each kind of event
         self.secret = self.secret or getattr(event, "secret", False)
+        self.steering.apply(event)
         match event:
             case ModelResponded():
                 self._responded(event)

@@ -26,7 +26,8 @@ from journeyman.traces.events import (
     RunStarted,
     SampleScored,
 )
-from journeyman.traces.findings import TYPED, of_call
+from journeyman.traces.findings import STEERED, TYPED, of_call
+from journeyman.traces.fold import Steering
 from journeyman.traces.listed import SECRET, beginning, end, worth
 from journeyman.traces.messages import Message, UserMessage
 from journeyman.traces.migrations import OURS
@@ -162,6 +163,7 @@ class Projection:
         self._cost: float | None = None
         self._levels: set[str] = set()
         self._secret = False
+        self._steering = Steering()
         self._scores: dict[str, float | None] = {}
         for each in stored:
             self._add(each, own=each.run_id == run_id)
@@ -174,6 +176,7 @@ class Projection:
 
     def _add(self, each: Stored, *, own: bool) -> None:
         self._secret = self._secret or getattr(each.event, "secret", False)
+        self._steering.apply(each.event)
         if not own:  # a fork's parent: only what later rows count on from
             self._messages += each.event.type in {"run_started", "message_added", "model_responded", "call_finished"}
             return
@@ -279,9 +282,10 @@ class Projection:
         for row in self._calls.values():
             self._put(projections.tool_call, row)
 
-        if self._secret:
-            row = {"ordinal": len(self.rows[projections.finding]), **TYPED.model_dump()}
-            self._put(projections.finding, row)
+        for finding, found in ((TYPED, self._secret), (STEERED, self._steering.found)):
+            if found:
+                row = {"ordinal": len(self.rows[projections.finding]), **finding.model_dump()}
+                self._put(projections.finding, row)
 
         self.run |= {
             "projected": max(self.last, 1),

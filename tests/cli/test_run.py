@@ -280,10 +280,13 @@ def at_a_terminal(answer: str, *words: str) -> tuple[str, str, int]:
     ) as run:
         os.close(terminal)
         screen = ""
-        while "[n]" not in screen:
-            screen += os.read(main, 4096).decode()
+        for line in answer.split("\n"):
+            asked = screen.count("[n] ") + screen.count("object: ")
+            while screen.count("[n] ") + screen.count("object: ") == asked:
+                screen += os.read(main, 4096).decode()
 
-        os.write(main, f"{answer}\n".encode())
+            os.write(main, f"{line}\n".encode())
+
         try:
             while more := os.read(main, 4096).decode():
                 screen += more
@@ -306,6 +309,21 @@ def test_a_person_at_the_terminal_is_asked_and_sees_what_happens(folder: Path) -
     assert "⟪U+001B⟫" in screen
     assert "answered: 2 steps" in screen
     assert (folder / "a.txt").read_text() == "hello\33[2J"
+
+
+def test_a_person_may_edit_a_call_and_let_it_be_for_good(folder: Path) -> None:
+    write = call("files__write", path="a.txt", content="hello")
+    edited = '{"path": "b.txt", "content": "bye"}'
+    at_a_terminal(f"e\n{edited}", "run", "-m", script(folder, write, "Written."), "Write")
+    assert [path.name for path in sorted(folder.glob("*.txt"))] == ["b.txt"]
+    assert (folder / "b.txt").read_text() == "bye"
+
+    _, screen, _ = at_a_terminal("a\ny", "run", "-m", script(folder, write, "Written."), "Write")
+    assert 'to be remembered: allow files.write where path = "a.txt"' in screen
+    again = call("files__write", path="a.txt", content="again")
+    other = call("files__write", path="c.txt", content="no")
+    done = journeyman("run", "-m", script(folder, again, other, "Written."), "Write")
+    assert (done.returncode, (folder / "a.txt").read_text(), (folder / "c.txt").exists()) == (5, "again", False)
 
 
 def test_a_person_may_say_no_and_why(folder: Path) -> None:
