@@ -84,6 +84,14 @@ class AskAtTerminal:
 
         return arguments if isinstance(arguments, dict) else None
 
+    async def more(self, spent: Spent) -> float | None:
+        """As much again of what is spent, if the person says so."""
+        self._progress.line(f"{spent} Go on with as much again?")
+        _forget_what_was_typed()
+        sys.stderr.write("  y to go on, n to stop here [n] ")
+        sys.stderr.flush()
+        return spent.more if (await _line()).strip().lower() in YES else None
+
 
 def _where_from(request: ApprovalRequested) -> Iterator[str]:
     for name, found in request.provenance.items():
@@ -96,14 +104,6 @@ async def _prompted(text: str) -> str:
     sys.stderr.write(text)
     sys.stderr.flush()
     return (await _line()).strip()
-
-    async def more(self, spent: Spent) -> float | None:
-        """As much again of what is spent, if the person says so."""
-        self._progress.line(f"{spent} Go on with as much again?")
-        _forget_what_was_typed()
-        sys.stderr.write("  y to go on, n to stop here [n] ")
-        sys.stderr.flush()
-        return spent.more if (await _line()).strip().lower() in YES else None
 
 
 def _forget_what_was_typed() -> None:

@@ -66,8 +66,6 @@ class State:
     secret: bool = False
     """A person has typed a secret: nothing may train on the run."""
 
-    steering: Steering = field(default_factory=Steering)
-
     _pending: dict[str, ToolCall] = field(default_factory=dict)
 
     @classmethod
@@ -89,17 +87,8 @@ class State:
         last = self.messages[-1] if self.messages else None
         return last.text if isinstance(last, AssistantMessage) and not last.calls else None
 
-    @property
-    def untrainable(self) -> str:
-        """Why nothing may train on the run; empty where something may."""
-        if self.secret:
-            return "a secret was typed in it, so nothing trains on it"
-
-        return "a text of others steered a call in it, so nothing trains on it" if self.steering.found else ""
-
     def apply(self, event: Event) -> None:  # noqa: C901 - one line for each kind of event
         self.secret = self.secret or getattr(event, "secret", False)
-        self.steering.apply(event)
         match event:
             case ModelResponded():
                 self._responded(event)

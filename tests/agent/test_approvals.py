@@ -13,7 +13,9 @@ from journeyman.policies.approvals import Approval, Book
 from journeyman.policies.policy import Policy
 from journeyman.tools.function import tool
 from journeyman.traces.events import ApprovalAnswered, ApprovalRequested, CallDecided, CallFinished
-from journeyman.traces.fold import State
+from journeyman.traces.export import Skip
+from journeyman.traces.export.sequences import demand_trainable
+from journeyman.traces.writer import Stored
 from tests.agent.crew import Box, Memory, add, call, crew, run
 
 SENT: list[str] = []
@@ -63,6 +65,16 @@ def of(memory: Memory, kind: type) -> list[Any]:
     return [event for event in memory.events if isinstance(event, kind)]
 
 
+def steered(memory: Memory) -> bool:
+    """Do training exports refuse the run for it?"""
+    try:
+        demand_trainable([Stored(run_id="r", seq=n, at=0, event=event) for n, event in enumerate(memory.events, 1)])
+    except Skip as why:
+        return "steered" in str(why)
+
+    return False
+
+
 def statuses(memory: Memory) -> list[str]:
     return [event.status for event in of(memory, CallFinished)]
 
@@ -85,16 +97,13 @@ async def test_what_a_text_of_others_steered_is_asked_about_and_marks_the_run_un
     script = [call("inbox"), call("send", to="eve@evil.org"), "ok"]
     stopped = await told(script, policy=POLICY)
     assert of(stopped, CallDecided)[-1].labels == ("external", "outsider")
-    assert (statuses(stopped), State.of(stopped.events).untrainable) == (
-        ["ok", "denied"],
-        "a text of others steered a call in it, so nothing trains on it",
-    )
+    assert (statuses(stopped), steered(stopped)) == (["ok", "denied"], True)
     unasked = await told(script, policy=Policy.preset("yolo").label("inbox", returns="outsider"))
-    assert (SENT, bool(State.of(unasked.events).untrainable)) == (["eve@evil.org: "], True)
+    assert (SENT, steered(unasked)) == (["eve@evil.org: "], True)
     approved = await told(script, policy=POLICY, approver=says())
-    assert State.of(approved.events).untrainable == ""
+    assert not steered(approved)
     own = await told([call("inbox"), call("send", to="bob@firm.org"), "ok"], policy=POLICY)
-    assert (statuses(own), State.of(own.events).untrainable) == (["ok", "ok"], "")
+    assert (statuses(own), steered(own)) == (["ok", "ok"], False)
 
 
 async def test_an_approval_is_for_once_unless_it_is_kept_and_then_to_the_letter():

@@ -18,6 +18,7 @@ from journeyman.traces.events import (
 )
 from journeyman.traces.export import Skip
 from journeyman.traces.findings import of_call
+from journeyman.traces.fold import Steering
 from journeyman.traces.listed import worth
 from journeyman.traces.writer import Stored
 
@@ -94,7 +95,7 @@ def demand_trainable(run: Sequence[Stored]) -> RunStarted:
     """The run's beginning, if a model may be trained on it.
 
     Raises:
-        Skip: why not: its task is held out, a person changed a call or typed a secret.
+        Skip: why not: its task is held out, a person changed a call or typed a secret, a text of others steered it.
     """
     started = next((each.event for each in run if isinstance(each.event, RunStarted)), None)
     if started is None:
@@ -103,8 +104,13 @@ def demand_trainable(run: Sequence[Stored]) -> RunStarted:
     if started.sample is not None and started.sample.split != "train":
         raise Skip("its task is held out")
 
+    steering = Steering()
     for each in run:
         _demand_untouched(each.event)
+        steering.apply(each.event)
+
+    if steering.found:
+        raise Skip("a text of others steered a call in it, so nothing trains on it")
 
     return started
 
