@@ -104,7 +104,7 @@ class _Story:
         match each.event:
             case e.RunStarted() | e.RunResumed() as event:
                 self._model = event.model or self._model
-                self._event(each, "info", source="journeyman", data=event.model_dump(mode="json", exclude={"tools"}))
+                self._info(each)
             case e.ModelRequested():
                 self._asked = _time(each.at)
             case e.ModelResponded() as event:
@@ -127,8 +127,8 @@ class _Story:
                 said = {} if event.evidence is None else {"explanation": json.dumps(event.evidence)}
                 self._scores[event.verifier] = score | said
                 self._event(each, "score", scorer=event.verifier, score=score | said)
-            case e.PlanUpdated() | e.BudgetWarned() | e.Compacted() | e.MessageAdded() | e.RunFinished() as event:
-                self._event(each, "info", source="journeyman", data=event.model_dump(mode="json", exclude_none=True))
+            case e.PlanUpdated() | e.BudgetWarned() | e.Compacted() | e.MessageAdded() | e.RunFinished():
+                self._info(each)
 
         self.state.apply(each.event)
 
@@ -228,6 +228,10 @@ class _Story:
             edited = what.pop("edited", None)
             modified = {} if edited is None else {"modified": call | {"arguments": edited}}
             self._event(each, "approval", message="", call=call, **what, **modified)
+
+    def _info(self, each: Stored) -> None:
+        data = each.event.model_dump(mode="json", exclude={"tools"}, exclude_defaults=True)
+        self._event(each, "info", source="journeyman", data={"type": each.event.type, **data})
 
     def _event(self, each: Stored, kind: str, **what: Any) -> None:
         self._events.append({"event": kind, "timestamp": _time(each.at), "working_start": 0.0, **what})
