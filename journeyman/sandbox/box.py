@@ -12,6 +12,7 @@ import anyio
 from anyio.abc import ByteStream
 
 from journeyman.errors import SandboxError, ToolError
+from journeyman.sandbox.egress import Decision
 from journeyman.sandbox.entry import Entry
 from journeyman.sandbox.inside.frames import HEADER_MAX, Frame, Malformed, Reader, pack, split
 from journeyman.sandbox.paths import MAX_READ
@@ -46,6 +47,10 @@ class Line(Protocol):
 
     def oom(self) -> bool:
         """Whether the kernel has ended something for want of memory since this was last asked."""
+        ...
+
+    def decisions(self) -> tuple[Decision, ...]:
+        """What was decided about connections since this was last asked."""
         ...
 
 
@@ -196,7 +201,10 @@ class Box:
             fields.update(status="oom", error=f"the code needed more memory than it may use; {fields['error']}")
 
         last = fields["error"].rpartition("\n")[2]
-        fields["denials"] = (last,) if last.startswith("PermissionError") else ()
+        decisions = self._line.decisions()
+        refused = tuple(f"no connection to {each.host}:{each.port}: {each.reason}" for each in decisions if each.reason)
+        fields["connections"] = decisions
+        fields["denials"] = (*refused, *((last,) if last.startswith("PermissionError") else ()))
         if kind is ExecResult:
             return {**fields, "exit_code": header["exit_code"]}
 

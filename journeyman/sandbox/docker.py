@@ -28,15 +28,18 @@ from anyio.abc import ByteStream, SocketStream, UNIXSocketStream
 from journeyman.errors import SandboxError
 from journeyman.sandbox import image
 from journeyman.sandbox.box import Box, rlimits
+from journeyman.sandbox.egress import Decision
 from journeyman.sandbox.inside.copies import pack
 from journeyman.sandbox.inside.frames import Malformed, Reader
 from journeyman.sandbox.inside.frames import pack as frame
+from journeyman.sandbox.proxy import Outlet
 from journeyman.sandbox.sandbox import Limits, Probe, Spec
 
 if TYPE_CHECKING:
     from docker import DockerClient
 
 USER = "64000:64000"
+DOOR_AT = "/run"
 LABEL = "journeyman"
 MEBIBYTE = 1024 * 1024
 OWN_MB = 48
@@ -91,6 +94,9 @@ class Docker:
                 f"{self.name} gives isolation level {probe.level}, level {spec.min_isolation} is asked for",
                 fix=f"ask for min_isolation <= {probe.level}",
             )
+
+        if spec.allow_hosts and (self.level > Docker.level or sys.platform != "linux"):
+            raise SandboxError(f"{self.name} lets nothing out here", fix="take backend docker, on Linux")
 
         box = await self._fresh(spec, probe)
         if spec.workspace is not None:
@@ -216,11 +222,16 @@ class _Container:
 
     def __init__(self, client: "DockerClient", tag: str, spec: Spec, runtime: str) -> None:
         self._api = client.api
+        self.outlet = Outlet(spec.allow_hosts) if spec.allow_hosts else None
         settings = _settings(spec.limits, runtime)
+        doors = [DOOR_AT] if self.outlet else []
+        if self.outlet:
+            settings["binds"] = {str(self.outlet.folder): {"bind": DOOR_AT, "mode": "ro"}}
+
         self.id = str(
             self._api.create_container(
                 tag,
-                ["python3", "-S", "-m", "journeyman.sandbox.inside.supervisor", image.HOME],
+                ["python3", "-S", "-m", "journeyman.sandbox.inside.supervisor", image.HOME, *doors],
                 hostname="sandbox",
                 user=USER,
                 working_dir=image.HOME,
@@ -235,6 +246,9 @@ class _Container:
         self._attached = attached
         try:
             self._api.start(self.id)
+            if self.outlet:
+                self.outlet.begin()
+
             self._begin(spec)
             self.events = _memory_events(self._api.inspect_container(self.id)["State"]["Pid"])
         except BaseException:
@@ -254,6 +268,9 @@ class _Container:
 
         with contextlib.suppress(APIError):  # it has ended, or is about to
             self._api.kill(self.id)
+
+        if self.outlet:
+            self.outlet.close()
 
         self._attached._response.close()  # noqa: SLF001 - the SDK hides it there, and nothing else closes it
         self._socket.close()
@@ -292,6 +309,9 @@ class DockerLine:
     def oom(self) -> bool:
         before, self._ooms = self._ooms, _ooms(self._container.events)
         return self._ooms > before
+
+    def decisions(self) -> tuple[Decision, ...]:
+        return self._container.outlet.decisions() if self._container.outlet else ()
 
 
 class Demux:

@@ -4,15 +4,23 @@ Plain HTTP is forwarded one request a connection, under the name that was judged
 tunnels that are not looked into. A refusal is a 403 whose body says why, so that the code inside can tell its author.
 """
 
-from collections.abc import Iterable
+import shutil
+import socket
+import tempfile
+from collections import deque
+from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
+from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import anyio
-from anyio.abc import ByteStream, Listener
+from anyio.abc import ByteStream, Listener, SocketListener
+from anyio.from_thread import start_blocking_portal
 
 from journeyman.errors import ToolError
-from journeyman.sandbox.egress import Egress
+from journeyman.sandbox.egress import Decision, Egress
+from journeyman.sandbox.inside.supervisor import DOOR
 
 if TYPE_CHECKING:
     import h11
@@ -21,6 +29,8 @@ HEAD_S = 30.0
 CONNECTION_S = 600.0
 """However it is used, a connection ends then."""
 AT_ONCE = 64
+MOST_DECISIONS = 1000
+"""That are kept until somebody asks for them."""
 MAX_HEAD = 64 * 1024
 CHUNK = 64 * 1024
 CLOSE = (b"Connection", b"close")
@@ -186,3 +196,54 @@ async def _pump(source: ByteStream, sink: ByteStream) -> None:
     except GONE:
         await anyio.aclose_forcefully(sink)
         await anyio.aclose_forcefully(source)
+
+
+class Outlet:
+    """A proxy in a thread of its own, for one sandbox, on a listener that the sandbox's supervisor made.
+
+    The supervisor alone can do that: a network namespace is listened in from inside. It hands the listener over a
+    socket in a folder that is shown to it, which is gone before any untrusted code runs. Everything here blocks.
+    """
+
+    def __init__(self, hosts: Sequence[str]) -> None:
+        self._decisions: deque[Decision] = deque(maxlen=MOST_DECISIONS)
+        self._proxy = Proxy(Egress(hosts, self._decisions.append))
+        self._running = ExitStack()
+        self.folder = Path(tempfile.mkdtemp(prefix="journeyman-outlet-"))
+        self._running.callback(shutil.rmtree, self.folder, ignore_errors=True)
+        self.folder.chmod(0o755)
+        self._door = socket.socket(socket.AF_UNIX)
+        self._running.callback(self._door.close)
+        self._door.bind(str(self.folder / DOOR))
+        (self.folder / DOOR).chmod(0o777)
+        self._door.listen(1)
+
+    def begin(self) -> None:
+        """Serve from now on. Raises OSError where no listener is handed over."""
+        self._door.settimeout(HEAD_S)
+        with self._door.accept()[0] as visitor:
+            visitor.settimeout(HEAD_S)
+            _, numbers, _, _ = socket.recv_fds(visitor, 1, 1)
+
+        (self.folder / DOOR).unlink()
+        self._door.close()
+        if not numbers:
+            raise OSError("no listener came out of the sandbox")
+
+        portal = self._running.enter_context(start_blocking_portal())
+        self._running.callback(portal.start_task_soon(self._serve, socket.socket(fileno=numbers[0])).cancel)
+
+    def decisions(self) -> tuple[Decision, ...]:
+        """Those since this was last asked."""
+        taken = []
+        while self._decisions:
+            taken.append(self._decisions.popleft())
+
+        return tuple(taken)
+
+    def close(self) -> None:
+        self._running.close()
+
+    async def _serve(self, listening: socket.socket) -> None:
+        async with await SocketListener.from_socket(listening) as listener:
+            await self._proxy.serve(listener)

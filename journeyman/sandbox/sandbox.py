@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal, Protocol
 
+from journeyman.sandbox.egress import Decision
 from journeyman.sandbox.entry import Entry
 from journeyman.traces.messages import Value
 
@@ -77,6 +78,8 @@ class Ran(Value):
     cpu_ms: float = 0.0
     max_rss_kb: int = 0
     denials: tuple[str, ...] = ()
+    connections: tuple[Decision, ...] = ()
+    """Through the proxy, while it ran; those that were refused too."""
 
 
 class Rich(Value):

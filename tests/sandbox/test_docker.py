@@ -5,6 +5,8 @@ import signal
 import subprocess
 import sys
 import tarfile
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from threading import Thread
 
 import anyio
 import pytest
@@ -179,3 +181,57 @@ def test_what_docker_sends_is_taken_apart_however_it_is_cut():
         demux = Demux()
         out = b"".join(demux.feed(data[at : at + size]) for at in range(0, len(data), size))
         assert (out, demux.stderr) == (b"abcde", b"oops")
+
+
+FETCH = """
+import urllib.request
+def fetch(url):
+    try:
+        return urllib.request.urlopen(url, timeout=5).read().decode()
+    except urllib.error.HTTPError as error:
+        return f"{error.code} {error.read().decode().strip()}"
+"""
+
+
+async def test_only_allowed_hosts_are_reached_and_every_decision_is_told(docker):
+    server = HTTPServer(("127.0.0.1", 0), Site)
+    Thread(target=server.serve_forever, args=(0.01,)).start()
+    box = await docker.open(Spec(allow_hosts=(f"127.0.0.1:{server.server_port}",)))
+    try:
+        site = f"http://127.0.0.1:{server.server_port}/"
+        result = await box.run_python(
+            f"{FETCH}\nfetch({site!r}), fetch('http://169.254.169.254/'), fetch('http://x.test/')"
+        )
+        assert result.value
+        assert result.value.startswith(
+            "('from the site', '403 no connection to 169.254.169.254:80: it is not on the list"
+        )
+        assert [(each.host, each.allowed) for each in result.connections] == [
+            ("127.0.0.1", True),
+            ("169.254.169.254", False),
+            ("x.test", False),
+        ]
+        assert result.denials[1].startswith("no connection to x.test:80: ")
+        directly = "import socket; socket.create_connection(('192.0.2.1', 80), 1)"
+        assert "unreachable" in (await box.run_python(directly)).error
+        assert (await box.exec(["sh", "-c", "ls /run; echo $http_proxy"])).stdout == "http://127.0.0.1:3128\n"
+    finally:
+        await box.close()
+        server.shutdown()
+        server.server_close()
+
+
+class Site(BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(b"from the site")
+
+    def log_message(self, format, *args):  # noqa: A002 - the base class's word
+        pass
+
+
+async def test_gvisor_lets_nothing_out():
+    await anyio.to_thread.run_sync(need, "gvisor")
+    with pytest.raises(SandboxError, match="gvisor lets nothing out"):
+        await GVisor().open(Spec(allow_hosts=("example.org",)))

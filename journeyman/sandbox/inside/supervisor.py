@@ -33,6 +33,9 @@ from journeyman.sandbox.paths import Root
 
 REQUEST_MAX = 512 * 1024 * 1024
 ENVIRONMENT = {"PATH": "/usr/local/bin:/usr/bin:/bin", "LANG": "C.UTF-8", "MPLBACKEND": "agg"}
+DOOR = "door"
+"""The socket over which a container hands its proxy's listener to the host."""
+PROXY = ("127.0.0.1", 3128)
 LOST = "; variables are lost"
 _STATUSES = frozenset({"ok", "error", "oom"})
 _STOPPED = {
@@ -217,10 +220,16 @@ def _told(job: Job, header: Header, pieces: list[tuple[str, bytes]]) -> bytes:
 
 
 def main() -> NoReturn:
-    """A container's only program; stdin and stdout are the host's."""
+    """A container's only program: its workspace, then the folder of the door to the network if it has one.
+
+    stdin and stdout are the host's.
+    """
     home = sys.argv[1]
     os.environ.clear()
     os.environ.update(ENVIRONMENT, HOME=home)
+    for folder in sys.argv[2:]:
+        _hand_over(f"{folder}/{DOOR}")
+
     proc.prctl(proc.SET_DUMPABLE, 0)
     source, sink = os.dup(0), os.dup(1)
     nothing = os.open("/dev/null", os.O_RDWR)
@@ -229,6 +238,16 @@ def main() -> NoReturn:
 
     Supervisor(source, sink, Copies(home)).serve()
     os._exit(0)
+
+
+def _hand_over(path: str) -> None:
+    """Listen where the code will look for a proxy; whoever is behind the door serves it."""
+    with socket.create_server(PROXY) as listener, socket.socket(socket.AF_UNIX) as door:
+        door.connect(path)
+        socket.send_fds(door, [b"x"], [listener.fileno()])
+
+    where = f"http://{PROXY[0]}:{PROXY[1]}"
+    os.environ.update(dict.fromkeys(("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"), where))
 
 
 if __name__ == "__main__":
