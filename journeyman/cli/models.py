@@ -1,19 +1,36 @@
-"""`journeyman models`: get the models that can be had, and see which are here."""
+"""`journeyman models`: get models, see which are here, what they can do and how fast they are."""
 
 import sys
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from journeyman.cli.group import Group
 from journeyman.cli.output import json_option, print_json
 
+if TYPE_CHECKING:
+    from journeyman.agent.models.llama import LlamaModel
+
 PULL = """\b
 Try:
   journeyman models pull starter
   journeyman models pull hf:OWNER/NAME/FILE.gguf"""
+
+BENCH = """\b
+Try:
+  journeyman models bench
+  journeyman models bench local:PATH.gguf --json"""
+
+PROBE = """\b
+Try:
+  journeyman models probe local:starter
+  journeyman models probe http://127.0.0.1:11434/v1#NAME --json"""
+
+OPTIMISE = """\b
+Try:
+  journeyman models optimise local:starter"""
 
 LIST = """\b
 Try:
@@ -23,7 +40,7 @@ Try:
 
 @click.group(cls=Group)
 def models() -> None:
-    """Get models and see which can be had."""
+    """Get models; see which are here, what they can do and how fast they are."""
 
 
 @models.command(epilog=PULL)
@@ -78,8 +95,9 @@ def _bar(name: str) -> Generator[Callable[[int, int], None]]:
 def list_models(json: bool) -> None:
     """List the models that are on this machine.
 
-    The starter, and a model server that answers on the loopback; then the forms a model's name can have. A run that
-    names no model takes the first one here.
+    Model servers that answer on the loopback (Ollama, LM Studio, llama-server, vLLM at their usual ports), the starter,
+    and files that were pulled; then the forms a model's name can have. A run that names no model takes the first server
+    here, else the starter.
     """
     from journeyman.agent.models.spec import forms  # noqa: PLC0415 - after --help
     from journeyman.safe import safe  # noqa: PLC0415
@@ -91,8 +109,7 @@ def list_models(json: bool) -> None:
 
     width = max(len(row["model"]) for row in rows)
     for row in rows:
-        adapter = f" with {safe(row['adapter'])}" if row["adapter"] else ""
-        click.echo(f"{safe(row['model']):<{width}}  {row['state']:<7}  {safe(row['detail'])}{adapter}")
+        click.echo(f"{safe(row['model']):<{width}}  {row['state']:<7}  {safe(row['detail'])}")
 
     click.echo(f"\nGive one to a run with --model, or for good with JOURNEYMAN_MODEL or in config.toml:\n{forms()}")
 
@@ -100,18 +117,156 @@ def list_models(json: bool) -> None:
 def _rows() -> Iterator[dict[str, Any]]:
     import anyio  # noqa: PLC0415
 
-    from journeyman.agent.models.found import find_spec  # noqa: PLC0415
+    from journeyman.agent.models.found import SERVERS, STARTER, find_files, find_servers  # noqa: PLC0415
     from journeyman.agent.models.starter import find_starter  # noqa: PLC0415
     from journeyman.errors import ModelNotFound  # noqa: PLC0415
 
-    server = anyio.run(find_spec)
-    if not server.startswith("local:"):
-        yield {"model": server, "state": "answers", "detail": "a server on this machine", "adapter": None}
+    for port, specs in anyio.run(find_servers).items():
+        for spec in specs:
+            yield {"model": spec, "state": "answers", "detail": f"a server where {SERVERS[port]} listens"}
 
     try:
         files = find_starter()
     except ModelNotFound as error:
-        yield {"model": "local:starter", "state": "missing", "detail": error.fix, "adapter": None}
+        yield {"model": STARTER, "state": "missing", "detail": error.fix}
     else:
-        adapter = str(files.adapter) if files.adapter else None
-        yield {"model": "local:starter", "state": "here", "detail": str(files.model), "adapter": adapter}
+        adapters = "".join(f" with {path}" for path in files.adapters)
+        yield {"model": STARTER, "state": "here", "detail": f"{files.model}{adapters}"}
+
+    for path in find_files():
+        yield {"model": f"local:{path}", "state": "here", "detail": f"{path.stat().st_size / 1e6:,.0f} MB"}
+
+
+@models.command(epilog=BENCH)
+@click.argument("spec", metavar="[MODEL]", default="local:starter")
+@click.option("--threads", type=click.IntRange(1), help="CPU threads; default: the cores that are free.")
+@json_option()
+def bench(spec: str, threads: int | None, json: bool) -> None:
+    """Measure how fast a local model is on this machine.
+
+    Loading, reading a prompt, writing, eight conversations one after another and at once, each with and without the
+    probability of every token. Where the engine has a GPU, figures with and without it.
+    """
+    import anyio  # noqa: PLC0415 - after --help
+
+    from journeyman.agent.models.bench import bench as measure  # noqa: PLC0415
+    from journeyman.agent.models.engine import Engine  # noqa: PLC0415
+
+    files = _local(spec).files
+    rows = anyio.run(measure, files, Engine(threads=threads), _say)
+    if json:
+        print_json([{**row.model_dump(), "gain": row.gain, "gain_logprobs": row.gain_logprobs} for row in rows])
+        return
+
+    for row in rows:
+        click.echo(
+            f"{files.model.name} ({row.quantisation}) on {row.device}, {row.threads} thread(s), KV {row.kv_type}"
+        )
+        click.echo(f"  load                  {row.load:8.2f} s")
+        for name, value in (("read a prompt", row.prefill), ("write", row.decode)):
+            click.echo(f"  {name:<20}  {value:8.1f} tokens/s")
+
+        click.echo(f"  write, probabilities  {row.decode_logprobs:8.1f} tokens/s")
+        for name, alone, together, gain in (
+            ("8 conversations", row.one_by_one, row.parallel, row.gain),
+            ("  with probabilities", row.one_by_one_logprobs, row.parallel_logprobs, row.gain_logprobs),
+        ):
+            click.echo(f"  {name:<20}  {alone:8.1f} tokens/s in turn, {together:.1f} at once: {gain} times")
+
+
+@models.command(epilog=PROBE)
+@click.argument("spec", metavar="MODEL")
+@json_option()
+def probe(spec: str, json: bool) -> None:
+    """Find out what a model or endpoint really can do, by trying it.
+
+    Streaming, token ids, tools, calls that are enforced, structured output, log-probabilities, thinking, reuse of what
+    was read. A remote model is asked about ten short questions, which may cost a fraction of a cent.
+    """
+    import anyio  # noqa: PLC0415 - after --help
+
+    from journeyman.agent.models.probe import Finding  # noqa: PLC0415
+    from journeyman.agent.models.probe import probe as tried  # noqa: PLC0415
+    from journeyman.agent.models.spec import make_model  # noqa: PLC0415
+    from journeyman.safe import safe  # noqa: PLC0415
+
+    model = make_model(spec)
+    rows: list[Finding] = []
+
+    async def run() -> None:
+        try:
+            async for finding in tried(model):
+                rows.append(finding)
+                if not json:
+                    differs = "" if finding.claims in {None, finding.has} else "  (it claims otherwise)"
+                    click.echo(
+                        f"{finding.what:<20}  {'yes' if finding.has else 'no ':<3}  {safe(finding.seen)}{differs}"
+                    )
+        finally:
+            with anyio.CancelScope(shield=True):
+                await model.close()
+
+    anyio.run(run)
+    if json:
+        print_json({"model": model.spec, "findings": [row.model_dump() for row in rows]})
+
+
+@models.command(epilog=OPTIMISE)
+@click.argument("spec", metavar="[MODEL]", default="local:starter")
+@click.option("--force", is_flag=True, help="Also where no gain is expected.")
+@json_option()
+def optimise(spec: str, force: bool, json: bool) -> None:
+    """Make a copy of a model that this CPU runs faster.
+
+    The engine has no fast kernels for some ways of storing weights (Q4_1, Q5_0, Q5_1). The copy stores the same weights
+    as Q8_0: more room, less time. It is measured before and after.
+    """
+    import anyio  # noqa: PLC0415 - after --help
+
+    from journeyman.agent.models.bench import quick  # noqa: PLC0415
+    from journeyman.agent.models.files import ModelFiles  # noqa: PLC0415
+    from journeyman.agent.models.requantise import COPY, requantised  # noqa: PLC0415
+    from journeyman.home import data_dir  # noqa: PLC0415
+
+    files = _local(spec).files
+    target = data_dir() / "models" / f"{files.model.stem}.{COPY}.gguf"
+    with _bar(target.name) as progress:
+        requantised(files.model, target, progress, force=force)
+
+    copy = ModelFiles(model=target, adapters=files.adapters)
+    before, after = (anyio.run(quick, each) for each in (files, copy))
+    if json:
+        print_json({"model": copy.spec, "before": before, "after": after})
+        return
+
+    click.echo(copy.spec)
+    for what in before:
+        gain = after[what] / before[what]
+        click.echo(
+            f"  {what:<8}  {before[what]:8.1f} tokens/s before, {after[what]:8.1f} after: {gain:.2f} times", err=True
+        )
+
+
+def _local(spec: str) -> "LlamaModel":
+    """A local model that can be measured.
+
+    Raises:
+        UsageError: it is not one.
+    """
+    from journeyman.agent.models.llama import LlamaModel  # noqa: PLC0415 - after --help
+    from journeyman.agent.models.spec import make_model  # noqa: PLC0415
+    from journeyman.errors import UsageError  # noqa: PLC0415
+
+    model = make_model(spec)
+    if not isinstance(model, LlamaModel):
+        raise UsageError(
+            f"{spec!r} is no local model.", fix="Name local:starter, local:PATH.gguf or hf:OWNER/NAME/FILE."
+        )
+
+    model.files.check()
+    return model
+
+
+def _say(what: str) -> None:
+    if sys.stderr.isatty():
+        click.echo(f"\r\x1b[K{what} ...\r", nl=False, err=True)

@@ -1,38 +1,52 @@
-"""The model of a run that names none: a server that answers on this machine, else the starter."""
+"""Models on this machine: what servers on the loopback offer, and files. Nothing else is asked, nothing is started."""
+
+from pathlib import Path
 
 import anyio
 
 from journeyman.agent.models.wire import Refused, Wire
+from journeyman.home import data_dir
 
-PORTS = (11434, 1234, 8080, 8000)
-"""Where Ollama, LM Studio, llama-server and vLLM listen, the first that answers wins in this order."""
+SERVERS = {11434: "Ollama", 1234: "LM Studio", 8080: "llama-server", 8000: "vLLM"}
+"""Who listens where by default; the first that answers wins in this order."""
 PATIENCE = 0.15
+STARTER = "local:starter"
 
 
-async def find_spec(ports: tuple[int, ...] = PORTS) -> str:
+async def find_spec(ports: tuple[int, ...] = tuple(SERVERS)) -> str:
     """The spec of a chat model on this machine: a running server's first, else `local:starter`."""
-    found: dict[int, str] = {}
+    found = await find_servers(ports)
+    return next((specs[0] for port in ports if (specs := found.get(port))), STARTER)
+
+
+async def find_servers(ports: tuple[int, ...] = tuple(SERVERS)) -> dict[int, list[str]]:
+    """Specs of the chat models that the servers on these ports list, by port."""
+    found: dict[int, list[str]] = {}
 
     async def probe(port: int) -> None:
-        name = await _first_model(port)
-        if name:
-            found[port] = f"http://127.0.0.1:{port}/v1#{name}"
+        if names := await _models(port):
+            found[port] = [f"http://127.0.0.1:{port}/v1#{name}" for name in names]
 
     with anyio.move_on_after(PATIENCE):
         async with anyio.create_task_group() as group:
             for port in ports:
                 group.start_soon(probe, port)
 
-    return next((found[port] for port in ports if port in found), "local:starter")
+    return {port: found[port] for port in ports if port in found}
 
 
-async def _first_model(port: int) -> str:
-    """The first chat model that a server lists; none where something else answers, or nothing."""
+async def _models(port: int) -> list[str]:
+    """The chat models that a server lists; none where something else answers, or nothing."""
     try:
         listed = await Wire(f"http://127.0.0.1:{port}", "none").get("/v1/models")
     except (OSError, Refused):
-        return ""
+        return []
 
     data = listed.get("data") if isinstance(listed, dict) else None
     names = [each.get("id") for each in data if isinstance(each, dict)] if isinstance(data, list) else []
-    return next((name for name in names if isinstance(name, str) and name and "embed" not in name.lower()), "")
+    return [name for name in names if isinstance(name, str) and name and "embed" not in name.lower()]
+
+
+def find_files() -> list[Path]:
+    """Model files that were pulled, or made here."""
+    return sorted((data_dir() / "models").rglob("*.gguf"))

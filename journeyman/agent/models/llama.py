@@ -24,7 +24,7 @@ from journeyman.agent.models.llama_process import EngineProcess
 from journeyman.agent.models.model import SMALL, Capabilities, Request
 from journeyman.agent.models.recognise import Recognised, recognise
 from journeyman.agent.models.turn import Turn, overflow
-from journeyman.agent.models.wire import Refused
+from journeyman.agent.models.wire import Refused, Wire
 from journeyman.errors import EngineDied, JourneymanError, ModelError, UsageError
 from journeyman.traces.events import ModelDelta, ModelResponded
 
@@ -208,6 +208,11 @@ class LlamaModel:
         meta = listed["data"][0]["meta"]
         self._know(meta, found_format)
         self._info = self._identity(meta)
+
+    @property
+    def wire(self) -> Wire:
+        """The open engine itself, for those that measure it."""
+        return self._running.wire
 
     async def _why(self, error: Refused | OSError) -> ModelError:
         return _refusal(error) if isinstance(error, Refused) else await self._running.died(error)
