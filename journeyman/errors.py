@@ -7,7 +7,10 @@
     │   └── StoreError                     3  store       the trace store cannot be read or written
     ├── ModelError                         4  model       no model, one that will not load, a server that cannot answer
     │   ├── ModelNotFound                  4  model
-    │   ├── EngineDied                     4  model       the local engine's process ended
+    │   ├── BadModelFile                   4  model_file  a model's or adapter's file is damaged, cut, or no such file
+    │   ├── BadTemplate                    4  template    a model's own chat template cannot be used
+    │   ├── EngineDied                     4  engine      the local engine's process ended
+    │   │   └── EngineOutOfMemory          4  memory      for want of memory
     │   ├── ContextOverflow                4  context     the conversation no longer fits the model's window
     │   ├── Unreachable                    4  unreachable nothing answers, or not in time
     │   ├── KeyRefused                     4  key         no key, a wrong one, or one that may not do this
@@ -69,8 +72,28 @@ class ModelNotFound(ModelError):
     """The spec names no model that can be had here."""
 
 
+class BadModelFile(ModelError):
+    """A model's or an adapter's file is damaged, cut short, or of another kind."""
+
+    kind = "model_file"
+
+
+class BadTemplate(ModelError):
+    """A model's own chat template fails, takes too long, or does not show what was said."""
+
+    kind = "template"
+
+
 class EngineDied(ModelError):
     """The local engine's process ended; the run is stored and can be resumed."""
+
+    kind = "engine"
+
+
+class EngineOutOfMemory(EngineDied):
+    """It ended, or did not start, because there was no memory left."""
+
+    kind = "memory"
 
 
 class ContextOverflow(ModelError):

@@ -6,7 +6,7 @@ from io import BufferedReader
 from pathlib import Path
 
 from journeyman.agent.models.engine import CONTEXT
-from journeyman.errors import ModelError, ModelNotFound
+from journeyman.errors import BadModelFile, ModelError, ModelNotFound
 from journeyman.traces.messages import Value
 
 MAGIC = b"GGUF"
@@ -42,7 +42,7 @@ class ModelFiles(Value):
 
         Raises:
             ModelNotFound: a file is missing, or is a folder.
-            ModelError: a file is no GGUF, or is nearly empty.
+            BadModelFile: a file is no GGUF, or is nearly empty.
         """
         check_gguf(self.model, "model")
         for adapter in self.adapters:
@@ -77,13 +77,13 @@ def check_gguf(path: Path, what: str) -> None:
         ) from error
 
     if magic != MAGIC:
-        raise ModelError(
+        raise BadModelFile(
             f"The {what} {str(path)!r} is not a GGUF file: it begins with {magic!r}.",
             fix="Use a model converted to GGUF (llama.cpp's format); a download may have saved an error page instead.",
         )
 
     if path.stat().st_size < SMALLEST:
-        raise ModelError(f"The {what} {str(path)!r} is truncated: {path.stat().st_size} bytes.", fix="Copy it again.")
+        raise BadModelFile(f"The {what} {str(path)!r} is truncated: {path.stat().st_size} bytes.", fix="Copy it again.")
 
 
 def fingerprint(path: Path) -> str:
@@ -119,11 +119,7 @@ def fitting_context(path: Path, wanted: int | None) -> int:
     Raises:
         ModelError: it was trained for fewer, or the header makes no sense.
     """
-    try:
-        trained = trained_context(path) or wanted or CONTEXT
-    except (ValueError, OSError, OverflowError, MemoryError) as error:
-        raise ModelError(f"The header of {str(path)!r} makes no sense: {error}.", fix="Get the file again.") from error
-
+    trained = trained_context(path) or wanted or CONTEXT
     if wanted is not None and not 0 < wanted <= trained:
         raise ModelError(
             f"A context of {wanted} tokens was asked for and {path.name} was trained for {trained}.",
@@ -137,7 +133,7 @@ def trained_context(path: Path) -> int | None:
     """How many tokens the model was trained to see at once, as its header tells.
 
     Raises:
-        ValueError: the header makes no sense.
+        BadModelFile: the header makes no sense.
     """
     value = _found(path, ".context_length")
     return value if isinstance(value, int) else None
@@ -147,20 +143,10 @@ def own_template(path: Path) -> str:
     """The chat template that the file carries; empty for none. It takes a moment: it stands behind the vocabulary.
 
     Raises:
-        ValueError: the header makes no sense.
+        BadModelFile: the header makes no sense.
     """
     value = _found(path, "tokenizer.chat_template")
     return value if isinstance(value, str) else ""
-
-
-def quantisation(path: Path) -> int | None:
-    """`general.file_type`: llama.cpp's number for how the weights are stored.
-
-    Raises:
-        ValueError: the header makes no sense.
-    """
-    value = _found(path, "general.file_type")
-    return value if isinstance(value, int) else None
 
 
 def kv_bytes(path: Path) -> int:
@@ -179,13 +165,17 @@ def _found(path: Path, key: str) -> int | str | None:
         try:
             return _value(file, key)
         except struct.error:
-            return None
+            return None  # it ends before
+        except (ValueError, OSError, OverflowError, MemoryError, RecursionError) as error:
+            fix = "Get the file again."
+            raise BadModelFile(f"The header of {str(path)!r} makes no sense: {error}.", fix=fix) from error
 
 
 # The GGUF header: magic, version, two counts, key-value pairs, then a name, shape, type and offset for each tensor.
 SCALARS = {0: 1, 1: 1, 2: 2, 3: 2, 4: 4, 5: 4, 6: 4, 7: 1, 10: 8, 11: 8, 12: 8}
 STRING, ARRAY, UINT32 = 8, 9, 4
 ALIGNMENT = 32
+VOCABULARY = b"tokenizer."
 LONGEST_KEY = 65536
 
 
@@ -198,6 +188,9 @@ def _value(file: BufferedReader, suffix: str) -> int | str | None:
             raise ValueError(f"a key of {length} bytes")
 
         key, kind = file.read(length), _number(file, "<I")
+        if key.startswith(VOCABULARY) and not suffix.startswith(VOCABULARY.decode()):
+            return None  # what else there is stands before
+
         if key.endswith(suffix.encode()) and kind == UINT32:
             return _number(file, "<I")
 

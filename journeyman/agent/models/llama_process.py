@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+from pathlib import Path
 from typing import Any
 
 import anyio
@@ -18,14 +19,18 @@ from journeyman.agent.models.files import ModelFiles, kv_bytes, missing_bytes
 from journeyman.agent.models.model import RESUME
 from journeyman.agent.models.tokenise import Tokeniser
 from journeyman.agent.models.wire import Wire
-from journeyman.errors import EngineDied, ModelError, ModelNotFound
+from journeyman.errors import BadModelFile, EngineDied, EngineOutOfMemory, ModelError, ModelNotFound
 
 LOADING = 900.0
 """Seconds a model may take to load from a slow disk."""
 CACHE_MB = 512
 """Memory for prompts of conversations that are not being decoded just now."""
-TAIL = 2000
+TAIL = 4000
+REASON = "error loading model"
 SIGKILL, SIGABRT = 9, 6
+SMALLER = "Use a smaller model or a smaller context, or close other programs."
+NO_MEMORY = ("failed to allocate", "out of memory", "unable to allocate", "bad_alloc")
+"""How the engine says that it got no memory."""
 
 
 class EngineProcess:
@@ -37,10 +42,16 @@ class EngineProcess:
     tokenise: Tokeniser
 
     def __init__(self, files: ModelFiles, engine: Engine) -> None:
-        """Start it; this takes milliseconds, loading goes on in the other process."""
+        """Start it; this takes milliseconds, loading goes on in the other process.
+
+        Raises:
+            BadModelFile: the model's header makes no sense.
+        """
         self._files = files
+        self._kv_bytes = kv_bytes(files.model)
         self._key = secrets.token_urlsafe(24)
         self._log = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the process
+        self._oom_kills = oom_kills()
         self.threads = engine.threads or free_threads()
         self.process = subprocess.Popen(
             [sys.executable, "-P", "-m", "journeyman.agent.models.llama_child"],
@@ -60,7 +71,7 @@ class EngineProcess:
             "model": str(self._files.model),
             "adapters": [str(path) for path in self._files.adapters],
             "size": self._files.model.stat().st_size,
-            "kv_bytes": kv_bytes(self._files.model) * (engine.context or CONTEXT) * engine.parallel,
+            "kv_bytes": self._kv_bytes * (engine.context or CONTEXT) * engine.parallel,
             "context": engine.context or CONTEXT,
             "parallel": engine.parallel,
             "threads": self.threads,
@@ -122,9 +133,11 @@ class EngineProcess:
             return EngineDied(f"The local engine still runs, but broke off: {error}.", fix=RESUME)
 
         why, fix = f"with exit code {code}", f"{RESUME} (if that fails too, try another model file)"
+        if code == -SIGKILL and oom_kills() > self._oom_kills:
+            return EngineOutOfMemory("The local engine was killed: the system ran out of memory.", fix=SMALLER)
+
         if code == -SIGKILL:
-            why = "because it was killed: often the system ran out of memory"
-            fix = "Use a smaller model or a smaller context, or close other programs."
+            why, fix = "because it was killed", f"{RESUME} Where memory was short: {SMALLER}"
         elif code == -SIGABRT:
             why = "by its own abort"
 
@@ -164,8 +177,9 @@ class EngineProcess:
             await to_thread.run_sync(wait)
 
     def _told(self) -> str:
-        text = self.log(max(0, self.log_size - TAIL)).strip()
-        return f" Its last words: {text.splitlines()[-1]}" if text else ""
+        lines = self.log(max(0, self.log_size - TAIL)).strip().splitlines()
+        reasons = [line for line in lines if REASON in line] or lines
+        return f" Its last words: {reasons[-1]}" if reasons else ""
 
     def _refusal(self, error: str, text: str) -> ModelError:
         if error == "no_engine":
@@ -173,16 +187,31 @@ class EngineProcess:
                 f"The local engine is not installed: {text}.", fix='Install it: pip install "journeyman[local]"'
             )
 
+        if any(words in self.log().lower() for words in NO_MEMORY):
+            return EngineOutOfMemory(f"There is no memory for {self._files.model.name}.{self._told()}", fix=SMALLER)
+
         for path in (self._files.model, *self._files.adapters):
             try:
                 missing = missing_bytes(path)
-            except (ValueError, OSError, OverflowError, MemoryError):
-                return ModelError(f"The header of {str(path)!r} makes no sense.", fix="Get the file again.")
+            except (ValueError, OSError, OverflowError, MemoryError, RecursionError):
+                return BadModelFile(f"The header of {str(path)!r} makes no sense.", fix="Get the file again.")
 
             if missing:
-                return ModelError(f"{str(path)!r} is truncated: its end is missing.", fix="Copy or download it again.")
+                return BadModelFile(
+                    f"{str(path)!r} is truncated: its end is missing.", fix="Copy or download it again."
+                )
 
         return ModelError(
             f"{self._files.model.name} does not load: {text}.{self._told()}",
             fix="Try a smaller context, a newer engine, or an adapter made for this very model.",
         )
+
+
+def oom_kills() -> int:
+    """Processes that the system has killed for want of memory, since it started; 0 where it does not tell."""
+    try:
+        lines = Path("/proc/vmstat").read_text(encoding="ascii").splitlines()
+    except OSError:
+        return 0
+
+    return sum(int(line.split()[1]) for line in lines if line.startswith("oom_kill "))

@@ -41,11 +41,7 @@ async def recognise(tokenise: Tokeniser, wire: Wire, model: Path, wanted: str | 
         OSError, Refused: from the engine.
     """
     special = await _ids(wire, (*PROBE, *TAUGHT))
-    try:
-        template = await to_thread.run_sync(own_template, model)
-    except ValueError as error:
-        raise ModelError(f"The header of {str(model)!r} makes no sense: {error}.", fix="Get the file again.") from error
-
+    template = await to_thread.run_sync(own_template, model)
     renderer = await _renderer(wire, special, template, wanted)
     known = await _ids(wire, tuple(filter(None, (*renderer.kept, *renderer.closing, *renderer.special))))
     if lacking := [mark for mark in renderer.kept if mark not in known]:

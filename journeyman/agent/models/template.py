@@ -18,7 +18,7 @@ from typing import Any
 import anyio
 
 from journeyman.agent.models.renderer import HERMES, MARK, Around, Dialect, Renderer
-from journeyman.errors import ModelError
+from journeyman.errors import BadTemplate
 
 VERSION = "template/1"
 PATIENCE = 15.0
@@ -35,7 +35,7 @@ async def derived(template: str, bos: str, eos: str) -> Renderer:
     bos: the token that begins a text, if the tokeniser does not put it there by itself. eos: that ends one.
 
     Raises:
-        ModelError: it cannot be run, takes too long, or does not show what was said.
+        BadTemplate: it cannot be run, takes too long, or does not show what was said.
     """
     wanted = json.dumps({"template": template, "bos": bos, "eos": eos}).encode()
     try:
@@ -53,8 +53,8 @@ async def derived(template: str, bos: str, eos: str) -> Renderer:
     return Renderer.model_validate_json(done.stdout)
 
 
-def _bad(why: str) -> ModelError:
-    return ModelError(
+def _bad(why: str) -> BadTemplate:
+    return BadTemplate(
         f"The model's own chat template cannot be used: {why}.",
         fix="Name a format: --renderer chatml, llama3, gemma, harmony or plain; or serve it elsewhere and use its URL.",
     )

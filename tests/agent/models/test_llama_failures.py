@@ -5,18 +5,24 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
-from journeyman.agent.models import wire
+from journeyman.agent.models import llama_process, wire
 from journeyman.agent.models.engine import Engine
+from journeyman.agent.models.families import CHATML, MARKS
 from journeyman.agent.models.files import ModelFiles
 from journeyman.agent.models.llama import LlamaModel
 from journeyman.agent.models.model import Request, Sampling
-from journeyman.errors import EngineDied, ModelError, ModelNotFound
+from journeyman.errors import EngineDied, EngineOutOfMemory, ModelError, ModelNotFound
 from journeyman.traces.messages import UserMessage
+from tests.agent.models.tiny import write_model
 
 
 @pytest.fixture
@@ -146,3 +152,50 @@ async def test_an_absurd_context_is_a_model_error(starter):
         await LlamaModel(starter, Engine(context=1 << 30)).open()
 
     assert caught.value.fix == "Ask for a context of 1 to 8192 tokens."
+
+
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.tuples(st.integers(4, 12_000), st.integers(0, 255)), min_size=1, max_size=20))
+def test_a_damaged_file_loads_or_is_called_damaged(starter, tmp_path, damage):
+    data = bytearray(write_model(tmp_path / "whole.gguf", list(MARKS[CHATML]), end=CHATML.end).read_bytes())
+    for at, byte in damage:
+        data[at % len(data)] = byte
+
+    (tmp_path / "damaged.gguf").write_bytes(data)
+
+    async def load():
+        model = LlamaModel(ModelFiles(model=tmp_path / "damaged.gguf"), Engine(threads=1, context=256))
+        with suppress(ModelError):  # and nothing else
+            await model.open()
+
+        await model.close()
+
+    anyio.run(load)
+
+
+async def test_each_failure_is_an_outcome_of_its_own(starter, tmp_path):
+    """Told apart by kind: what a run's outcome stores."""
+    (tmp_path / "page.gguf").write_bytes(b"<html>not found</html>")
+    bad = write_model(tmp_path / "bad.gguf", ["<s>", "</s>"], end="</s>", template="{{ raise_exception('no') }}")
+    kinds = []
+    for path in (tmp_path / "none.gguf", tmp_path / "page.gguf", bad):
+        with pytest.raises(ModelError) as caught:
+            await LlamaModel(ModelFiles(model=path), Engine(threads=1)).open()
+
+        kinds.append((type(caught.value).__name__, caught.value.kind))
+
+    assert kinds == [("ModelNotFound", "model"), ("BadModelFile", "model_file"), ("BadTemplate", "template")]
+
+
+async def test_a_kill_for_want_of_memory_is_told_from_any_other(starter, monkeypatch):
+    model: Any = LlamaModel(starter, Engine(threads=1, context=512))
+    try:
+        await model.open()
+        counted = llama_process.oom_kills()
+        monkeypatch.setattr(llama_process, "oom_kills", lambda: counted + 1)
+        with pytest.raises(EngineOutOfMemory, match="ran out of memory") as caught:
+            await killed_while_it_writes(model)
+
+        assert caught.value.kind == "memory"
+    finally:
+        await model.close()

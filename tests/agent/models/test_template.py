@@ -9,7 +9,7 @@ from journeyman.agent.models import template
 from journeyman.agent.models.families import CHATML
 from journeyman.agent.models.renderer import SAMPLE, SAMPLE_TOOL, Dialect
 from journeyman.agent.models.template import derive, derived
-from journeyman.errors import ModelError
+from journeyman.errors import BadTemplate
 
 CHATML_TEMPLATE = """{% for m in messages %}{{ '<|im_start|>' + m.role + '\n' + m.content + '<|im_end|>\n' }}{% endfor %}
 {%- if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"""
@@ -130,7 +130,7 @@ HOSTILE = {
 
 @pytest.mark.parametrize(("source", "words"), HOSTILE.values(), ids=HOSTILE)
 async def test_a_bad_template_is_a_model_error(source, words):
-    with pytest.raises(ModelError, match=words) as caught:
+    with pytest.raises(BadTemplate, match=words) as caught:
         await derived(source, "", "</s>")
 
     assert "--renderer" in caught.value.fix
@@ -140,5 +140,5 @@ async def test_a_template_that_does_not_end_is_stopped(monkeypatch):
     monkeypatch.setattr(template, "PATIENCE", 1.0)
     source = "{% for i in range(99999) %}{% for j in range(99999) %}{% endfor %}{% endfor %}"
 
-    with anyio.fail_after(10), pytest.raises(ModelError, match="runs for more than 1 seconds"):
+    with anyio.fail_after(10), pytest.raises(BadTemplate, match="runs for more than 1 seconds"):
         await derived(source, "", "</s>")
