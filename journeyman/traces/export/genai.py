@@ -1,11 +1,14 @@
 """Messages and tools as OpenTelemetry's semantic conventions for generative AI write them, as JSON text."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
 from journeyman.traces.messages import Message, Part, ToolSpec
+
+NAMED = frozenset({"temperature", "top_p", "max_tokens", "seed"})
+"""Of the sampling, what the conventions have a name for."""
 
 
 def about(spec: str) -> dict[str, Any]:
@@ -26,6 +29,10 @@ def definitions(tools: Iterable[ToolSpec]) -> str | None:
         for tool in tools
     ]
     return text(offered) if offered else None
+
+
+def sampling(asked: Mapping[str, Any]) -> dict[str, Any]:
+    return {f"{'gen_ai.request' if key in NAMED else 'journeyman.sampling'}.{key}": asked[key] for key in asked}
 
 
 def system(words: str) -> str | None:

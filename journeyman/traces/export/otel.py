@@ -28,8 +28,6 @@ from journeyman.traces.writer import Stored
 
 FOR_TRAINING = False
 WINDOW = 64_000
-NAMED = frozenset({"temperature", "top_p", "max_tokens", "seed"})
-"""Of the sampling, what the conventions have a name for."""
 BAD = {"cut": "stopped in the middle", "refusal": "refused", "error": "failed", "timeout": "took too long"}
 
 
@@ -151,16 +149,22 @@ class _Story:
         self._chat = self._open(each, "chat", self._model.get("gen_ai.request.model", ""), f"chat@{each.seq}")
         offered = self._tools if event.offered is None else event.offered
         read, left_out = self._newest()
-        named = {key: f"{'gen_ai.request' if key in NAMED else 'journeyman.sampling'}.{key}" for key in event.sampling}
-        self._chat.about |= self._model | {
-            "gen_ai.system_instructions": genai.system(self.state.started.instructions if self.state.started else ""),
-            "gen_ai.input.messages": read,
-            "gen_ai.tool.definitions": genai.definitions(self._tools[name] for name in offered if name in self._tools),
-            "journeyman.input.left_out": left_out or None,
-            "journeyman.step": event.step,
-            "journeyman.choice": event.choice,
-            **{named[key]: value for key, value in event.sampling.items()},
-        }
+        self._chat.about |= (
+            self._model
+            | known
+            | {
+                "gen_ai.system_instructions": genai.system(
+                    self.state.started.instructions if self.state.started else ""
+                ),
+                "gen_ai.input.messages": read,
+                "gen_ai.tool.definitions": genai.definitions(
+                    self._tools[name] for name in offered if name in self._tools
+                ),
+                "journeyman.input.left_out": left_out or None,
+                "journeyman.step": event.step,
+                "journeyman.choice": event.choice,
+            }
+        )
 
     def _newest(self) -> tuple[str, int]:
         """The conversation, and how many of its first messages there is no room for."""
@@ -281,9 +285,8 @@ class _Story:
     def _close(self, span: _Open, each: Stored, bad: str | None = None, error: str | None = None) -> None:
         parent = span.about.get("journeyman.parent")
         links = [Span.Link(trace_id=trace_id(parent), span_id=span_id(parent, "run@1"))] if parent else []
-        status = Status(
-            code=Status.STATUS_CODE_OK if span.about.get("journeyman.outcome") else Status.STATUS_CODE_UNSET
-        )
+        code = Status.STATUS_CODE_OK if span.about.get("journeyman.outcome") else Status.STATUS_CODE_UNSET
+        status = Status(code=code)
         if bad is not None:
             status = Status(code=Status.STATUS_CODE_ERROR, message=bad[:1000])
             span.about["error.type"] = error
