@@ -148,23 +148,19 @@ class _Story:
     def _asked(self, each: Stored, event: e.ModelRequested) -> None:
         self._chat = self._open(each, "chat", self._model.get("gen_ai.request.model", ""), f"chat@{each.seq}")
         offered = self._tools if event.offered is None else event.offered
+        tools = [self._tools[name] for name in offered if name in self._tools]
+        started = self.state.started
         read, left_out = self._newest()
-        self._chat.about |= (
-            self._model
-            | known
-            | {
-                "gen_ai.system_instructions": genai.system(
-                    self.state.started.instructions if self.state.started else ""
-                ),
-                "gen_ai.input.messages": read,
-                "gen_ai.tool.definitions": genai.definitions(
-                    self._tools[name] for name in offered if name in self._tools
-                ),
-                "journeyman.input.left_out": left_out or None,
-                "journeyman.step": event.step,
-                "journeyman.choice": event.choice,
-            }
-        )
+        self._chat.about |= {
+            **self._model,
+            **genai.sampling(event.sampling),
+            "gen_ai.system_instructions": genai.system(started.instructions) if started else None,
+            "gen_ai.input.messages": read,
+            "gen_ai.tool.definitions": genai.definitions(tools),
+            "journeyman.input.left_out": left_out or None,
+            "journeyman.step": event.step,
+            "journeyman.choice": event.choice,
+        }
 
     def _newest(self) -> tuple[str, int]:
         """The conversation, and how many of its first messages there is no room for."""
