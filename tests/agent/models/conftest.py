@@ -1,3 +1,9 @@
+import subprocess
+import sys
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+
 import anyio
 import pytest
 
@@ -32,6 +38,53 @@ INFO = ToolSpec(
 def starter():
     need("local")
     return find_starter()
+
+
+SERVER = """
+import sys, xllamacpp
+params = xllamacpp.CommonParams()
+params.model.path, template = sys.argv[1:3]
+params.n_ctx = 2048
+params.n_parallel = 1
+params.cpuparams.n_threads = params.cpuparams_batch.n_threads = 1
+params.cpuparams.poll = params.cpuparams_batch.poll = 0
+params.warmup = params.fit_params = False
+params.verbosity = 1
+params.model_alias = {"smol"}
+params.api_keys = ["secret"]
+params.use_jinja = True
+params.chat_template = open(template, encoding="utf-8").read()
+params.lora_adapters = [xllamacpp.CommonAdapterLoraInfo(path, 1.0) for path in sys.argv[3:]]
+server = xllamacpp.Server(params)
+print(server.listening_address, flush=True)
+sys.stdin.read()
+"""
+
+
+@contextmanager
+def llama_server(starter, template: Path) -> Generator[str]:
+    """llama.cpp's own server over the starter, in a process of its own; its address."""
+    adapters = [str(starter.adapter)] if starter.adapter else []
+    command = [sys.executable, "-c", SERVER, str(starter.model), str(template), *adapters]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdout is not None
+        try:
+            yield server.stdout.readline().strip()
+        finally:
+            server.kill()
+
+
+@pytest.fixture(scope="session")
+def served(starter):
+    with llama_server(starter, Path(__file__).with_name("hermes.jinja")) as address:
+        yield address
+
+
+@pytest.fixture(scope="session")
+def thinking_served(starter):
+    """As `served`, with a template that has the model think first."""
+    with llama_server(starter, Path(__file__).with_name("thinking.jinja")) as address:
+        yield address
 
 
 @pytest.fixture(scope="session")

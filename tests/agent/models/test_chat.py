@@ -1,9 +1,6 @@
 """Chat Completions against the real loopback server of llama.cpp."""
 
 import json
-import subprocess
-import sys
-from pathlib import Path
 
 import anyio
 import jsonschema
@@ -18,37 +15,10 @@ from tests.agent.models.conftest import ADD, INFO
 
 pytest.importorskip("openai", reason="OpenAI's SDK is not installed")
 
-SERVER = """
-import sys, xllamacpp
-params = xllamacpp.CommonParams()
-params.model.path, template = sys.argv[1:3]
-params.n_ctx = 2048
-params.n_parallel = 1
-params.cpuparams.n_threads = params.cpuparams_batch.n_threads = 1
-params.cpuparams.poll = params.cpuparams_batch.poll = 0
-params.warmup = params.fit_params = False
-params.verbosity = 1
-params.model_alias = {"smol"}
-params.api_keys = ["secret"]
-params.use_jinja = True
-params.chat_template = open(template, encoding="utf-8").read()
-params.lora_adapters = [xllamacpp.CommonAdapterLoraInfo(path, 1.0) for path in sys.argv[3:]]
-server = xllamacpp.Server(params)
-print(server.listening_address, flush=True)
-sys.stdin.read()
-"""
 
-
-@pytest.fixture(scope="module")
-def address(starter):
-    template = Path(__file__).with_name("hermes.jinja")
-    adapters = [str(starter.adapter)] if starter.adapter else []
-    command = [sys.executable, "-c", SERVER, str(starter.model), str(template), *adapters]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as server:
-        out = server.stdout
-        assert out is not None
-        yield out.readline().strip() + "/v1"
-        server.kill()
+@pytest.fixture
+def address(served):
+    return served + "/v1"
 
 
 @pytest.fixture
