@@ -26,11 +26,13 @@ class Prompt(NamedTuple):
 
 class Completion(NamedTuple):
     ids: list[int]
-    """Sampled, in order."""
+    """Sampled, in order, and what was forced among them."""
     ended: bool
     """The model ended its turn; False where it was cut."""
     exact: bool = True
     """Every sampled id is there."""
+    forced: range = range(0)
+    """Which of the ids were written for the model."""
     logprobs: tuple[float | None, ...] | None = None
 
 
@@ -77,9 +79,12 @@ class Conversation:
         self._seen = (prompt.messages + 1, message)
         self._head = (request.instructions, request.tools)
         logprobs = completion.logprobs[: len(sampled)] if completion.logprobs else None
+        start, end = completion.forced.start, completion.forced.stop
         spans = [
             TokenSpan(kind="context", ids=tuple(prompt.new)),
-            TokenSpan(kind="sampled", ids=tuple(sampled), logprobs=logprobs),
+            TokenSpan(kind="sampled", ids=tuple(sampled[:start]), logprobs=logprobs and logprobs[:start]),
+            TokenSpan(kind="forced", ids=tuple(sampled[start:end])),
+            TokenSpan(kind="sampled", ids=tuple(sampled[end:]), logprobs=logprobs and logprobs[end:]),
             TokenSpan(kind="forced", ids=tuple(forced)),
         ]
         return Tokens(

@@ -64,13 +64,15 @@ def grammar(
     *,
     returns: Mapping[str, Any] | None = None,
     thinking: bool = False,
+    must_think: bool = False,
     small: bool = False,
     loose: bool = False,
     form: Format = Format(),  # noqa: B008 - a value
 ) -> str:
     """Lark text for one turn in which `tools` are offered; empty where anything may be said.
 
-    thinking: a `<think>` block may come first. small: at most one call, bounded strings. loose: without schemas.
+    thinking: a `<think>` block may come first, or must. small: at most one call, bounded strings. loose: without
+    schemas.
     """
     if not tools and returns is None:
         return ""
@@ -87,7 +89,7 @@ def grammar(
         rules += _calls(tools, small=small, loose=loose, form=form)
 
     if thinking:
-        turns = f'(think "\\n"*)? ({turns})'
+        turns = f'(think "\\n"*){"" if must_think else "?"} ({turns})'
         rules += _thought(form)
 
     return "\n".join(["%llguidance {}", f"start: {turns}", *rules, ""])

@@ -11,6 +11,7 @@ from journeyman.agent.models.grammar import Format, grammar
 from journeyman.agent.models.llama_process import EngineProcess
 from journeyman.agent.models.model import Capabilities, Request
 from journeyman.agent.models.parse import Parser
+from journeyman.agent.models.renderer import Segment
 from journeyman.errors import ContextOverflow
 from journeyman.traces.events import ModelDelta, ModelResponded
 from journeyman.traces.messages import AssistantMessage, Usage
@@ -50,6 +51,8 @@ class Turn:
     cached: int | None = None
     predicted: int = 0
     reasoning: int = 0
+    forced: range = range(0)
+    """Which of the ids ended a thought that was as long as it may be."""
 
     async def sampled(self) -> AsyncGenerator[ModelDelta]:
         """Sample the turn, showing it.
@@ -62,7 +65,7 @@ class Turn:
         for text in self.candidates():
             before = self.process.log_size
             self.begin()
-            async with aclosing(self._asked(text)) as deltas:
+            async with aclosing(self._whole(text)) as deltas:
                 async for delta in deltas:
                     yield delta
 
@@ -84,6 +87,13 @@ class Turn:
         if len(self.prompt.ids) + ROOM > self.capabilities.context:
             raise overflow(len(self.prompt.ids), self.capabilities.context)
 
+        if self.request.sampling.think == "off" and self.capabilities.thinking:  # a thought that is over
+            none = await self._written("".join(self.form.renderer.think))
+            self.prompt = self.prompt._replace(ids=[*self.prompt.ids, *none], new=[*self.prompt.new, *none])
+
+    async def _written(self, text: str) -> list[int]:
+        return await self.process.tokenise([Segment(text, control=True)], False)
+
     def response(self, seconds: float) -> ModelResponded:
         message = AssistantMessage(parts=self.parser.finish())
         ended = self.final["stop_type"] == "eos"
@@ -91,6 +101,7 @@ class Turn:
             self.ids,
             ended=ended,
             exact=len(self.ids) == self.predicted,
+            forced=self.forced,
             logprobs=tuple(self.logprobs) if self.request.sampling.logprobs else None,
         )
         return ModelResponded(
@@ -100,7 +111,7 @@ class Turn:
             usage=Usage(
                 prompt_tokens=len(self.prompt.ids),
                 cached_tokens=self.cached or 0,
-                completion_tokens=self.predicted,
+                completion_tokens=self.predicted - len(self.forced),
                 reasoning_tokens=self.reasoning,
             ),
             cost_usd=0.0,
@@ -117,7 +128,7 @@ class Turn:
 
     def candidates(self) -> Iterator[str]:
         """Grammars of what is offered, the exact one first, then a looser one; only none leaves true probabilities."""
-        request, able = self.request, self.capabilities
+        request, able, think = self.request, self.capabilities, self.request.sampling.think
         if request.sampling.logprobs or not (request.tools or request.returns is not None):
             yield ""
             return
@@ -128,7 +139,8 @@ class Turn:
                 tools,
                 request.choice,
                 returns=request.returns,
-                thinking=able.thinking,
+                thinking=able.thinking and think != "off" and not self.forced,
+                must_think=think not in {"auto", "off"},
                 small=able.small,
                 loose=loose,
                 form=self.form,
@@ -136,8 +148,20 @@ class Turn:
             if loose or self.grammars.get(text, True):
                 yield text
 
-    async def _asked(self, text: str) -> AsyncGenerator[ModelDelta]:
-        """One request for the whole turn. Ids and probabilities are complete only where nothing is streamed."""
+    async def _whole(self, text: str) -> AsyncGenerator[ModelDelta]:
+        """The turn under a grammar, in two requests where a thought has to be ended."""
+        async with aclosing(self._asked(text)) as deltas:
+            async for delta in deltas:
+                yield delta
+
+        if self._thought_enough():
+            await self._end_thought()
+            async with aclosing(self._asked(next(self.candidates()))) as deltas:
+                async for delta in deltas:
+                    yield delta
+
+    async def _asked(self, text: str) -> AsyncGenerator[ModelDelta]:  # noqa: C901 - one case for each kind of event
+        """One request, for the turn or its thought as far as it may go. Only what is not streamed is always complete."""
         body = self.whole(text)
         if not self.stream or self.request.sampling.logprobs:
             async with aclosing(self.read()) as deltas:
@@ -163,18 +187,38 @@ class Turn:
                     for delta in self.take(event):
                         yield delta
 
+                    if self._thought_enough():
+                        break
+
+        if self._thought_enough():
+            return
+
         if not self.final:
             raise ConnectionError("the engine's answer ended early")
 
         if self.filled and not await self.as_read():
             self.ids = []
 
+    def _thought_enough(self) -> bool:
+        limit = self.request.sampling.think
+        return isinstance(limit, int) and self.reasoning >= limit and self.parser.kind == "thinking"
+
+    async def _end_thought(self) -> None:
+        """Write the end of the thought; what follows is the model's again."""
+        end = self.form.renderer.think[1]
+        closing = await self._written(end)
+        self.forced = range(len(self.ids), len(self.ids) + len(closing))
+        self.ids += closing
+        self.predicted = len(self.ids)
+        self.final = {}
+        self.parser.feed(end)
+
     async def _fill(self, event: dict[str, Any]) -> None:
         """A stream names only the last token of a character that takes several: the others as they are usually cut.
 
         `as_read` then asks the engine, which knows.
         """
-        missing = event["tokens_predicted"] - self.predicted - len(event["tokens"])
+        missing = self.forced.stop + event["tokens_predicted"] - self.predicted - len(event["tokens"])
         if missing > 0 and event["tokens"]:
             body = {"content": event["content"], "add_special": False, "parse_special": False}
             ids = (await self.process.wire.post("/tokenize", body))["tokens"]
@@ -201,13 +245,16 @@ class Turn:
     def begin(self) -> None:
         self.parser = Parser(self.request.step, self._names, self.form.renderer.dialect)
         self.ids, self.logprobs, self.final, self.filled, self.predicted, self.reasoning = [], [], {}, False, 0, 0
+        self.forced = range(0)
 
     @property
     def _names(self) -> frozenset[str]:
         return frozenset(tool.name for tool in self.request.tools)
 
     def room(self) -> int:
-        return min(self.request.sampling.max_tokens, self.capabilities.context - len(self.prompt.ids))
+        sampling = self.request.sampling
+        wanted = sampling.max_tokens + (sampling.think if isinstance(sampling.think, int) else 0)
+        return min(wanted, self.capabilities.context - len(self.prompt.ids)) - len(self.ids)
 
     def whole(self, text: str) -> dict[str, Any]:
         """What asks for the whole turn under a grammar."""
@@ -243,7 +290,7 @@ class Turn:
             if self.cached is None:
                 self.cached = event["timings"]["cache_n"]
 
-        self.predicted = max(self.predicted, event["tokens_predicted"])
+        self.predicted = max(self.predicted, self.forced.stop + event["tokens_predicted"])
         deltas = self.parser.feed(event["content"])
         if self.parser.kind == "thinking":
             self.reasoning += len(event["tokens"])
