@@ -161,7 +161,7 @@ class Turn:
                     yield delta
 
     async def _asked(self, text: str) -> AsyncGenerator[ModelDelta]:  # noqa: C901 - one case for each kind of event
-        """One request, for the turn or its thought as far as it may go. Only what is not streamed is always complete."""
+        """One request, for the turn or its thought as far as it may go. Only what is not streamed is ever complete."""
         body = self.whole(text)
         if not self.stream or self.request.sampling.logprobs:
             async with aclosing(self.read()) as deltas:
