@@ -92,9 +92,8 @@ class _Story:
             case e.CallProposed() as event:
                 self._proposed(each, event)
             case e.CallDecided() as event if call := self._calls.get(event.call_id):
-                decided = {"effect": event.effect, "rules": event.rules, "reason": event.reason}
+                decided = event.model_dump(mode="json", exclude={"type", "call_id"}, exclude_defaults=True)
                 call.about |= {f"journeyman.policy.{key}": value for key, value in decided.items()}
-                call.about["journeyman.policy.provenance"] = event.provenance or None
             case e.ApprovalRequested() | e.ApprovalAnswered() | e.CallStarted() as event:
                 self._happened(each, self._calls.get(event.call_id))
             case e.CallFinished() as event:
@@ -106,7 +105,7 @@ class _Story:
             case _:
                 self._happened(each, self._run)
 
-    def end(self, each: Stored) -> None:
+    def end(self, each: Stored, bad: str | None = None, error: str | None = None) -> None:
         """Close what has no end of its own: the process ended, or still works."""
         for call in self._calls.values():
             call.part += f"@{each.seq}"  # it may be made again, under its own name
@@ -118,7 +117,7 @@ class _Story:
             self._chat = None
 
         if self._run:
-            self._close(self._run, each)
+            self._close(self._run, each, bad, error)
             self._run = None
 
     def _taken_up(self, each: Stored, event: e.RunStarted | e.RunResumed) -> None:
@@ -243,20 +242,17 @@ class _Story:
         self._close(score, each, BAD.get(event.status), event.status)
 
     def _finished(self, each: Stored, event: e.RunFinished) -> None:
-        run, self._run = self._run, None
-        self.end(each)
-        if run is None:
-            return
+        if self._run:
+            self._run.about |= {
+                "gen_ai.output.messages": genai.answer(event.answer),
+                "journeyman.outcome": event.outcome,
+                "journeyman.steps": event.steps,
+                "journeyman.denied": event.denied,
+            }
 
-        run.about |= {
-            "gen_ai.output.messages": genai.answer(event.answer),
-            "journeyman.outcome": event.outcome,
-            "journeyman.steps": event.steps,
-            "journeyman.denied": event.denied,
-        }
         error = event.error or {}
         bad = None if event.outcome == "answered" else error.get("message", event.outcome)
-        self._close(run, each, bad, error.get("kind", event.outcome))
+        self.end(each, bad, error.get("kind", event.outcome))
 
     def _happened(self, each: Stored, span: _Open | None) -> None:
         if span is None:
@@ -281,23 +277,23 @@ class _Story:
     def _close(self, span: _Open, each: Stored, bad: str | None = None, error: str | None = None) -> None:
         parent = span.about.get("journeyman.parent")
         links = [Span.Link(trace_id=trace_id(parent), span_id=span_id(parent, "run@1"))] if parent else []
-        code = Status.STATUS_CODE_OK if span.about.get("journeyman.outcome") else Status.STATUS_CODE_UNSET
-        status = Status(code=code)
+        status = Status(code=Status.STATUS_CODE_OK) if "journeyman.outcome" in span.about else Status()
         if bad is not None:
             status = Status(code=Status.STATUS_CODE_ERROR, message=bad[:1000])
             span.about["error.type"] = error
 
-        done = Span(
-            trace_id=trace_id(self.run_id),
-            span_id=span_id(self.run_id, span.part),
-            parent_span_id=span_id(self.run_id, span.parent) if span.parent else b"",
-            name=span.name,
-            kind=Span.SPAN_KIND_CLIENT if span.name.startswith("chat") else Span.SPAN_KIND_INTERNAL,
-            start_time_unix_nano=span.start * 1000,
-            end_time_unix_nano=max(span.start, each.at) * 1000,
-            attributes=attributes(span.about),
-            events=span.events,
-            links=links,
-            status=status,
+        self.spans.append(
+            Span(
+                trace_id=trace_id(self.run_id),
+                span_id=span_id(self.run_id, span.part),
+                parent_span_id=span_id(self.run_id, span.parent) if span.parent else b"",
+                name=span.name,
+                kind=Span.SPAN_KIND_CLIENT if span.name.startswith("chat") else Span.SPAN_KIND_INTERNAL,
+                start_time_unix_nano=span.start * 1000,
+                end_time_unix_nano=max(span.start, each.at) * 1000,
+                attributes=attributes(span.about),
+                events=span.events,
+                links=links,
+                status=status,
+            )
         )
-        self.spans.append(done)
