@@ -1,130 +1,211 @@
-"""Events to rows and back, losslessly: `decode(encode(event)) == event`."""
+"""Events to rows and back, losslessly: a row is what one commit stores of one run.
+
+Events are written as JSON with everything in them that is not None, so that a default which changes later changes no
+stored event; from a kilobyte on it is deflated. Content that repeats or is large is kept apart, under its hash.
+"""
 
 import hashlib
 import json
 import struct
 import sys
+import zlib
 from array import array
-from collections.abc import Callable
-from typing import Any, NamedTuple, get_args
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import cache
+from typing import Any, NamedTuple
 
-from pydantic_core import PydanticSerializationError
+from pydantic import TypeAdapter
+from pydantic_core import PydanticSerializationError, to_json
 
-from journeyman.traces.events import ModelResponded, StoredEvent
+from journeyman.traces.events import StoredEvent, stored_event
 from journeyman.traces.messages import TokenSpan
 
-LONG_TEXT = 4096
-"""Characters from which a result's text is kept as a blob."""
+SHORT = 1024
+"""Bytes from which data is deflated."""
+HASH = 32
+"""Bytes of a SHA-256."""
+LONG = 1024
+"""Characters from which words of the user are kept as a blob."""
+LONG_RESULT = 4096
+"""Those of a result: shorter ones are seldom the same, and cost more apart."""
 
-CLASSES: dict[str, type[StoredEvent]] = {
-    kind.model_fields["type"].default: kind for kind in get_args(get_args(StoredEvent)[0])
+_BLOBS: dict[str, tuple[tuple[tuple[str, ...], int], ...]] = {
+    "run_started": (
+        (("prompt",), LONG),
+        (("instructions",), 1),
+        (("model_info",), 1),
+        (("tools",), 1),
+        (("policy",), 1),
+        (("returns",), 1),
+    ),
+    "run_resumed": ((("model_info",), 1), (("tools",), 1), (("policy",), 1)),
+    "message_added": ((("text",), LONG),),
+    "call_finished": ((("result", "text"), LONG_RESULT),),
+    "files_kept": ((("files",), 1),),
 }
+"""Where an event may have `{"$blob": number}` instead of content, and the length from which it has. An object is there
+only if it is empty, so nobody's data is ever mistaken for one. The number counts the row's `blobs`."""
+_MARK = b'"$blob"'
 
 
 class Row(NamedTuple):
-    type: str
-    body: str
+    """The columns of `schema.event` that hold what happened."""
+
+    seq: int
+    at: int
+    body: bytes
+    blobs: bytes | None
     tokens: bytes | None
-    blobs: tuple[tuple[str, bytes], ...]
 
 
-def encode(event: StoredEvent) -> Row:
-    if event.type == "model_responded":
-        tokens = pack_spans(event.tokens.spans) if event.tokens is not None else None
-        return Row(event.type, _body(event, _leave_out(event), head=_HEAD_OF_RESPONSE), tokens, ())
-
-    long = event.type == "call_finished" and len(event.result.text) >= LONG_TEXT
-    if long or event.type in {"run_started", "run_resumed"}:
-        return _with_blobs(event)
-
-    return Row(event.type, _body(event, None, lean=True), None, ())
+class Packed(NamedTuple):
+    row: Row
+    contents: tuple[tuple[bytes, bytes], ...]
+    """What the row names, as rows of `schema.blob`."""
 
 
-_HEAD_OF_RESPONSE = len('{"type":"model_responded",')
-_SPANS = {"tokens": {"spans": True}}
-_USUAL = {"finish": True, "usage": {"cached_tokens": True, "reasoning_tokens": True}}
+def pack(events: Iterable[tuple[str, int, int, StoredEvent]]) -> Iterator[Packed]:
+    """A run's events, each with its run, number and time, as rows: one, or more where several have tokens."""
+    batch: list[tuple[int, Any]] = []
+    contents: list[bytes] = []
+    tokens: bytes | None = None
+    first = last = 0
+    for _, seq, at, event in events:
+        item: Any = event
+        if event.type in _BLOBS:
+            item = _without_content(event, contents)
+        elif event.type == "model_responded" and event.tokens is not None:
+            if tokens is not None:
+                yield _packed(last, first, batch, contents, tokens)
+                batch, contents = [], []
+
+            tokens = pack_spans(event.tokens.spans)
+            item = event.model_copy(update={"tokens": event.tokens.model_copy(update={"spans": ()})})
+
+        if not batch:
+            first = at
+
+        batch.append((at - first, item))
+        last = seq
+
+    if batch:
+        yield _packed(last, first, batch, contents, tokens)
 
 
-def _leave_out(event: ModelResponded) -> dict[str, Any]:
-    usage = event.usage
-    usual = event.finish == "stop" and not usage.cached_tokens and not usage.reasoning_tokens
-    return _SPANS | _USUAL if usual else _SPANS
-
-
-def _body(event: StoredEvent, exclude: dict[str, Any] | None, *, lean: bool = False, head: int = 0) -> str:
-    """The event as JSON without its type, which is a column of its own and every event's first field.
-
-    `lean` leaves out all that has its default; not where a part's type says what it is, which is such a default.
-    """
+def _packed(seq: int, at: int, batch: list[tuple[int, Any]], contents: list[bytes], tokens: bytes | None) -> Packed:
     try:
-        text = event.__pydantic_serializer__.to_json(
-            event, exclude=exclude, exclude_none=not lean, exclude_defaults=lean
-        ).decode()
+        body = to_json(batch, exclude_none=True)
     except PydanticSerializationError:  # half a surrogate pair, which is no text
-        text = _json(event.model_dump(exclude=exclude, exclude_none=not lean, exclude_defaults=lean))
+        body = _json([(after, _plain(item)) for after, item in batch]).encode()
 
-    return "{" + text[head:] if head else text
+    body = compress(body)
+    if not contents:
+        return Packed(Row(seq, at, body, None, tokens), ())
+
+    blobs = tuple((content_hash(data), compress(data)) for data in contents)
+    return Packed(Row(seq, at, body, b"".join(key for key, _ in blobs), tokens), blobs)
 
 
-def decode(kind: str, body: str, tokens: bytes | None, blob: Callable[[str], bytes]) -> StoredEvent:
-    """The event of a row; `blob` gives the bytes kept under a hash."""
-    if tokens is None and kind not in _BLOBS:
-        return CLASSES[kind].model_validate_json(body)
+def unpack(row: Row, blob: Callable[[bytes], bytes]) -> list[tuple[int, int, StoredEvent]]:
+    """The events of a row, each with its number and time; `blob` gives the data kept under a hash.
 
-    data = json.loads(body)
-    if tokens is not None:
-        data["tokens"]["spans"] = unpack_spans(tokens)
+    Raises:
+        ValueError, zlib.error: it is not what `pack` made.
+    """
+    body = decompress(row.body)
+    if row.blobs is None or _MARK not in body:
+        events = _batch().validate_json(body)
+    else:
+        named = hashes(row.blobs)
+        events = [(at, _with_content(event, named, blob)) for at, event in json.loads(body)]
 
-    for path in _BLOBS.get(kind, ()):
+    if not events:
+        raise ValueError("a row without events")
+
+    first = row.seq - len(events) + 1
+    found = [(first + n, row.at + at, event) for n, (at, event) in enumerate(events)]
+    return found if row.tokens is None else [(seq, at, _with_spans(e, row.tokens)) for seq, at, e in found]
+
+
+def hashes(blobs: bytes | None) -> list[bytes]:
+    """The hashes that a row names."""
+    return [blobs[at : at + HASH] for at in range(0, len(blobs), HASH)] if blobs else []
+
+
+def content_hash(data: bytes) -> bytes:
+    return hashlib.sha256(data).digest()
+
+
+@cache
+def _batch() -> TypeAdapter[list[tuple[int, StoredEvent]]]:
+    return TypeAdapter(list[tuple[int, StoredEvent]])
+
+
+def _without_content(event: StoredEvent, contents: list[bytes]) -> Any:
+    """The event as it is, or as data with its long content moved to `contents`."""
+    paths = [path for path, least in _BLOBS[event.type] if len(_value(event, path) or ()) >= least]
+    if not paths:
+        return event
+
+    data = _plain(event)
+    for path in paths:
         holder, name = _holder(data, path)
-        if isinstance(holder[name], dict) and "$blob" in holder[name]:
-            holder[name] = json.loads(blob(holder[name]["$blob"]))
+        contents.append(_json(holder[name]).encode())
+        holder[name] = {"$blob": len(contents) - 1}
 
-    return CLASSES[kind].model_validate(data)
-
-
-def content_hash(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()
+    return data
 
 
-_BLOBS = {
-    "run_started": (("tools",), ("instructions",), ("model_info",)),
-    "run_resumed": (("tools",), ("model_info",)),
-    "call_finished": (("result", "text"),),
-}
-"""Where a body may hold `{"$blob": hash}`: only here, so that nobody's data is ever mistaken for one."""
-MAY_NAME_BLOBS = frozenset(_BLOBS)
+def _plain(item: Any) -> Any:
+    return item if isinstance(item, dict) else item.model_dump(exclude_none=True)
 
 
-def blobs_of(kind: str, body: str) -> list[str]:
-    """The hashes of the content that a body names."""
-    if kind not in _BLOBS or '"$blob"' not in body:
-        return []
+def _value(event: Any, path: tuple[str, ...]) -> Any:
+    for name in path:
+        event = getattr(event, name)
 
-    data = json.loads(body)
-    found = [holder.get(name) for holder, name in (_holder(data, path) for path in _BLOBS[kind])]
-    return [value["$blob"] for value in found if isinstance(value, dict) and "$blob" in value]
+    return event
 
 
-def _with_blobs(event: StoredEvent) -> Row:
-    lean = event.type == "call_finished"
-    body = event.model_dump(exclude={"type"}, exclude_none=not lean, exclude_defaults=lean)
-    blobs = []
-    for path in _BLOBS[event.type]:
-        holder, name = _holder(body, path)
-        data = _json(holder[name]).encode()
-        blobs.append((content_hash(data), data))
-        holder[name] = {"$blob": blobs[-1][0]}
-
-    return Row(event.type, _json(body), None, tuple(blobs))
-
-
-def _holder(body: Any, path: tuple[str, ...]) -> tuple[Any, str]:
+def _holder(data: Any, path: tuple[str, ...]) -> tuple[dict[str, Any], str]:
     *parents, name = path
     for parent in parents:
-        body = body[parent]
+        data = data[parent]
 
-    return body, name
+    return data, name
+
+
+def _with_content(data: dict[str, Any], named: Sequence[bytes], blob: Callable[[bytes], bytes]) -> StoredEvent:
+    for path, _ in _BLOBS.get(data["type"], ()):
+        holder, name = _holder(data, path)
+        if isinstance(value := holder.get(name), dict) and isinstance(number := value.get("$blob"), int):
+            holder[name] = json.loads(decompress(blob(named[number])))
+
+    return stored_event.validate_python(data)
+
+
+def _with_spans(event: StoredEvent, tokens: bytes) -> StoredEvent:
+    if event.type != "model_responded" or event.tokens is None:
+        return event
+
+    spans = tuple(TokenSpan.model_validate(span) for span in unpack_spans(tokens))
+    return event.model_copy(update={"tokens": event.tokens.model_copy(update={"spans": spans})})
+
+
+_DEFLATED = b"\0"
+"""No JSON begins so."""
+
+
+def compress(data: bytes) -> bytes:
+    """As it is where it is short JSON, which then can be read with SQL; else a zero and the deflated data."""
+    if len(data) < SHORT and not data.startswith(_DEFLATED):
+        return data
+
+    return _DEFLATED + zlib.compress(data, 1, -zlib.MAX_WBITS)
+
+
+def decompress(data: bytes) -> bytes:
+    return zlib.decompress(data[1:], -zlib.MAX_WBITS) if data.startswith(_DEFLATED) else data
 
 
 def _json(value: Any) -> str:

@@ -14,10 +14,10 @@ from sqlalchemy import Connection, delete, func, insert, select
 
 from journeyman.errors import StoreError, UsageError
 from journeyman.traces import projections, schema, words
-from journeyman.traces.codec import MAY_NAME_BLOBS, blobs_of
+from journeyman.traces.codec import hashes
 from journeyman.traces.messages import Value
 from journeyman.traces.project import prepare
-from journeyman.traces.store import Store
+from journeyman.traces.store import Store, rows_of
 
 
 class Stats(Value):
@@ -67,10 +67,11 @@ def gc(store: Store) -> int:
 
 def stats(store: Store) -> Stats:
     run, event = schema.run, schema.event
+    last = select(func.max(event.c.seq).label("seq")).group_by(event.c.run_id).subquery()
     counts = {
         "runs": select(func.count()).select_from(run),
         "unfinished": select(func.count()).select_from(run).where(run.c.outcome.is_(None)),
-        "events": select(func.count()).select_from(event),
+        "events": select(func.sum(last.c.seq)),
         "blobs": select(func.count()).select_from(schema.blob),
         "deleted": select(func.count()).select_from(schema.tombstone),
     }
@@ -99,11 +100,10 @@ def _refuse_stems(connection: Connection, run_ids: Sequence[str]) -> None:
 
 def _delete(store: Store, connection: Connection, run_id: str) -> None:
     event = schema.event
-    stored, links = [], []
-    for row in connection.execute(select(event).where(event.c.run_id == run_id).order_by(event.c.seq)).all():
-        links.append(row.link)
+    stored, end = [], None
+    for end in connection.execute(rows_of(run_id)).all():
         try:
-            stored.append(store.stored(connection, row))
+            stored += store.stored(connection, end)
         except StoreError:  # its content is lost already: nothing of it can be found by its words
             continue
 
@@ -111,8 +111,8 @@ def _delete(store: Store, connection: Connection, run_id: str) -> None:
     for table in (*projections.OF_A_RUN, event, schema.run):
         connection.execute(delete(table).where(table.c.run_id == run_id))
 
-    last = next((link for link in reversed(links) if link is not None), None)
-    row = {"run_id": run_id, "deleted_at": time.time_ns() // 1000, "events": len(links), "link": last}
+    events, link = (end.seq, end.link) if end else (0, None)
+    row = {"run_id": run_id, "deleted_at": time.time_ns() // 1000, "events": events, "link": link}
     connection.execute(insert(schema.tombstone).values(row))
 
 
@@ -144,11 +144,10 @@ def _rewrite(connection: Connection) -> None:
     connection.exec_driver_sql(f"VACUUM (FULL) {', '.join(tables)}")
 
 
-def _named(connection: Connection) -> Iterator[str]:
-    event = schema.event
-    query = select(event.c.type, event.c.body).where(event.c.type.in_(MAY_NAME_BLOBS), event.c.body.contains('"$blob"'))
-    for row in connection.execute(query):
-        yield from blobs_of(row.type, row.body)
+def _named(connection: Connection) -> Iterator[bytes]:
+    blobs = schema.event.c.blobs
+    for named in connection.scalars(select(blobs).where(blobs.is_not(None)).distinct()):
+        yield from hashes(named)
 
 
 def _empty_the_log(connection: Connection) -> None:

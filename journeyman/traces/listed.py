@@ -6,19 +6,16 @@ The rest of a row is known once the run is projected; `projected=0` says that th
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import Connection, insert, update
-
 from journeyman.traces.codec import sound
 from journeyman.traces.events import ApprovalAnswered, RunFinished, RunStarted, SampleScored, StoredEvent
-from journeyman.traces.schema import run
 
 LISTED = frozenset({"run_started", "run_finished", "message_added", "sample_scored", "approval_answered"})
-
-
+AFTER = frozenset({"run_finished", "files_kept", "sample_scored"})
+"""With one of these a run that has ended ends."""
+LONGEST = 1000
+"""Characters of a prompt or an answer that lists keep; the rest is in the event."""
 SECRET = "secret"  # noqa: S105 - the word
 """Level of a run in which a person typed a secret: nothing trains on it."""
-
-
 REWARD = "reward"
 """The name of the score that counts, made of those of the checks."""
 
@@ -32,42 +29,56 @@ def worth(scores: Mapping[str, float | None]) -> float | None:
     return sum(known) / len(known) if known else None
 
 
-def keep_listed(connection: Connection, run_id: str, at: int, event: StoredEvent) -> None:
-    if isinstance(event, RunStarted):
-        connection.execute(insert(run).values(run_id=run_id, started_at=at, **beginning(event)))
-        return
+class Listing:
+    """Writes the table with the driver's own statements: it is on the hot path of short runs."""
 
-    values: dict[str, Any]
-    match event:
-        case RunFinished():
-            values = {"ended_at": at, "projected": 0, **end(event)}
-        case SampleScored():
-            values = {"projected": 0, **({"reward": event.score} if event.name == REWARD else {})}
-        case ApprovalAnswered():
-            values = {}
-        case _:  # the run goes on after its end
-            values = {"ended_at": None, "outcome": None}
+    def __init__(self, cursor: Any, mark: str) -> None:
+        self._cursor = cursor
+        self._mark = mark
 
-    if getattr(event, "secret", False):
-        values["level"] = SECRET
+    def keep(self, run_id: str, at: int, event: StoredEvent) -> None:
+        values: dict[str, Any]
+        match event:
+            case RunStarted():
+                self._insert({"run_id": run_id, "started_at": at, "projected": 0, **beginning(event)})
+                return
+            case RunFinished():
+                values = {"ended_at": at, "projected": 0, **end(event)}
+            case SampleScored():
+                values = {"projected": 0, **({"reward": event.score} if event.name == REWARD else {})}
+            case ApprovalAnswered():
+                values = {}
+            case _:  # the run goes on after its end
+                values = {"ended_at": None, "outcome": None}
 
-    if not values:
-        return
+        if getattr(event, "secret", False):
+            values["level"] = SECRET
 
-    connection.execute(update(run).where(run.c.run_id == run_id).values(values))
+        if values:
+            self._update(run_id, values)
+
+    def _insert(self, values: Mapping[str, Any]) -> None:
+        names, marks = ", ".join(values), ", ".join([self._mark] * len(values))
+        self._cursor.execute(f"INSERT INTO run ({names}) VALUES ({marks})", tuple(values.values()))  # noqa: S608 - ours
+
+    def _update(self, run_id: str, values: Mapping[str, Any]) -> None:
+        names = ", ".join(f"{name} = {self._mark}" for name in values)
+        statement = f"UPDATE run SET {names} WHERE run_id = {self._mark}"  # noqa: S608 - ours
+        self._cursor.execute(statement, (*values.values(), run_id))
 
 
 def beginning(event: RunStarted) -> dict[str, Any]:
     """What a run's first event says in its row."""
     return {
         "model": sound(event.model),
-        "prompt": sound(event.prompt),
+        "prompt": sound(event.prompt[:LONGEST]),
         "parent": event.parent,
         "parent_seq": event.parent_seq,
         "batch": event.sample.batch if event.sample else None,
         "task": event.sample.task if event.sample else None,
         "attempt": event.sample.index if event.sample else None,
         "level": SECRET if event.secret else None,
+        **dict.fromkeys(("steps", "prompt_tokens", "completion_tokens", "denied"), 0),
     }
 
 
@@ -75,7 +86,7 @@ def end(event: RunFinished) -> dict[str, Any]:
     """What its last event says there."""
     return {
         "outcome": event.outcome,
-        "answer": sound(event.answer) if event.answer is not None else None,
+        "answer": sound(event.answer[:LONGEST]) if event.answer is not None else None,
         "steps": event.steps,
         "prompt_tokens": event.usage.prompt_tokens,
         "completion_tokens": event.usage.completion_tokens,

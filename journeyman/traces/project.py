@@ -7,11 +7,13 @@ ended (its process was killed) is projected too once it is an hour old.
 import json
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from typing import Any
 
 from sqlalchemy import Connection, Table, bindparam, delete, func, insert, or_, select, text, update
 
+from journeyman.errors import StoreError
 from journeyman.traces import projections, words
 from journeyman.traces.codec import content_hash, sound
 from journeyman.traces.events import (
@@ -47,7 +49,7 @@ def refresh(store: Store, *, everything: bool = False) -> int:
     done = 0
     skip: set[str] = set()
     while run_ids := _stale(store, skip, everything=everything):
-        projected = [Projection(run_id, list(store.events(run_id))) for run_id in run_ids]
+        projected = list(_readable(store, run_ids))
         with store.writing() as connection:
             written = _write(connection, projected)
 
@@ -55,6 +57,13 @@ def refresh(store: Store, *, everything: bool = False) -> int:
         done += len(written)
 
     return done
+
+
+def _readable(store: Store, run_ids: Sequence[str]) -> Iterator["Projection"]:
+    """Their projections, but of those whose record is broken: `verify` tells of them, and the others can be found."""
+    for run_id in run_ids:
+        with suppress(StoreError):
+            yield Projection(run_id, list(store.events(run_id)))
 
 
 def prepare(store: Store) -> None:
@@ -77,13 +86,13 @@ def rebuild(store: Store) -> int:
         projections.drop(connection)
         projections.create(connection)
         known = select(run_table.c.run_id)
-        began = select(event_table.c.run_id, event_table.c.at, text("''"), text("''"), text("0"), text("0"))
-        missing = began.where(event_table.c.seq == 1, event_table.c.run_id.not_in(known))
+        began = select(event_table.c.run_id, func.min(event_table.c.at), text("''"), text("''"), text("0"), text("0"))
+        missing = began.where(event_table.c.run_id.not_in(known)).group_by(event_table.c.run_id)
         names = ["run_id", "started_at", "model", "prompt", "steps", "prompt_tokens"]
         rest = ["completion_tokens", "denied", "projected"]
         missing = missing.add_columns(*(text("0") for _ in rest))
         connection.execute(insert(run_table).from_select([*names, *rest], missing, include_defaults=False))
-        gone = run_table.c.run_id.not_in(select(event_table.c.run_id).where(event_table.c.seq == 1))
+        gone = run_table.c.run_id.not_in(select(event_table.c.run_id))
         connection.execute(delete(run_table).where(gone))
         connection.execute(update(run_table).values(projected=0))
 
@@ -212,18 +221,18 @@ class Projection:
 
         for position, spec in enumerate(event.tools):
             definition = sound(spec.model_dump_json())
-            key = content_hash(definition.encode())
+            key = content_hash(definition.encode()).hex()
             self._put(projections.run_tool, {"position": position, "hash": key})
             row = {"hash": key, "server": spec.server, "name": spec.tool, "definition": definition}
             self.rows[projections.tool].append(row)
 
         info = sound(json.dumps(event.model_info, sort_keys=True))
-        key = content_hash(f"{event.model}\n{info}".encode(errors="replace"))
+        key = content_hash(f"{event.model}\n{info}".encode(errors="replace")).hex()
         self.rows[projections.artifact].append({"hash": key, "spec": sound(event.model), "info": info})
         self._put(projections.run_artifact, {"hash": key})
 
     def _message(self, message: Message, seq: int) -> None:
-        key = content_hash(message.model_dump_json(exclude={"call_id"}).encode(errors="replace"))[:32]
+        key = content_hash(message.model_dump_json(exclude={"call_id"}).encode(errors="replace")).hex()[:32]
         self._put(projections.run_message, {"ordinal": self._messages, "role": message.type, "hash": key, "seq": seq})
         self._messages += 1
 

@@ -1,12 +1,14 @@
 """The store's tables of facts. `event` is the truth; `run` and the tables of `projections.py` can be rebuilt from it.
 
-One schema for SQLite and PostgreSQL. Content that repeats or is large (tool schemas, instructions, long results) is
-kept once in `blob` under its SHA-256; an event's body names it as `{"$blob": "<hash>"}`. Token ids and
-log-probabilities are binary (little-endian int32 and float32), beside the body of the event that brought them. `link`
-is the run's hash chain (`chain.py`), and a `tombstone` is what remains of a run that was deleted.
+One schema for SQLite and PostgreSQL. A row of `event` is what one commit stored of one run: `body` is the JSON array
+`[[microseconds after at, event], ...]`, compressed (`codec.py`), and `seq` the number of its last event. Content that
+repeats or is large (tool schemas, instructions, policies, long results) is kept once in `blob`, compressed too, under
+the SHA-256 of what it says; `blobs` are the hashes that a row's events name, 32 bytes each. Token ids and
+log-probabilities (little-endian int32 and float32) stand beside the one response of a row that brought them. `link` is
+the run's hash chain (`chain.py`), and a `tombstone` is what remains of a run that was deleted.
 """
 
-from sqlalchemy import BigInteger, Column, Float, Index, Integer, LargeBinary, MetaData, String, Table, Text
+from sqlalchemy import BigInteger, Column, Float, Index, Integer, LargeBinary, MetaData, String, Table, Text, text
 
 metadata = MetaData()
 
@@ -15,19 +17,18 @@ event = Table(
     metadata,
     Column("run_id", String(32), primary_key=True),
     Column("seq", Integer, primary_key=True, autoincrement=False),
-    Column("at", BigInteger, nullable=False),  # microseconds since 1970, UTC
-    Column("type", String(32), nullable=False),
-    Column("body", Text, nullable=False),
+    Column("at", BigInteger, nullable=False),  # of its first event: microseconds since 1970, UTC
+    Column("body", LargeBinary, nullable=False),
+    Column("blobs", LargeBinary),
     Column("tokens", LargeBinary),
-    Column("link", LargeBinary),  # SHA-256 over the run so far; on the last event of each commit
+    Column("link", LargeBinary, nullable=False),
 )
 
 blob = Table(
     "blob",
     metadata,
-    Column("hash", String(64), primary_key=True),
+    Column("hash", LargeBinary, primary_key=True),
     Column("data", LargeBinary, nullable=False),
-    sqlite_with_rowid=False,
 )
 
 tombstone = Table(
@@ -62,13 +63,12 @@ run = Table(
     Column("attempt", Integer),
     # what follows is known once the run is projected
     Column("projected", Integer, nullable=False, default=0),  # events that the projections cover
-    Column(
-        "reward", Float
-    ),  # the score that counts, else the mean of the checks' newest; NULL: not scored, which is not 0
+    Column("reward", Float),  # the score that counts, else the mean of the checks' newest; NULL: not scored, not 0
     Column("cost_usd", Float),
     Column("calls", Integer),
     Column("errors", Integer),  # calls that did not come to a good end
     Column("level", String(8)),  # tokens: each model call is recorded exactly; text: one is not; secret: one was typed
     Index("run_by_start", "started_at"),
     Index("run_by_batch", "batch", "task"),
+    Index("run_unprojected", "projected", sqlite_where=text("projected = 0"), postgresql_where=text("projected = 0")),
 )

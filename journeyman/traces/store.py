@@ -9,8 +9,9 @@ Opening creates or migrates the tables. Reading is synchronous and sees what is 
 
 import secrets
 import time
+import zlib
 from collections.abc import Generator, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -19,13 +20,13 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from journeyman.errors import StoreError, UsageError
 from journeyman.traces import schema
-from journeyman.traces.chain import Entry
-from journeyman.traces.codec import decode
+from journeyman.traces.claim import FileClaims
+from journeyman.traces.codec import Row, unpack
 from journeyman.traces.connect import explain, make_engine, unusable
 from journeyman.traces.messages import Value
 from journeyman.traces.writer import Recorder, Stored, Watch, Writer
 
-HEAD = "0003"
+HEAD = "0004"
 """The newest migration."""
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
@@ -43,6 +44,7 @@ class RunSummary(Value):
     """Seconds since 1970, UTC."""
     model: str
     prompt: str
+    """Its beginning, and that of the answer, where they are long."""
     outcome: str | None
     """None: still running, or killed before its end."""
     answer: str | None
@@ -84,7 +86,10 @@ class Store:
                 Path(url).parent.mkdir(parents=True, exist_ok=True)
 
             store = cls(make_engine(url, durable), shown, power=durable == "power")
-            store._migrate()
+            with ExitStack() as failed:
+                failed.callback(store.close)
+                store._migrate()
+                failed.pop_all()
         except OSError as error:
             raise unusable(shown, str(error)) from error
         except SQLAlchemyError as error:
@@ -108,8 +113,10 @@ class Store:
 
         if self._writer is None:
             quick = self._engine.dialect.name == "sqlite" and not self._power
-            self._writer = Writer(self._engine, lambda error: explain(self.where, error), quick=quick)
+            claims = FileClaims(Path(f"{self.where}-live")) if self.dialect == "sqlite" else None
+            self._writer = Writer(self._engine, lambda error: explain(self.where, error), claims, quick=quick)
 
+        self._writer.admit(run_id)
         return Recorder(self._writer, run_id, seq, watch)
 
     def runs(self, limit: int | None = 50, where: Any = None) -> list[RunSummary]:
@@ -158,26 +165,32 @@ class Store:
     def own_events(self, run_id: str) -> Iterator[Stored]:
         """Only those that are stored under this run: of a fork, what comes after its parent's."""
         with self.reading() as connection:
-            for row in connection.execute(_of(run_id)):
-                yield self.stored(connection, row)
+            for row in connection.execute(rows_of(run_id)):
+                yield from self.stored(connection, row)
 
-    def entries(self, connection: Connection, run_id: str) -> Iterator[tuple[Entry, bytes | None]]:
-        """The rows as they stand, each with its link."""
-        for row in connection.execute(_of(run_id)):
-            yield Entry(row.seq, row.at, row.type, row.body, row.tokens), row.link
+    def stored(self, connection: Connection, row: Any) -> Iterator[Stored]:
+        """The events of a row of `schema.event`.
 
-    def stored(self, connection: Connection, row: Any) -> Stored:
-        """The event of a row of `schema.event`."""
+        Raises:
+            StoreError: they cannot be read any more.
+        """
 
-        def blob(key: str) -> bytes:
+        def blob(key: bytes) -> bytes:
             data = connection.scalar(select(schema.blob.c.data).where(schema.blob.c.hash == key))
             if data is None:
-                message = f"{self.where} has lost the content {key[:12]}."
+                message = f"{self.where} has lost the content {key.hex()[:12]}."
                 raise StoreError(message, fix="Restore the store from a backup.")
 
             return data
 
-        return Stored(row.run_id, row.seq, row.at, decode(row.type, row.body, row.tokens, blob))
+        try:
+            events = unpack(columns(row), blob)
+        except (ValueError, zlib.error) as error:
+            message = f"In {self.where} events of {row.run_id} are not what was stored: {error}"
+            raise StoreError(message, fix="See what else: journeyman traces verify") from error
+
+        for seq, at, event in events:
+            yield Stored(row.run_id, seq, at, event)
 
     def _events(self, run_id: str, until: int | None) -> Iterator[Stored]:
         for each in self.own_events(run_id):
@@ -254,8 +267,14 @@ class Store:
         migrations.upgrade(self._engine)
 
 
-def _of(run_id: str) -> Select:
+def rows_of(run_id: str) -> Select:
+    """A run's own rows of `schema.event`, in order."""
     return select(schema.event).where(schema.event.c.run_id == run_id).order_by(schema.event.c.seq)
+
+
+def columns(row: Any) -> Row:
+    """What a row of `schema.event` says, as far as its link covers it."""
+    return Row(row.seq, row.at, row.body, row.blobs, row.tokens)
 
 
 def _revision(connection: Connection) -> str | None:

@@ -1,11 +1,14 @@
 """The writing half of a store: one connection, one transaction for whatever has gathered.
 
 `Recorder.record` only appends to a queue and never waits. `Recorder.barrier` waits until everything recorded before
-it is committed; barriers of many runs share a commit. On SQLite a barrier commits on the spot where the file is free:
-that costs less than two changes of thread. Where it is not (another process writes, the disk must be waited for, the
-database is a server) a thread does it and the caller's event loop goes on. Between barriers that thread commits what
-has gathered every `LINGER` seconds, so that a killed process loses at most the call in flight; and it alone moves the
-write-ahead log into the file, which waits for the disk.
+it is committed; runs that are ready at once share a commit. On SQLite a barrier commits on the spot where the file is
+free: that costs less than two changes of thread. Where it is not (another process writes, the disk must be waited for,
+the database is a server) a thread does it and the caller's event loop goes on. Between barriers that thread commits
+what has gathered every `LINGER` seconds, so that a killed process loses at most the call in flight; and it alone moves
+the write-ahead log into the file, which waits for the disk.
+
+A run belongs to one process at a time (`claim.py`). Whoever comes second is refused before anything is written, and
+the other runs of its store go on.
 """
 
 import queue
@@ -13,19 +16,20 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from contextlib import closing, suppress
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 import anyio
-from anyio.lowlevel import EventLoopToken, current_token
-from sqlalchemy import Connection, Engine, select
+from anyio.lowlevel import EventLoopToken, checkpoint, current_token
+from sqlalchemy import Engine
+from sqlalchemy.exc import SQLAlchemyError
 
 from journeyman.errors import StoreError
-from journeyman.traces import schema
-from journeyman.traces.chain import START, Chain, Entry, line, seal
-from journeyman.traces.codec import encode
+from journeyman.traces.chain import START, seal
+from journeyman.traces.claim import Claims, ServerClaims
+from journeyman.traces.codec import pack
 from journeyman.traces.events import StoredEvent
-from journeyman.traces.listed import LISTED, keep_listed
+from journeyman.traces.listed import AFTER, LISTED, Listing
 
 LINGER = 0.02
 PATIENCE = 30.0
@@ -50,7 +54,16 @@ class Stored(NamedTuple):
         return f"{{{head},{self.event.model_dump_json(exclude_none=True)[1:]}"
 
 
+Entry = tuple[str, int, int, StoredEvent]
+"""What `Stored` says, before anybody asks for it."""
 Watch = Callable[[Stored], None]
+
+
+class End(NamedTuple):
+    """How far a run is stored."""
+
+    seq: int
+    link: bytes
 
 
 class _Barrier:
@@ -64,22 +77,32 @@ class _Barrier:
 
 
 class Writer:
-    def __init__(self, engine: Engine, explain: Callable[[Exception], StoreError], *, quick: bool) -> None:
+    def __init__(
+        self, engine: Engine, explain: Callable[[Exception], StoreError], claims: Claims | None, *, quick: bool
+    ) -> None:
         """`quick`: a commit does not wait for anything but the file's lock, so that it may be made on the spot."""
         self._engine = engine
         self._explain = explain
         self._quick = quick
-        self._entries: deque[Stored] = deque()
+        self.entries: deque[Entry] = deque()
         self._wake: queue.SimpleQueue[_Barrier | None] = queue.SimpleQueue()
-        self._links: dict[str, bytes] = {}
+        self._ends: dict[str, End] = {}
+        """Of the runs that are ours and have not ended."""
+        self._refused: dict[str, StoreError] = {}
         self._error: StoreError | None = None
-        self._insert = _insert_statement(engine, schema.event.columns.keys())
-        self._insert_blob = _insert_statement(engine, ["hash", "data"], "blob", " ON CONFLICT DO NOTHING")
-        self._connection = engine.connect()
+        self._pooled = engine.raw_connection()
+        self._db: Any = self._pooled.driver_connection
+        self._cursor = self._pooled.cursor()
         if engine.dialect.name == "sqlite":
-            self._connection.exec_driver_sql("PRAGMA busy_timeout = 0")  # patience is ours
-            self._connection.commit()
+            self._cursor.execute("PRAGMA busy_timeout = 0")  # patience is ours
 
+        self._claims = claims or ServerClaims(self._cursor)
+        mark = "?" if engine.dialect.paramstyle == "qmark" else "%s"
+        columns = "run_id, seq, at, body, blobs, tokens, link"
+        self._insert = f"INSERT INTO event ({columns}) VALUES ({', '.join([mark] * 7)})"  # noqa: S608 - no data
+        self._insert_blob = f"INSERT INTO blob (hash, data) VALUES ({mark}, {mark}) ON CONFLICT DO NOTHING"  # noqa: S608
+        self._last = f"SELECT seq, link FROM event WHERE run_id = {mark} ORDER BY seq DESC LIMIT 1"  # noqa: S608
+        self._listing = Listing(self._cursor, mark)
         self._using = threading.Lock()
         self._commits = 0
         self._thread = threading.Thread(target=self._work, name="journeyman-store", daemon=True)
@@ -90,38 +113,42 @@ class Writer:
         """Something could not be written; nothing more will be."""
         return self._error is not None
 
-    def put(self, entry: Stored) -> None:
-        self._entries.append(entry)
+    def admit(self, run_id: str) -> None:
+        """Let a run try again that was refused."""
+        self._refused.pop(run_id, None)
 
-    async def barrier(self) -> None:
-        """Wait until everything put before is committed.
-
-        Raises:
-            StoreError: it could not be written; nothing that was reported as committed is lost.
-        """
-        if not (self._quick and self._commit_now()):
-            barrier = _Barrier()
-            self._wake.put(barrier)
-            await barrier.done.wait()
-
-        if self._error is not None:
-            raise self._error
-
-    def close(self) -> None:
-        """Commit what is left and end the thread."""
-        self._wake.put(None)
-        self._thread.join()
-        self._connection.close()
-
-    def _commit_now(self) -> bool:
+    def commit_now(self) -> bool:
         """Commit on the spot; False where that would mean to wait."""
-        if not self._using.acquire(blocking=False):
+        if not self._quick or not self._using.acquire(blocking=False):
             return False
 
         try:
             return self._commit()
         finally:
             self._using.release()
+
+    async def commit_soon(self) -> None:
+        """Have the thread commit."""
+        barrier = _Barrier()
+        self._wake.put(barrier)
+        await barrier.done.wait()
+
+    def check(self, run_id: str) -> None:
+        """Raise what keeps a run from being stored."""
+        if error := self._error or self._refused.get(run_id):
+            raise error
+
+    @property
+    def shared(self) -> bool:
+        """More than one run is under way."""
+        return len(self._ends) > 1
+
+    def close(self) -> None:
+        """Commit what is left and end the thread."""
+        self._wake.put(None)
+        self._thread.join()
+        self._pooled.invalidate()  # closed, not kept: a server's claims are the connection's
+        self._claims.close()
 
     def _work(self) -> None:
         closing = False
@@ -156,77 +183,100 @@ class Writer:
 
     def _commit(self, *, give_up: bool = False) -> bool:
         """Commit what has gathered; False where another process is writing, unless that is to count as an error."""
-        if not self._entries or self._error is not None:
+        if not self.entries or self._error is not None:
             return True
 
-        entries = [self._entries.popleft() for _ in range(len(self._entries))]
+        entries = [self.entries.popleft() for _ in range(len(self.entries))]
         try:
-            links = self._write(self._connection, entries)
-            self._connection.connection.commit()
-            self._connection.commit()
+            ends = self._write(entries)
+            self._db.commit()
         except Exception as error:  # noqa: BLE001 - whatever it is, whoever waits for a barrier must hear of it
-            self._undo()
+            with suppress(Exception):  # the connection may be gone altogether
+                self._db.rollback()
+
             if _busy(error) and not give_up:
-                self._entries.extendleft(reversed(entries))
+                self.entries.extendleft(reversed(entries))
                 return False
 
             self._error = self._explain(error)
         else:
             self._commits += 1
-            self._links |= links
-            for entry in entries:
-                if entry.event.type == "run_finished":
-                    self._links.pop(entry.run_id, None)
+            self._ends |= ends
+            self._let_go(ends, entries)
 
         return True
 
-    def _undo(self) -> None:
-        with suppress(Exception):  # the connection may be gone altogether
-            self._connection.connection.rollback()
-            self._connection.rollback()
+    def _let_go(self, ends: dict[str, End], entries: Sequence[Entry]) -> None:
+        """Give back the runs that have ended, if only for now."""
+        last = {entry[0]: entry[3].type for entry in entries}
+        if ended := [run_id for run_id in ends if last[run_id] in AFTER]:
+            for run_id in ended:
+                del self._ends[run_id]
+
+            self._claims.give(ended)
+            self._db.commit()
 
     def _checkpoint(self) -> None:
         self._commits = 0
-        with self._engine.connect() as connection:
+        with suppress(SQLAlchemyError), self._engine.connect() as connection:  # what fails now is done the next time
             connection.exec_driver_sql("PRAGMA wal_checkpoint(PASSIVE)")
 
-    def _write(self, connection: Connection, entries: list[Stored]) -> dict[str, bytes]:
-        """The links that stand once this is committed."""
-        values: list[tuple[Any, ...]] = []
-        lines: dict[str, list[str]] = {}
-        blobs: list[tuple[str, bytes]] = []
-        for run_id, seq, at, event in entries:
-            kind, body, tokens, named = encode(event)
-            blobs += named
-            values.append((run_id, seq, at, kind, body, tokens, None))
-            if run_id not in lines:
-                lines[run_id] = []
+    def _write(self, entries: Sequence[Entry]) -> dict[str, End]:
+        """How far the runs are stored once this is committed; a run that is another's is left out."""
+        runs: dict[str, list[Entry]] = {}
+        listed = []
+        for entry in entries:
+            if (events := runs.get(entry[0])) is None:
+                events = runs[entry[0]] = []
 
-            lines[run_id].append(line(seq, at, kind, body, tokens))
+            events.append(entry)
+            if entry[3].type in LISTED:
+                listed.append(entry)
 
-        links = {run_id: self._seal(connection, run_id, added) for run_id, added in lines.items()}
-        last = {entry.run_id: n for n, entry in enumerate(entries)}
-        for run_id, n in last.items():
-            values[n] = (*values[n][:-1], links[run_id])
+        ends: dict[str, End] = {}
+        rows = []
+        for run_id, events in runs.items():
+            end = self._end(run_id, events[0][1])
+            if end is None:
+                continue
 
-        with closing(connection.connection.cursor()) as cursor:  # the driver's own: the hot path
-            for blob in blobs:
-                cursor.execute(self._insert_blob, blob)
+            for row, contents in pack(events):
+                if contents:
+                    self._cursor.executemany(self._insert_blob, contents)
 
-            cursor.executemany(self._insert, values)
+                end = End(row.seq, seal(end.link, row))
+                rows.append((run_id, *row, end.link))
 
-        for run_id, _, at, event in entries:
-            if event.type in LISTED:
-                keep_listed(connection, run_id, at, event)
+            ends[run_id] = end
 
-        return links
+        self._cursor.executemany(self._insert, rows)
+        for run_id, _, at, event in listed:
+            if run_id in ends:
+                self._listing.keep(run_id, at, event)
 
-    def _seal(self, connection: Connection, run_id: str, added: list[str]) -> bytes:
-        link = self._links.get(run_id)
-        if link is not None or added[0].startswith("1 "):
-            return seal(link or START, added)
+        return ends
 
-        return _chain(connection, run_id).seal_open(added)
+    def _end(self, run_id: str, seq: int) -> End | None:
+        """Where a run goes on, None where it is not ours to go on with from that event."""
+        if run_id in self._refused:
+            return None
+
+        end = self._ends.get(run_id)
+        if end is None:
+            if not self._claims.take(run_id):
+                return self._refuse(run_id, "is being written by another process", "Wait for it to end, or end it.")
+
+            self._cursor.execute(self._last, (run_id,))
+            found = self._cursor.fetchone()
+            end = End(found[0], bytes(found[1])) if found else End(0, START)
+
+        if end.seq + 1 != seq:
+            return self._refuse(run_id, "has gone on meanwhile", "See how: journeyman traces show")
+
+        return end
+
+    def _refuse(self, run_id: str, why: str, fix: str) -> None:
+        self._refused[run_id] = StoreError(f"The run {run_id} {why}; nothing was added to it.", fix=fix)
 
 
 class Recorder:
@@ -235,28 +285,32 @@ class Recorder:
     def __init__(self, writer: Writer, run_id: str, seq: int = 0, watch: Watch | None = None) -> None:
         self.run_id = run_id
         self._writer = writer
+        self._put = writer.entries.append
         self._seq = seq
         self._watch = watch
 
     def record(self, event: StoredEvent) -> None:
         self._seq += 1
-        stored = Stored(self.run_id, self._seq, time.time_ns() // 1000, event)
-        self._writer.put(stored)
+        entry = (self.run_id, self._seq, time.time_ns() // 1000, event)
+        self._put(entry)
         if self._watch is not None:
-            self._watch(stored)
+            self._watch(Stored(*entry))
 
     async def barrier(self) -> None:
-        await self._writer.barrier()
+        """Wait until everything recorded before is committed.
 
+        Raises:
+            StoreError: it could not be written, or another process goes on with this run; nothing that was reported
+                as committed is lost.
+        """
+        writer = self._writer
+        if writer.shared:
+            await checkpoint()  # whoever else is ready now shares the commit
 
-def _chain(connection: Connection, run_id: str) -> Chain:
-    """Of a run that an earlier process began."""
-    chain = Chain()
-    query = select(schema.event).where(schema.event.c.run_id == run_id).order_by(schema.event.c.seq)
-    for row in connection.execute(query):
-        list(chain.add(Entry(row.seq, row.at, row.type, row.body, row.tokens), row.link))
+        if not writer.commit_now():
+            await writer.commit_soon()
 
-    return chain
+        writer.check(self.run_id)
 
 
 def _busy(error: Exception) -> bool:
@@ -282,10 +336,3 @@ def _schedule(token: EventLoopToken) -> Callable[..., object]:
 def _set_all(barriers: list[_Barrier]) -> None:
     for barrier in barriers:
         barrier.done.set()
-
-
-def _insert_statement(engine: Engine, columns: Sequence[str], table: str = "event", end: str = "") -> str:
-    """The INSERT as the driver takes it, made once; parameters in the order of the columns."""
-    placeholders = {"qmark": "?", "format": "%s", "pyformat": "%s"}
-    marks = ", ".join([placeholders[engine.dialect.paramstyle]] * len(columns))
-    return f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({marks}){end}"  # noqa: S608 - no data

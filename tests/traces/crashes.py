@@ -19,6 +19,7 @@ from journeyman.policies.policy import Policy
 from journeyman.tools.function import tool
 from journeyman.traces.store import Store, new_run_id
 from tests.agent.crew import Box
+from tests.traces.runs import started
 
 SCRIPT = [*({"tool": "act", "arguments": {"n": n}} for n in range(6)), "done"]
 
@@ -49,6 +50,17 @@ async def many(url: str, effects: str, count: int) -> None:
             group.start_soon(runs, url, effects, False)
 
 
+async def hold(url: str) -> None:
+    """Have a run under way until we are killed."""
+    store = Store.open(url)
+    recorder = store.recorder("held")
+    recorder.record(started())
+    await recorder.barrier()
+    sys.stdout.write("held\n")
+    sys.stdout.flush()
+    await anyio.sleep(60)
+
+
 def main(url: str, effects: str, kills: int, seed: int) -> None:
     dice = random.Random(seed)  # noqa: S311
     anyio.run(runs, url, effects, False)  # everything is imported, and the store is there
@@ -65,5 +77,7 @@ def main(url: str, effects: str, kills: int, seed: int) -> None:
 if __name__ == "__main__":
     if sys.argv[3] == "many":
         anyio.run(many, sys.argv[1], sys.argv[2], 50)
+    elif sys.argv[3] == "hold":
+        anyio.run(hold, sys.argv[1])
     else:
         main(sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4]))

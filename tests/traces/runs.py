@@ -2,6 +2,10 @@
 
 from typing import Any
 
+from sqlalchemy import select
+
+from journeyman.traces import schema
+from journeyman.traces.codec import decompress
 from journeyman.traces.events import (
     CallDecided,
     CallFinished,
@@ -88,3 +92,10 @@ async def record(store: Store, *events: StoredEvent, run_id: str = "", seq: int 
 
     await recorder.barrier()
     return recorder.run_id
+
+
+def said(store: Store) -> bytes:
+    """All that the store's rows hold, as it was before it was deflated."""
+    with store.reading() as connection:
+        columns = (schema.event.c.body, schema.blob.c.data)
+        return b"\n".join(decompress(data) for column in columns for data in connection.scalars(select(column)))

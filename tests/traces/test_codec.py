@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from journeyman.traces.codec import decode, encode, pack_spans, unpack_spans
+from journeyman.traces.codec import Packed, compress, decompress, pack, pack_spans, unpack, unpack_spans
 from journeyman.traces.events import (
     CallFinished,
     CallProposed,
@@ -72,21 +72,32 @@ events = st.one_of(
 )
 
 
-def round_trip(event: StoredEvent) -> StoredEvent:
-    row = encode(event)
-    blobs = dict(row.blobs)
-    return decode(row.type, row.body, row.tokens, blobs.__getitem__)
+def packed(*stored: StoredEvent) -> list[Packed]:
+    return list(pack(("r", seq, 1000 + 7 * seq, event) for seq, event in enumerate(stored, 1)))
 
 
-@given(events)
-def test_every_event_comes_back_as_it_was(event: StoredEvent) -> None:
-    assert round_trip(event) == event
+def round_trip(*stored: StoredEvent) -> list[StoredEvent]:
+    rows = packed(*stored)
+    back = [each for row, contents in rows for each in unpack(row, dict(contents).__getitem__)]
+    assert [(seq, at) for seq, at, _ in back] == [(seq, 1000 + 7 * seq) for seq in range(1, len(stored) + 1)]
+    return [event for _, _, event in back]
+
+
+@given(st.lists(events, min_size=1, max_size=4))
+def test_events_come_back_as_they_were(stored: list[StoredEvent]) -> None:
+    assert round_trip(*stored) == stored
+
+
+@given(st.binary() | texts.map(str.encode))
+def test_what_is_compressed_comes_back(data: bytes) -> None:
+    assert decompress(compress(data)) == data
+    assert len(compress(data)) <= len(data) + 16
 
 
 def test_somebodys_data_is_never_mistaken_for_a_blob() -> None:
     proposed = CallProposed(call_id="c1", tool="a.b", arguments={"$blob": "0" * 64})
 
-    assert round_trip(proposed) == proposed
+    assert round_trip(proposed) == [proposed]
 
 
 def test_token_ids_and_logprobs_are_binary_and_missing_ones_stay_missing() -> None:
@@ -95,22 +106,38 @@ def test_token_ids_and_logprobs_are_binary_and_missing_ones_stay_missing() -> No
         step=1, message=AssistantMessage(parts=()), tokens=Tokens(level="tokens", root=True, spans=(span,))
     )
 
-    row = encode(event)
+    [(row, _)] = packed(event)
 
     assert row.tokens is not None
     assert len(row.tokens) == 6 + 2 * 4 + 2 * 4
-    assert "49151" not in row.body
-    assert round_trip(event) == event
+    assert b"49151" not in decompress(row.body)
+    assert round_trip(event) == [event]
+
+
+def test_a_row_has_the_tokens_of_one_response() -> None:
+    exact = Tokens(level="tokens", spans=(TokenSpan(kind="sampled", ids=(5,)),))
+    response = ModelResponded(step=1, message=AssistantMessage(parts=()), tokens=exact)
+    none = response.model_copy(update={"tokens": None})
+
+    assert [row.seq for row, _ in packed(none, response, none, response, none)] == [3, 5]
 
 
 def test_a_long_result_is_kept_once_under_its_hash() -> None:
     event = CallFinished(result=ToolResult(call_id="c1", name="x", text="y" * 100_000))
     other = event.model_copy(update={"seconds": 1.0})
 
-    first, second = encode(event), encode(other)
+    first, second = packed(event), packed(other)
 
-    assert first.blobs == second.blobs
-    assert len(first.body) < 300
+    assert first[0].contents == second[0].contents
+    assert first[0].row.blobs == first[0].contents[0][0]
+    assert len(first[0].row.body) < 300
+
+
+def test_a_result_that_only_looks_like_a_reference_is_a_result() -> None:
+    looks = CallFinished(result=ToolResult(call_id="c1", name="x", text='{"$blob":0}', data={"$blob": 0}))
+    long = CallFinished(result=ToolResult(call_id="c2", name="x", text="y" * 5000, data={"$blob": 0}))
+
+    assert round_trip(looks, long) == [looks, long]
 
 
 def test_a_logprob_is_kept_as_float32() -> None:
@@ -125,8 +152,8 @@ def test_half_a_surrogate_pair_is_replaced_not_fatal() -> None:
     short = CallFinished(result=ToolResult(call_id="c1", name="x", text="a\udc80b"))
     long = CallFinished(result=ToolResult(call_id="c1", name="x", text="\udc80" * 5000))
 
-    assert round_trip(short) == CallFinished(result=ToolResult(call_id="c1", name="x", text="a\ufffdb"))
-    assert round_trip(long) == CallFinished(result=ToolResult(call_id="c1", name="x", text="\ufffd" * 5000))
+    assert round_trip(short) == [CallFinished(result=ToolResult(call_id="c1", name="x", text="a\ufffdb"))]
+    assert round_trip(long) == [CallFinished(result=ToolResult(call_id="c1", name="x", text="\ufffd" * 5000))]
 
 
 def test_usage_adds_up() -> None:

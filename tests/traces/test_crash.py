@@ -7,6 +7,7 @@ import time
 from collections import Counter
 from pathlib import Path
 
+import anyio
 import psycopg
 import pytest
 from sqlalchemy import create_engine, event
@@ -16,7 +17,7 @@ from journeyman.traces import writer
 from journeyman.traces.events import CallFinished, CallStarted, MessageAdded
 from journeyman.traces.store import Store
 from journeyman.traces.verify import verify
-from tests.traces.runs import WHOLE, record, started
+from tests.traces.runs import WHOLE, answer, record, started
 
 KILLS = int(os.environ.get("TESTS_KILLS", "120"))
 ROOT = Path(__file__).parents[2]
@@ -24,7 +25,7 @@ ROOT = Path(__file__).parents[2]
 
 def crashes(url: str, effects: Path, *words: object) -> subprocess.Popen:
     command = [sys.executable, "-m", "tests.traces.crashes", url, str(effects), *map(str, words)]
-    return subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True)
+    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
 def fatal(store: Store) -> list[str]:
@@ -161,12 +162,52 @@ async def test_a_file_that_may_not_be_written_is_told(file: Path) -> None:
         assert len(list(store.events(run_id))) == len(WHOLE)
 
 
-async def test_two_processes_that_resume_one_run_do_not_mix(url: str) -> None:
+async def test_who_resumes_a_run_that_is_under_way_is_refused_and_hurts_nobody(url: str) -> None:
     with Store.open(url) as one, Store.open(url) as two:
         await record(one, started(), run_id="r")
-        await record(one, MessageAdded(text="mine"), run_id="r", seq=1)
-        with pytest.raises(StoreError) as caught:
+        other = two.recorder("other")
+        other.record(started())
+        with pytest.raises(StoreError, match="another process") as caught:
             await record(two, MessageAdded(text="yours"), run_id="r", seq=1)
 
-        assert "same run" in caught.value.fix
+        await other.barrier()
+        await record(one, MessageAdded(text="mine"), *answer(), run_id="r", seq=1)
+        assert "Wait" in caught.value.fix
+        assert [each.seq for each in two.events("r")] == [1, 2, 3, 4, 5]
+        assert [each.seq for each in two.events("other")] == [1]
+        with pytest.raises(StoreError, match="gone on meanwhile"):
+            await record(two, MessageAdded(text="yours"), run_id="r", seq=1)
+
+        await record(two, MessageAdded(text="then"), run_id="r", seq=5)
         assert fatal(one) == []
+
+
+def test_who_is_killed_gives_its_run_back(url: str, tmp_path: Path) -> None:
+    with crashes(url, tmp_path / "effects", "hold") as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "held\n"
+        with Store.open(url) as store:
+            with pytest.raises(StoreError, match="another process"):
+                anyio.run(resumed, store)
+
+            process.kill()
+            process.wait(10)
+            if "://" in url:
+                wait_until_the_server_knows(url)
+
+            anyio.run(resumed, store)
+            assert [each.event for each in store.events("held")] == [started(), MessageAdded(text="me")]
+
+
+async def resumed(store: Store) -> None:
+    await record(store, MessageAdded(text="me"), run_id="held", seq=1)
+
+
+def wait_until_the_server_knows(url: str) -> None:
+    with psycopg.connect(url) as connection:
+        for _ in range(500):
+            count = connection.execute("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'").fetchone()
+            if count == (0,):
+                return
+
+            time.sleep(0.01)

@@ -32,6 +32,7 @@ from journeyman.traces.project import refresh
 from journeyman.traces.store import Store
 from journeyman.traces.verify import verify
 from journeyman.veil import PLACEHOLDER
+from tests.traces.runs import said
 
 RAW = Path(__file__).parent.parent / "tools" / "servers" / "raw.py"
 PLACES = (
@@ -250,6 +251,7 @@ async def test_secrets_are_nowhere(everywhere: Everywhere, tmp_path: Path) -> No
     assert leaks("\n".join(repr(event) for event in everywhere.heard if not isinstance(event, ModelDelta))) == []
     assert leaks(on_disk(tmp_path)) == []
     assert leaks(everything(store)) == []
+    assert leaks(said(store)) == []
     assert "SECRET_" in on_disk(out).decode()
 
 
@@ -298,4 +300,5 @@ async def test_of_a_deleted_run_not_even_the_placeholders_are_left(everywhere: E
     kept = on_disk(tmp_path) if store.dialect == "sqlite" else files_of(store)
     assert shown[0].lower().encode() not in kept.lower()
     assert shown[0].lower() not in everything(store).lower()
+    assert shown[0].encode() not in said(store)
     assert [report.code for report in verify(store)] == ["deleted"]

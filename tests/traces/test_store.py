@@ -15,12 +15,23 @@ from journeyman.traces import schema
 from journeyman.traces.events import CallStarted, MessageAdded, RunFinished, RunStarted
 from journeyman.traces.messages import ToolSpec, Usage
 from journeyman.traces.store import Store, new_run_id
+from tests.traces.runs import record
 
 pytestmark = pytest.mark.parametrize("anyio_backend", ["asyncio", "trio"])
 
 
 def started(prompt: str = "hello") -> RunStarted:
     return RunStarted(prompt=prompt, model="scripted", tools=(ToolSpec(name="add", server="python", tool="add"),))
+
+
+APART = {
+    "prompt": "a long one " * 200,
+    "instructions": "Be brief.",
+    "model_info": {"file": "m.gguf", "template": "{{ messages }}"},
+    "policy": {"name": "ask", "rules": "[[rule]]"},
+    "returns": {"type": "integer"},
+    "tools": started().tools * 2,
+}
 
 
 async def write_run(store: Store, prompt: str = "hello") -> str:
@@ -90,10 +101,10 @@ async def test_what_is_not_behind_a_barrier_is_committed_soon(store: Store, tmp_
 
 async def test_shared_content_is_stored_once(store: Store, tmp_path: Path) -> None:
     for _ in range(3):
-        await write_run(store)
+        await record(store, started().model_copy(update=APART))
 
     with store.reading() as connection:
-        assert connection.scalar(select(func.count()).select_from(schema.blob)) == 3  # tools, instructions, model
+        assert connection.scalar(select(func.count()).select_from(schema.blob)) == len(APART)
 
 
 async def test_two_hundred_runs_at_once_lose_nothing(store: Store) -> None:
@@ -196,7 +207,7 @@ async def test_a_full_disk_is_a_typed_error_and_what_was_committed_stays(store: 
     event.listen(store._engine, "connect", lambda connection, _: connection.execute("PRAGMA max_page_count = 80"))
     recorder = store.recorder("big")
 
-    recorder.record(RunStarted(prompt="x" * 1_000_000, model="m"))
+    recorder.record(RunStarted(prompt=os.urandom(1_000_000).hex(), model="m"))
     with pytest.raises(StoreError, match="full") as caught:
         await recorder.barrier()
 

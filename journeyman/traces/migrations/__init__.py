@@ -4,7 +4,7 @@ from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import Engine
+from sqlalchemy import Engine, inspect
 
 OURS = 7_309_453
 """The number of our lock, out of all that programs may take on that server."""
@@ -18,6 +18,9 @@ def upgrade(engine: Engine) -> None:
             connection.exec_driver_sql("BEGIN IMMEDIATE")  # two processes may be opening a new store at once
         else:
             connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({OURS})")
+
+        if inspect(connection).has_table("alembic_version"):  # steps that were folded into the first one since
+            connection.exec_driver_sql("DELETE FROM alembic_version WHERE version_num < '0004'")
 
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
