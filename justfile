@@ -24,6 +24,10 @@ test *args:
 docs:
     uv run python -m docs.cli
 
+# What each sandbox withstands here, into docs/security/sandbox-attacks.md; `just attacks --check` compares.
+attacks *args:
+    uv run python -m docs.attacks {{args}}
+
 # The versions that were tested, names and numbers only.
 constraints:
     uv pip freeze --exclude-editable | grep '==' > constraints.txt
