@@ -6,9 +6,15 @@ time, not wall time, because machines are shared. Nothing here fails a build.
 
 import sys
 
-from benchmarks import concurrency, startup, steps, traces
+from benchmarks import concurrency, containers, startup, steps, traces
 
-ALL = {"startup": startup.main, "steps": steps.main, "concurrency": concurrency.main, "traces": traces.main}
+ALL = {
+    "startup": startup.main,
+    "steps": steps.main,
+    "concurrency": concurrency.main,
+    "traces": traces.main,
+    "containers": containers.main,
+}
 
 if __name__ == "__main__":
     for name in sys.argv[1:] or ALL:
