@@ -49,19 +49,27 @@ class Line(Protocol):
         """Whether the kernel has ended something for want of memory since this was last asked."""
         ...
 
-    def decisions(self) -> tuple[Decision, ...]:
-        """What was decided about connections since this was last asked."""
-        ...
-
 
 class Box:
-    """One session; see `Sandbox`. `again` opens another one of the same kind."""
+    """One session; see `Sandbox`.
 
-    def __init__(self, spec: Spec, probe: Probe, line: Line, again: "Callable[[Spec], Awaitable[Box]]") -> None:
+    `again` opens another one of the same kind; `decided` tells what was decided about connections since it was last
+    asked.
+    """
+
+    def __init__(
+        self,
+        spec: Spec,
+        probe: Probe,
+        line: Line,
+        again: "Callable[[Spec], Awaitable[Box]]",
+        decided: Callable[[], tuple[Decision, ...]] = tuple,
+    ) -> None:
         self.probe = probe
         self._spec = spec
         self._line = line
         self._again = again
+        self._decided = decided
         self._lock = anyio.Lock()
         self._reader = Reader(max(REPLY_MAX, 2 * spec.limits.disk_mb * MEBIBYTE))
         self._owed = 0
@@ -201,7 +209,7 @@ class Box:
             fields.update(status="oom", error=f"the code needed more memory than it may use; {fields['error']}")
 
         last = fields["error"].rpartition("\n")[2]
-        decisions = self._line.decisions()
+        decisions = self._decided()
         refused = tuple(f"no connection to {each.host}:{each.port}: {each.reason}" for each in decisions if each.reason)
         fields["connections"] = decisions
         fields["denials"] = (*refused, *((last,) if last.startswith("PermissionError") else ()))

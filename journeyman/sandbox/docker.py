@@ -28,7 +28,6 @@ from anyio.abc import ByteStream, SocketStream, UNIXSocketStream
 from journeyman.errors import SandboxError
 from journeyman.sandbox import image
 from journeyman.sandbox.box import Box, rlimits
-from journeyman.sandbox.egress import Decision
 from journeyman.sandbox.inside.copies import pack
 from journeyman.sandbox.inside.frames import Malformed, Reader
 from journeyman.sandbox.inside.frames import pack as frame
@@ -133,7 +132,7 @@ class Docker:
             container = await anyio.to_thread.run_sync(self._start, key)
 
         line = DockerLine(container, await container.stream())
-        return Box(spec, probe, line, self.open)
+        return Box(spec, probe, line, self.open, container.outlet.decisions if container.outlet else tuple)
 
     def _refill(self, key: Spec) -> None:
         warm = self._warm.setdefault(key, deque())
@@ -309,9 +308,6 @@ class DockerLine:
     def oom(self) -> bool:
         before, self._ooms = self._ooms, _ooms(self._container.events)
         return self._ooms > before
-
-    def decisions(self) -> tuple[Decision, ...]:
-        return self._container.outlet.decisions() if self._container.outlet else ()
 
 
 class Demux:
