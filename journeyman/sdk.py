@@ -42,6 +42,7 @@ from journeyman.stream import Stream
 from journeyman.tools.catalog import Catalog
 from journeyman.tools.function import tool as make_tool
 from journeyman.tools.mcp_json import targets
+from journeyman.tools.pins import Pins
 from journeyman.tools.target import Builtin, Command, Target, Url, target
 from journeyman.tools.tool import Tool
 from journeyman.traces.events import ApprovalAnswered, ApprovalRequested
@@ -177,7 +178,9 @@ class Agent:
         )
         try:
             more = {"secrets": self._settings.secrets, "ended": sender(self._settings)}
-            async with Runtime(model, Catalog(self._sources), self._policy, opened, **more) as runtime:
+            async with Runtime(
+                model, Catalog(self._sources, pins=Pins.of_user()), self._policy, opened, **more
+            ) as runtime:
                 self._tell(f"{problem} {problem.fix}".strip() for problem in runtime.catalog.problems)
                 yield runtime
         finally:

@@ -15,6 +15,7 @@ from journeyman.mcp_servers.registry import SERVERS
 from journeyman.policies.policy import Policy
 from journeyman.tools.catalog import Catalog
 from journeyman.tools.mcp_json import servers
+from journeyman.tools.pins import Pins
 from journeyman.tools.target import Builtin, Target
 from journeyman.tools.tool import Tool
 from journeyman.traces.events import RunStarted
@@ -51,7 +52,7 @@ async def outfit(settings: Settings, rules: Rules, notices: list[str], *, resume
     notices += [*settings.notices, *found.notices]
     policy = Policy.assemble(settings.policy, project=root, allow=rules.allow, ask=rules.ask, deny=rules.deny)
     model = make_model(settings.model or await find_spec(), Engine(threads=settings.threads))
-    catalog = Catalog([*builtins(root), *found.targets])
+    catalog = Catalog([*builtins(root), *found.targets], pins=Pins.of_user())
     return Runtime(model, catalog, policy.within(root), store, secrets=settings.secrets, ended=sender(settings))
 
 

@@ -53,6 +53,20 @@ Try:
   journeyman mcp trust --yes"""
 
 
+DIFF = """\b
+Try:
+  journeyman mcp diff
+  journeyman mcp diff time
+
+\b
+Exit code 1 where a server is not what it was."""
+
+PIN = """\b
+Try:
+  journeyman mcp pin time
+  journeyman mcp pin time --yes"""
+
+
 def where_option(help_text: str) -> Any:
     """The option that tells the two files apart: True for the project's, None where it was not given."""
     return click.option("--project/--user", "project", default=None, help=help_text)
@@ -239,3 +253,66 @@ def trust(yes: bool) -> None:
 
     path = _file(project=True)
     trust_files([path] if path.exists() else [], yes=yes, names=".mcp.json", check=entries)
+
+
+@mcp.command("diff", epilog=DIFF)
+@click.argument("names", nargs=-1)
+def differ(names: tuple[str, ...]) -> int:
+    """Show how servers' tools differ from what was pinned.
+
+    A server is pinned when it is first used. One that has changed is not used until you accept it.
+    """
+    changed = dict(_changed(names))
+    for name, lines in changed.items():
+        click.echo(f"{name}: {'as pinned' if not lines else ''}".rstrip())
+        for line in lines:
+            click.echo(f"  {line}")
+
+    return 1 if any(changed.values()) else 0
+
+
+@mcp.command("pin", epilog=PIN)
+@click.argument("names", nargs=-1, required=True)
+@click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+def pin(names: tuple[str, ...], yes: bool) -> None:
+    """Accept servers' tools as they are now.
+
+    What changed is shown first: a description is read by the model, and an argument can carry off what it is given.
+    """
+    for name, lines in _changed(names, accept=lambda lines: yes or _accepted(lines)):
+        click.echo(f"{name}: {'pinned' if lines else 'as pinned'}")
+
+
+def _accepted(lines: list[str]) -> bool:
+    for line in lines:
+        click.echo(f"  {line}")
+
+    if not sys.stdin.isatty():
+        raise UsageError("nobody is there to accept the changes", fix="look at them, then: --yes")
+
+    return click.confirm("Accept?", default=False)
+
+
+def _changed(names: tuple[str, ...], accept: Any = None) -> Any:
+    """Servers by name with what differs from their pins; what is accepted is pinned."""
+    import anyio  # noqa: PLC0415 - after --help
+
+    from journeyman.config import load_settings  # noqa: PLC0415
+    from journeyman.safe import safe  # noqa: PLC0415
+    from journeyman.tools.mcp_json import servers  # noqa: PLC0415
+    from journeyman.tools.pins import Pins, differences  # noqa: PLC0415
+    from journeyman.tools.server import definitions  # noqa: PLC0415
+
+    found = {target.name: target for target in servers(load_settings().root).targets}
+    for name in names or found:
+        if name not in found:
+            raise UsageError(f"there is no server {safe(name)!r} that may start", fix="journeyman mcp list")
+
+        pins, target = Pins.of_user(), found[name]
+        now = anyio.run(definitions, target)
+        pinned = pins.of(target)
+        lines = list(differences(pinned, now)) if pinned is not None else []
+        if accept and (pinned is None or (lines and accept(lines))):
+            pins.pin(target, now)
+
+        yield name, lines

@@ -100,11 +100,12 @@ async def _with_tools(events: "list[StoredEvent]") -> "Today":
     from journeyman.policies.policy import Policy  # noqa: PLC0415
     from journeyman.tools.catalog import Catalog  # noqa: PLC0415
     from journeyman.tools.mcp_json import servers  # noqa: PLC0415
+    from journeyman.tools.pins import Pins  # noqa: PLC0415
 
     settings = load_settings(root=start_of(events).root or None)
     root = working_folder(settings)
     policy = Policy.assemble(settings.policy, project=root).within(root)
-    async with Catalog([*builtins(root), *servers(root).targets]) as catalog:
+    async with Catalog([*builtins(root), *servers(root).targets], pins=Pins.of_user()) as catalog:
         info = {"name": policy.name, "digest": policy.digest}
         veil = veil_of(settings.secrets, catalog.variables)
         return await with_tools(events, catalog, policy, _approver(), info, veil=veil)

@@ -18,6 +18,7 @@ from journeyman.errors import JourneymanError, ServerError, UsageError
 from journeyman.safe import safe
 from journeyman.tools.alias import named
 from journeyman.tools.choose import ranked
+from journeyman.tools.pins import Pins
 from journeyman.tools.remote import RemoteTool, offered
 from journeyman.tools.server import Patience, Server
 from journeyman.tools.target import Builtin, Command, Target, Url
@@ -72,16 +73,20 @@ class Catalog(Toolbox):
     Args:
         sources: functions and other tools; targets of servers.
         patience: how long to wait for servers.
+        pins: what servers' tools must look like; they are pinned when they are first seen.
 
     Raises:
         UsageError: two sources have the same name.
     """
 
-    def __init__(self, sources: Iterable[Tool | Target] = (), *, patience: Patience | None = None) -> None:
+    def __init__(
+        self, sources: Iterable[Tool | Target] = (), *, patience: Patience | None = None, pins: Pins | None = None
+    ) -> None:
         sources = tuple(sources)
         self._targets = [each for each in sources if isinstance(each, Builtin | Command | Url)]
         self._native = [each for each in sources if not isinstance(each, Builtin | Command | Url)]
         self._patience = patience or Patience()
+        self._pins = pins
         self._servers: list[Server] = []
         self._group: TaskGroup | None = None
         self.problems: list[ServerError] = []
@@ -110,7 +115,7 @@ class Catalog(Toolbox):
 
         self._group = anyio.create_task_group()
         await self._group.__aenter__()
-        self._servers = [Server(target, self._group, self._patience) for target in self._targets]
+        self._servers = [Server(target, self._group, self._patience, self._pins) for target in self._targets]
         try:
             await self._gather()
         except BaseException:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 import anyio
 
 from journeyman.mcp_servers import build
+from journeyman.tools.pins import canonical
 from journeyman.tools.schema import broken
 from journeyman.tools.stdio import stdio
 from journeyman.tools.tail import Tail
@@ -24,7 +25,14 @@ Notice = Callable[[str], None]
 
 
 def client(
-    target: Target, mode: str, stderr: Tail, timeout: float, *, notice: Notice, ended: Callable[[], None]
+    target: Target,
+    mode: str,
+    stderr: Tail,
+    timeout: float,
+    *,
+    notice: Notice,
+    ended: Callable[[], None],
+    saw: Callable[[str, str], None],
 ) -> "Client":
     """A client that is not entered yet. It must be entered and left in one task.
 
@@ -35,6 +43,7 @@ def client(
         timeout: seconds an answer may take.
         notice: is told about tools that had to be left out.
         ended: is called when nothing more will be heard.
+        saw: is told each tool that is listed: its name and its whole definition, as the server sent it.
     """
     from mcp import Client  # noqa: PLC0415 - takes half a second
 
@@ -43,9 +52,9 @@ def client(
         case Builtin():
             return Client(build(target.name, target.root), read_timeout_seconds=timeout)
         case Command():
-            transport = _sifted(stdio(target, stderr), notice, ended)
+            transport = _sifted(stdio(target, stderr), notice, ended, saw)
         case Url():
-            transport = _sifted(_url(target, timeout), notice, ended)
+            transport = _sifted(_url(target, timeout), notice, ended, saw)
 
     return Client(transport, mode=mode, read_timeout_seconds=timeout)
 
@@ -88,9 +97,11 @@ async def _hand_on(request: Any) -> None:
 
 
 @asynccontextmanager
-async def _sifted(transport: "Transport", notice: Notice, ended: Callable[[], None]) -> "AsyncGenerator[Any]":
+async def _sifted(
+    transport: "Transport", notice: Notice, ended: Callable[[], None], saw: Callable[[str, str], None]
+) -> "AsyncGenerator[Any]":
     async with transport as (reading, writing):
-        yield Sieve(reading, notice, ended), writing
+        yield Sieve(reading, notice, ended, saw), writing
 
 
 class Sieve:
@@ -99,10 +110,11 @@ class Sieve:
     What a tool says of its results is taken out too: the SDK would check them by a stranger's schema, in any time.
     """
 
-    def __init__(self, stream: Any, notice: Notice, ended: Callable[[], None]) -> None:
+    def __init__(self, stream: Any, notice: Notice, ended: Callable[[], None], saw: Callable[[str, str], None]) -> None:
         self._stream = stream
         self._notice = notice
         self._ended = ended
+        self._saw = saw
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
@@ -143,6 +155,7 @@ class Sieve:
         from pydantic import ValidationError  # noqa: PLC0415
 
         if isinstance(tool, dict):
+            self._saw(str(tool.get("name")), canonical(tool))
             tool.pop("outputSchema", None)
             if isinstance(schema := tool.get("inputSchema"), dict):
                 schema.setdefault("type", "object")

@@ -8,6 +8,7 @@ that it may have happened.
 
 import re
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -17,6 +18,7 @@ from pydantic import JsonValue
 from journeyman.errors import JourneymanError, ServerError, ToolError
 from journeyman.safe import safe
 from journeyman.tools.client import client, traced
+from journeyman.tools.pins import Pins, differences
 from journeyman.tools.tail import Tail
 from journeyman.tools.target import Builtin, Command, Target
 from journeyman.tools.thread import in_thread
@@ -63,10 +65,17 @@ class Server:
         target: whom to reach.
         group: where its owner tasks live; `close` ends them.
         patience: how long to wait for what.
+        pins: what its tools must look like; without them anything goes.
     """
 
-    def __init__(self, target: Target, group: TaskGroup, patience: Patience) -> None:
+    def __init__(self, target: Target, group: TaskGroup, patience: Patience, pins: Pins | None = None) -> None:
         self.target = target
+        self.definitions: dict[str, str] = {}
+        """Of the tools as they were last listed, whole and canonical."""
+        self._pins = pins
+        self._pinned: dict[str, str] | None = None
+        self._strange = False
+        """A tool was listed that is not as it was pinned."""
         self.notices: list[str] = []
         """What was left out, a sentence each."""
         self._group = group
@@ -95,6 +104,8 @@ class Server:
     async def _list(self, connection: _Connection) -> "list[Tool]":
         tools: list[Tool] = []
         cursor = None
+        self.definitions = {}
+        self._pinned = self._pins.of(self.target) if self._pins else None
         try:
             with anyio.fail_after(self._patience.start):
                 for _ in range(PAGES):
@@ -105,7 +116,33 @@ class Server:
         except Exception as error:  # whatever a stranger's server makes the SDK raise
             raise self._error(f"does not list its tools: {_words(error)}", self._bury(connection)) from error
 
+        self._compare()
         return tools
+
+    def _saw(self, name: str, definition: str) -> None:
+        """Whenever a list comes in, asked for by us or by the SDK."""
+        self.definitions[name] = definition
+        self._strange = self._strange or (self._pinned is not None and self._pinned.get(name) != definition)
+
+    def _compare(self) -> None:
+        """Pin what is seen for the first time, and stop what is not what it was."""
+        if self._pins is None or isinstance(self.target, Builtin):
+            return
+
+        if self._pinned is None:
+            self._pins.pin(self.target, self.definitions)
+            self._pinned = dict(self.definitions)
+
+        self._strange = self._pinned != self.definitions
+        self._refuse_strange()
+
+    def _refuse_strange(self) -> None:
+        if self._strange:
+            changed = "; ".join(islice(differences(self._pinned or {}, self.definitions), 3))
+            raise ServerError(
+                f"MCP server {self.name!r} is in quarantine, its tools are not what they were: {changed}",
+                fix=f"look: journeyman mcp diff {self.name}; then accept: journeyman mcp pin {self.name}",
+            )
 
     async def call(self, tool: str, arguments: dict[str, JsonValue], report: Report) -> "CallToolResult":
         """Call a tool there.
@@ -115,6 +152,7 @@ class Server:
             ServerError: it is gone or silent; `maybe_done` tells whether the effect may have happened.
         """
         connection = await self._connected()
+        self._refuse_strange()
         try:
             with traced():
                 result = await connection.client.call_tool(tool, arguments, progress_callback=_progress(report))
@@ -184,7 +222,7 @@ class Server:
     async def _own(self, *, task_status: TaskStatus[_Connection]) -> None:
         """Be the task that a connection lives in."""
         started, ended, answer = False, anyio.Event(), self._patience.answer
-        told = {"notice": self.notices.append, "ended": ended.set}
+        told = {"notice": self.notices.append, "ended": ended.set, "saw": self._saw}
         with Tail() as stderr:
             try:
                 async with client(self.target, self._mode, stderr, answer, **told) as live:
@@ -250,6 +288,28 @@ class Server:
         said = f". It last said: {stderr}" if stderr else ""
         look = f"run it by hand and look: {self.target}" if isinstance(self.target, Command) else f"check {self.target}"
         return ServerError(f"MCP server {self.name!r} {what}{said}", fix=safe(look), maybe_done=maybe_done)
+
+
+async def definitions(target: Target) -> dict[str, str]:
+    """What a server's tools look like now: it is started, asked and left.
+
+    Raises:
+        ServerError: it cannot be asked.
+    """
+    failed: ServerError | None = None
+    async with anyio.create_task_group() as group:
+        server = Server(target, group, Patience())
+        try:
+            await server.tools()
+        except ServerError as error:  # a group would wrap it
+            failed = error
+
+        server.close()
+
+    if failed is not None:
+        raise failed
+
+    return server.definitions
 
 
 def _import_sdk() -> None:

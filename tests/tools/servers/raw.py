@@ -41,6 +41,14 @@ TOOLS = {
 }
 
 
+def listed(kind):
+    """What the server offers now; `file` reads it from a file each time."""
+    if kind == "file":
+        return json.loads(Path(os.environ["TOOLS_FILE"]).read_text("utf-8"))
+
+    return TOOLS.get(kind, [{"name": "fine", "inputSchema": OBJECT}])
+
+
 def big(arguments):
     return "x" * arguments.get("size", 10_000_000)
 
@@ -114,7 +122,7 @@ def serve(kind):
                 print("this is no JSON", flush=True)
                 print('{"neither": "is this"}', flush=True)
 
-            answer(request, {"tools": TOOLS.get(kind, [{"name": "fine", "inputSchema": OBJECT}])})
+            answer(request, {"tools": listed(kind)})
         elif request.get("method") == "tools/call":
             answer(request, call(request["params"]["name"], request["params"].get("arguments") or {}))
             if kind == "brief":

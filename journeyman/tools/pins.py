@@ -1,0 +1,134 @@
+"""Pins: what each MCP server's tools looked like when they were first used, or last accepted.
+
+A server can change its tools at any time: a description that lures, an argument that carries off, a new tool. So the
+whole definition of every tool is kept (name, description, schemas, annotations, icons, `_meta`: whatever the server
+sent), with its SHA-256, and so is the set of tools. Any difference puts the server in quarantine: none of its tools can
+be called until a person has looked (`journeyman mcp diff`) and accepted (`journeyman mcp pin`).
+"""
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from journeyman.errors import ConfigError
+from journeyman.home import config_dir
+from journeyman.safe import safe
+from journeyman.tools.target import Command, Target, Url
+
+SHOWN = 300
+"""Characters of a value that a difference shows."""
+ABSENT = object()
+
+
+class Pins:
+    """The lock file, `mcp.lock`."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @classmethod
+    def of_user(cls) -> "Pins":
+        return cls(config_dir() / "mcp.lock")
+
+    def of(self, target: Target) -> dict[str, str] | None:
+        """Canonical definitions by tool; None where the server was never pinned.
+
+        Raises:
+            ConfigError: the file is damaged: nothing can be compared with it.
+        """
+        entry = self._read().get(key(target))
+        if entry is None:
+            return None
+
+        definitions = {name: canonical(each["definition"]) for name, each in entry["tools"].items()}
+        if any(hash_of(definitions[name]) != each["sha256"] for name, each in entry["tools"].items()):
+            raise self._damaged("a hash in it is not that of its definition")
+
+        return definitions
+
+    def pin(self, target: Target, definitions: Mapping[str, str]) -> None:
+        """From now on the server has to look like this.
+
+        Raises:
+            ConfigError: it cannot be kept.
+        """
+        tools = {
+            name: {"sha256": hash_of(text), "definition": json.loads(text)}
+            for name, text in sorted(definitions.items())
+        }
+        entries = self._read() | {key(target): {"reaches": str(target), "tools": tools}}
+        fresh = self.path.with_suffix(f".{os.getpid()}.tmp")
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            fresh.write_text(json.dumps(entries, indent=1, ensure_ascii=False, sort_keys=True), encoding="utf-8")
+            fresh.replace(self.path)
+        except OSError as error:
+            told = f"make {self.path.parent} writable"
+            raise ConfigError(f"the tools of {target.name} cannot be pinned: {error}", fix=told) from error
+
+    def _read(self) -> dict[str, Any]:
+        try:
+            entries = json.loads(self.path.read_text("utf-8"))
+        except FileNotFoundError:
+            return {}
+        except (OSError, ValueError) as error:
+            raise self._damaged(str(error)) from error
+
+        if not isinstance(entries, dict):
+            raise self._damaged("it is no JSON object")
+
+        return entries
+
+    def _damaged(self, why: str) -> ConfigError:
+        return ConfigError(
+            f"{self.path} cannot be used: {why}", fix=f"remove it, and accept each server anew: rm {self.path}"
+        )
+
+
+def key(target: Target) -> str:
+    """The server's name in the user's own configuration, and what it reaches."""
+    match target:
+        case Command():
+            reaches = json.dumps([*target.command, str(target.cwd or "")])
+        case Url():
+            reaches = target.url
+        case _:
+            reaches = "built in"
+
+    return f"{target.name} {sha256(reaches.encode(errors='surrogatepass')).hexdigest()[:16]}"
+
+
+def canonical(definition: Any) -> str:
+    """One text for one definition."""
+    return json.dumps(definition, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+def hash_of(text: str) -> str:
+    return sha256(text.encode(errors="surrogatepass")).hexdigest()
+
+
+def differences(pinned: Mapping[str, str], now: Mapping[str, str]) -> Iterator[str]:
+    """What changed, a line each, fit to be shown."""
+    for name in sorted(pinned.keys() | now.keys()):
+        if name not in now:
+            yield f"- {safe(name)}: it is gone"
+        elif name not in pinned:
+            yield f"+ {safe(name)}: it is new: {safe(now[name], SHOWN)}"
+        elif pinned[name] != now[name]:
+            for path, old, new in _changes(json.loads(pinned[name]), json.loads(now[name]), ""):
+                yield f"~ {safe(name)}: {safe(path)}: {_shown(old)} -> {_shown(new)}"
+
+
+def _changes(old: Any, new: Any, path: str) -> Iterator[tuple[str, Any, Any]]:
+    if isinstance(old, dict) and isinstance(new, dict):
+        for name in sorted(old.keys() | new.keys()):
+            yield from _changes(old.get(name, ABSENT), new.get(name, ABSENT), f"{path}.{name}" if path else name)
+    elif ABSENT in (old, new) or canonical(old) != canonical(new):
+        yield path, old, new
+
+
+def _shown(value: Any) -> str:
+    return "nothing" if value is ABSENT else safe(json.dumps(value, ensure_ascii=False), SHOWN)
