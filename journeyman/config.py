@@ -30,7 +30,16 @@ PROJECT_FILE = "journeyman.toml"
 BUDGETS = ("steps", "tokens", "seconds", "usd")
 OTHER_VARIABLES = frozenset({"JOURNEYMAN_API_KEY", "JOURNEYMAN_HOME", "JOURNEYMAN_OTEL_HEADERS"})
 
-Think = Literal["off", "auto", "on"] | Annotated[int, Field(ge=1)]
+
+def _thinking(value: object) -> object:
+    tokens = int(value) if isinstance(value, str) and value.isdecimal() else value
+    if tokens in {"off", "auto", "on"} or (type(tokens) is int and tokens >= 1):
+        return tokens
+
+    raise ValueError("it is off, auto, on, or a number of tokens")
+
+
+Think = Annotated[Literal["off", "auto", "on"] | int, PlainValidator(_thinking)]
 """Whether to think before answering. auto: as the model does it by itself; a number: at most so many tokens of it."""
 Effort = Literal["minimal", "low", "medium", "high", "xhigh", "max"]
 

@@ -6,7 +6,7 @@ from functools import cache
 from pathlib import Path
 
 from journeyman.agent.budget import Limits
-from journeyman.agent.models.found import find_spec
+from journeyman.agent.models.found import find_spec, unused_keys
 from journeyman.agent.models.spec import Engine, make_model
 from journeyman.agent.runtime import Runtime
 from journeyman.config import Settings
@@ -51,6 +51,9 @@ async def outfit(settings: Settings, rules: Rules, notices: list[str], *, resume
     found = servers(root)
     notices += [*settings.notices, *found.notices]
     policy = Policy.assemble(settings.policy, project=root, allow=rules.allow, ask=rules.ask, deny=rules.deny)
+    if settings.model is None:
+        notices += unused_keys()
+
     model = make_model(settings.model or await find_spec(), Engine(threads=settings.threads))
     catalog = Catalog([*builtins(root), *found.targets], pins=Pins.of_user())
     return Runtime(model, catalog, policy.within(root), store, secrets=settings.secrets, ended=sender(settings))

@@ -39,15 +39,6 @@ POSITIVE = click.FloatRange(0, min_open=True)
 EFFORTS = ("minimal", "low", "medium", "high", "xhigh", "max")
 
 
-class Thinking(click.ParamType):
-    """off, auto, on or a number of tokens, as the settings check it."""
-
-    name = "off|auto|on|TOKENS"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:  # noqa: ARG002
-        return int(value) if str(value).isdigit() else value
-
-
 @click.command(help=HELP)
 @click.argument("prompt", required=False)
 @click.option("-m", "--model", help="local:starter, local:PATH.gguf, http://HOST:PORT/v1#NAME, scripted:FILE ...")
@@ -65,7 +56,7 @@ class Thinking(click.ParamType):
 @click.option(
     "--timeout", type=POSITIVE, metavar="S", help="Seconds until it is stopped wherever it is (exit code 124)."
 )
-@click.option("--think", type=Thinking(), help="off, auto, on, or the tokens it may take.  [default: auto]")
+@click.option("--think", metavar="HOW", help="off, auto, on, or the tokens it may take.  [default: auto]")
 @click.option("--effort", type=click.Choice(EFFORTS), help="How much to think and do, for models that know.")
 @click.option("--threads", type=click.IntRange(1, 512), metavar="N", help="Threads of the local engine.")
 @click.option("--temperature", type=click.FloatRange(0, 10), default=0.0, show_default=True)

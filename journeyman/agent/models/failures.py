@@ -112,7 +112,7 @@ def typed(sdk: Any, where: Where) -> Generator[None]:
         why = str(cause) or type(cause).__name__
         nobody = isinstance(cause, httpx2.ConnectError)
         what = f"Nothing answers at {where.name}" if nobody else f"The connection to {where.name} broke"
-        raise Failed(Unreachable(f"{what}: {why}.", fix=where.check), again=True) from error
+        raise Failed(Unreachable(f"{what}: {why.rstrip('.')}.", fix=where.check), again=True) from error
     except sdk.APIError as error:
         raise _of_sdk(where, error) from error
     except (ValueError, TypeError, AttributeError, KeyError, RecursionError) as error:  # what this format never has
@@ -159,8 +159,8 @@ def _refusal(where: Where, status: int, codes: set[str], text: str, headers: Map
 
 def _by_status(where: Where, status: int, text: str, after: float | None) -> ModelError:
     kind, what, fix = SAYS[503] if status in PASSING - {429} else SAYS.get(status, SAYS[500])
-    wait = f"Wait {after:.0f} seconds" if after else "Wait a minute"
-    return kind(f"{where.name} {what}: {text}.", fix=fix.format(key=where.key, wait=wait))
+    wait = f"Wait {after:.0f} seconds" if after and after >= 1 else "Wait a minute"
+    return kind(f"{where.name} {what}: {text.rstrip('.')}.", fix=fix.format(key=where.key, wait=wait))
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:

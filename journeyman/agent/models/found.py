@@ -1,5 +1,6 @@
 """Models on this machine: what servers on the loopback offer, and files. Nothing else is asked, nothing is started."""
 
+import os
 from pathlib import Path
 
 import anyio
@@ -10,6 +11,19 @@ from journeyman.home import data_dir
 SERVERS = {11434: "Ollama", 1234: "LM Studio", 8080: "llama-server", 8000: "vLLM"}
 """Who listens where by default; the first that answers wins in this order."""
 PATIENCE = 0.15
+KEYS = {"OPENAI_API_KEY": "openai:NAME", "ANTHROPIC_API_KEY": "anthropic:NAME"}
+"""Variables with a provider's key, and how that provider is asked for."""
+
+
+def unused_keys() -> list[str]:
+    """What to say of keys in the environment where no model was named: that they are there, and how to use them."""
+    return [
+        f"{variable} is set and not used; --model {spec} uses it"
+        for variable, spec in KEYS.items()
+        if variable in os.environ
+    ]
+
+
 STARTER = "local:starter"
 
 

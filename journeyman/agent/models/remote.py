@@ -276,7 +276,10 @@ class RemoteModel(ABC):
     @property
     def _where(self) -> Where:
         name = self.home[0] if self._ours else self._url
-        check = "Look at this machine's network." if self._ours else f"Start the server, or check: {self.example}."
+        address = self.example if "://" in self.example else self.key.replace("API_KEY", "BASE_URL")
+        check = (
+            "Look at this machine's network." if self._ours else f"Start the server, or check the address: {address}."
+        )
         return Where(name, self.api, self.key, check)
 
     def _connect(self) -> Any:

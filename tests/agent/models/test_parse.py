@@ -84,7 +84,21 @@ def test_any_number_of_spaces_is_read_at_once(before, after):
 
 MARKED = st.lists(
     st.sampled_from(
-        ["<think>", "</think>", "<tool_call>", "</tool_call>", '{"name": "add", "arguments": {}}', "a ", "<", "\n"]
+        [
+            "<think>",
+            "</think>",
+            "<tool_call>",
+            "</tool_call>",
+            '{"name": "add", "arguments": {}}',
+            "a ",
+            "<",
+            "\n",
+            "<|channel|>analysis<|message|>",
+            "<|end|>",
+            "<|start|>assistant",
+            "<|channel|>final<|message|>",
+            "<|",
+        ]
     )
 ).map("".join)
 

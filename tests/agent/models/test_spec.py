@@ -9,8 +9,11 @@ from journeyman.agent.models.chat import ChatModel
 from journeyman.agent.models.engine import Engine
 from journeyman.agent.models.found import find_spec
 from journeyman.agent.models.llama import LlamaModel
+from journeyman.agent.models.remote import RemoteModel
 from journeyman.agent.models.scripted import ScriptedModel
 from journeyman.agent.models.spec import FORMS, make_model
+from journeyman.agent.outfit import Rules, outfit
+from journeyman.config import load_settings
 from journeyman.errors import KeyRefused, ModelNotFound
 
 
@@ -96,6 +99,21 @@ def test_a_provider_needs_a_key_that_is_set_on_purpose(monkeypatch, provider):
         make_model(f"{provider}:best")
 
     assert "local:starter" in caught.value.fix
+
+
+async def test_a_key_in_the_environment_is_mentioned_and_never_used(tmp_path, monkeypatch):
+    monkeypatch.setenv("JOURNEYMAN_HOME", str(tmp_path))
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-secret")
+    monkeypatch.delenv("ANTHROPIC_API_KEY", raising=False)
+    monkeypatch.delenv("JOURNEYMAN_MODEL", raising=False)
+    unasked, asked = [], []
+
+    runtime = await outfit(load_settings(root=tmp_path), Rules(), unasked)
+    await outfit(load_settings(root=tmp_path, model="openai:gpt-5.1"), Rules(), asked)
+
+    assert not isinstance(runtime.model, RemoteModel) or not runtime.model.capabilities.remote
+    assert unasked == ["OPENAI_API_KEY is set and not used; --model openai:NAME uses it"]
+    assert asked == []
 
 
 @contextmanager
