@@ -311,6 +311,17 @@ def test_a_person_at_the_terminal_is_asked_and_sees_what_happens(folder: Path) -
     assert (folder / "a.txt").read_text() == "hello\33[2J"
 
 
+def test_a_person_at_the_terminal_is_asked_for_more_of_what_is_spent(folder: Path) -> None:
+    words = ("run", "--max-tokens", "9", "-m", script(folder, SUM, "1579"), "What is 37 * 43 - 12?")
+
+    stdout, screen, code = at_a_terminal("n", *words)
+
+    assert (stdout, code) == ("", 6)
+    assert "The run has spent its tokens: " in screen
+    assert "Go on with as much again?" in screen
+    assert journeyman(*words).returncode == 6
+
+
 def test_a_person_may_edit_a_call_and_let_it_be_for_good(folder: Path) -> None:
     write = call("files__write", path="a.txt", content="hello")
     edited = '{"path": "b.txt", "content": "bye"}'
