@@ -4,14 +4,23 @@ import json
 import os
 import subprocess
 import sys
+from contextlib import suppress
+from shutil import rmtree
+from tempfile import mkdtemp
 
+import anyio
 import pytest
+from anyio.abc import Process
+from anyio.streams.stapled import StapledByteStream
 from click.testing import CliRunner
 
 from journeyman.cli.app import app
 from journeyman.cli.sandbox import suite
-from journeyman.sandbox.attacks.attack import Arena, Attack, Escaped, assault
+from journeyman.errors import SandboxError
+from journeyman.sandbox.attacks.attack import Arena, Attack, Escaped, arena, assault, verdict
+from journeyman.sandbox.box import Box
 from journeyman.sandbox.monty import Monty
+from journeyman.sandbox.sandbox import Probe, Spec
 from tests.need import need
 
 
@@ -75,6 +84,64 @@ async def test_nothing_of_the_arena_is_left_behind():
     await assault(Monty(), [Attack(name="one", group="host", what="something", run=look)])
     assert not place[0].exists()
     assert "JOURNEYMAN_ARENA_SECRET" not in os.environ
+
+
+class Bare:
+    """A backend that contains nothing, so that an attack which works must get out of it."""
+
+    name = "bare"
+
+    async def probe(self) -> Probe:
+        return Probe(backend=self.name, available=True)
+
+    async def open(self, spec: Spec) -> Box:
+        home = mkdtemp()
+        code = "import os, sys; from journeyman.sandbox.inside import supervisor, copies"
+        code += "; supervisor.Supervisor(os.dup(0), os.dup(1), copies.Copies(sys.argv[1]), alone=False).serve()"
+        process = await anyio.open_process([sys.executable, "-c", code, home], stderr=None)
+        box = Box(spec, await self.probe(), BareLine(process, home), self.open)
+        await box.begin(seed=None, preload=(), rlimits={}, memory=0)
+        return box
+
+    async def prewarm(self, spec: Spec, n: int = 1) -> None:
+        pass
+
+
+class BareLine:
+    def __init__(self, process: Process, home: str) -> None:
+        assert process.stdin
+        assert process.stdout
+        self.stream = StapledByteStream(process.stdin, process.stdout)
+        self._process, self._home = process, home
+
+    async def end(self) -> None:
+        with suppress(ProcessLookupError):
+            self._process.kill()
+
+        await self._process.wait()
+        rmtree(self._home, ignore_errors=True)
+
+    def oom(self) -> bool:
+        return False
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="attacks are witnessed through /proc")
+@pytest.mark.parametrize(
+    "name",
+    [
+        "network", "abstract-socket", "socket-file", "host-files", "environment", "host-processes", "unfiltered",
+        "survivor", "open-files", "sparse-file", "cpu-share", "caller-in-proc",
+    ],
+)  # fmt: skip
+async def test_an_attack_gets_out_where_nothing_contains_it(name):
+    with arena(Bare()) as place:
+        each = next(attack for attack in suite() if attack.name == name)
+        assert not (await verdict(each, place)).contained
+
+
+async def test_what_contains_nothing_is_not_attacked():
+    with pytest.raises(SandboxError, match="bare contains nothing"):
+        await assault(Bare(), suite())
 
 
 def attack(*arguments: str) -> tuple[int, dict]:

@@ -45,8 +45,11 @@ def attempt(function, *arguments):
     except BaseException as error:
         return f"{{type(error).__name__}}: {{error}}"
 def everything(path):
-    with open(path, "rb") as file:
-        return file.read(1 << 20).decode("latin-1")
+    number = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        return os.read(number, 1 << 20).decode("latin-1")
+    finally:
+        os.close(number)
 """
 
 
@@ -185,21 +188,26 @@ async def assault(
     """Make these attacks, one after another, each on a fresh sandbox.
 
     Raises:
-        SandboxError: the backend does not open here, or attacks cannot be witnessed.
+        SandboxError: the backend does not open here or isolates nothing, or attacks cannot be witnessed.
     """
     verdicts = []
     with arena(provider) as place:
-        async with place.open():
-            pass  # a backend that is not there contains nothing
+        async with place.open() as box:
+            if box.sandbox.probe.level < 1:
+                raise SandboxError(
+                    f"{provider.name} contains nothing: the attacks would be made on this machine",
+                    fix="attack a sandbox: journeyman sandbox doctor",
+                )
 
         for each in suite:
-            verdicts.append(await _verdict(each, place))
+            verdicts.append(await verdict(each, place))
             told(verdicts[-1])
 
     return verdicts
 
 
-async def _verdict(each: Attack, place: Arena) -> Verdict:
+async def verdict(each: Attack, place: Arena) -> Verdict:
+    """Make one attack."""
     contained, detail = True, ""
     try:
         with anyio.fail_after(ATTACK_S):
