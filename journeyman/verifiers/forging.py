@@ -11,13 +11,13 @@ from journeyman.verifiers.program import functions
 from journeyman.verifiers.score import Score
 
 WRONG = "\ndef answer():\n    return 0\n"
-HONEST = "def answer():\n    return 'jm' + str(10 ** 6 + {n})\n"
+HONEST = "def answer():\n    return 'right' + str(10 ** 6 + {n})\n"
 
 
 async def forge(arena: Arena, program: str) -> str:
     """What the grade of such a program rests on. Raises Escaped where it is not 0."""
     number = int(arena.secret[-6:], 16)
-    calls = [{"call": "answer", "expect": f"jm{10**6 + number}"}]
+    calls = [{"call": "answer", "expect": f"right{10**6 + number}"}]
 
     async def graded(code: str) -> Score:
         case = Case(prompt="", answer=f"```python\n{code}\n```")
@@ -97,7 +97,7 @@ def answer():
     for folder in (".", "/tmp", OUTSIDE, "/proc/1", "/proc/self"):
         for name in attempt(os.listdir, folder):
             seen.append(str(attempt(everything, f"{folder}/{name}"))[:100000])
-    found = re.findall(r"jm[0-9]{7,9}", " ".join(seen))
+    found = re.findall(r"right[0-9]{7,9}", " ".join(seen))
     return found[0] if found else 0
 """,
     )
