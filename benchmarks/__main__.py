@@ -6,7 +6,7 @@ time, not wall time, because machines are shared. Nothing here fails a build.
 
 import sys
 
-from benchmarks import concurrency, containers, startup, steps, traces
+from benchmarks import concurrency, containers, secrets, startup, steps, traces
 
 ALL = {
     "startup": startup.main,
@@ -14,6 +14,7 @@ ALL = {
     "concurrency": concurrency.main,
     "traces": traces.main,
     "containers": containers.main,
+    "secrets": secrets.main,
 }
 
 if __name__ == "__main__":

@@ -156,17 +156,20 @@ class Veil:
         return self._texts[match["tag"]]
 
 
-def named(entries: Iterable[str], environment: Mapping[str, str]) -> list[tuple[str, str]]:
+def named(
+    entries: Iterable[str], environment: Mapping[str, str], given: Iterable[tuple[str, str]] = ()
+) -> list[tuple[str, str]]:
     """Names and values: of variables that are called like a secret, then what the setting names.
 
     Args:
         entries: `env:NAME`, `file:PATH` (each line; of `NAME=value` the value) or `value:TEXT`.
         environment: variables by name; `env:` of one that is not set names nothing.
+        given: variables of others.
 
     Raises:
         ConfigError: an entry is none of these, its file cannot be read, or it is too short to be told from a word.
     """
-    found = [(name, value) for name, value in environment.items() if _is_one(name, value)]
+    found = [pair for pair in (*environment.items(), *given) if _is_one(*pair)]
     for entry in entries:
         kind, _, rest = entry.partition(":")
         match kind:

@@ -110,6 +110,8 @@ def pictures() -> str:
         "postgresql://user:password@host/name and http://127.0.0.1:8080/v1",
         "API_TOKEN = os.environ['API_TOKEN']; SECRET_KEY = make_key(); MAX_TOKENS=100000; PASSWORD=None",
         "def login(password: str = '', token='string') -> None: ...",
+        'a file begins with "-----BEGIN PRIVATE KEY-----" and ends with "-----END PRIVATE KEY-----"',
+        "glyph-orientation-vertical make-glyph-time-signature-markup2",
         "git@github.com:joe/boats.git https://example.com:8443/@joe",
         "-----BEGIN PUBLIC KEY-----\n" + drawn(LETTERS, 64),
         "the token, the secret and the password are kept; authorization: none",
@@ -256,11 +258,14 @@ def test_secrets_are_named_by_variables_files_and_values(tmp_path):
     environment = {"FOO": "foofoofoo", "MY_TOKEN": TOKEN, "API_KEY": "short", "HOME_TOKEN": "wordswords"}
 
     found = named(
-        ["env:FOO", "env:GONE", f"file:{file}", "value:hunter2"], {**environment, "G_CREDENTIALS": str(there)}
+        ["env:FOO", "env:GONE", f"file:{file}", "value:hunter2"],
+        {**environment, "G_CREDENTIALS": str(there)},
+        [("MY_TOKEN", f"{TOKEN}4"), ("WORD", f"{TOKEN}5")],
     )
 
     assert found == [
         ("MY_TOKEN", TOKEN),
+        ("MY_TOKEN", f"{TOKEN}4"),
         ("FOO", "foofoofoo"),
         ("keys", f"{TOKEN}1"),
         ("keys", f"{TOKEN}2"),

@@ -9,7 +9,7 @@ A model therefore reads placeholders, and what it reads is what is stored. Two c
 """
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from functools import cache
 from typing import Any, Literal, TypeVar, cast, get_args, get_origin
 
@@ -28,13 +28,13 @@ OWN = frozenset(
 UNTOLD = Tokens(level="text")
 
 
-def veil_of(secrets: Iterable[str], given: Mapping[str, str]) -> Veil:
+def veil_of(secrets: Iterable[str], given: Iterable[tuple[str, str]]) -> Veil:
     """Knows what the settings name, what this process's variables hold, and what servers are given.
 
     Raises:
         ConfigError: a secret that is named cannot be had.
     """
-    return Veil(named(secrets, {**os.environ, **given}), placeholder_key)
+    return Veil(named(secrets, os.environ, given), placeholder_key)
 
 
 def veiled(event: E, veil: Veil, *, typed: bool) -> E:

@@ -16,6 +16,7 @@ SHOW = """\b
 Try:
   journeyman config show
   JOURNEYMAN_STEPS=5 journeyman config show
+  JOURNEYMAN_SECRETS=env:DB_KEY,file:~/.keys journeyman config show
   journeyman config show --json | python -m json.tool"""
 
 TRUST = """\b

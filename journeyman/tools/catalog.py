@@ -96,16 +96,14 @@ class Catalog(Toolbox):
         super().__init__(self._native)
 
     @property
-    def variables(self) -> dict[str, str]:
+    def variables(self) -> list[tuple[str, str]]:
         """What servers are given in their environment, or as headers: some of it is secret."""
-        found: dict[str, str] = {}
+        found: list[tuple[str, str]] = []
         for target in self._targets:
             if isinstance(target, Command):
-                found |= target.env
+                found += target.env.items()
             elif isinstance(target, Url):
-                found |= {
-                    f"{target.name} {header} TOKEN": text.split(" ")[-1] for header, text in target.headers.items()
-                }
+                found += [(f"{header} TOKEN", text.rpartition(" ")[2]) for header, text in target.headers.items()]
 
         return found
 
