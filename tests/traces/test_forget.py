@@ -9,6 +9,7 @@ from journeyman.traces.find import find
 from journeyman.traces.forget import delete_runs, gc, stats
 from journeyman.traces.project import refresh
 from journeyman.traces.store import Store, rows_of
+from tests.traces.conftest import new_schema
 from tests.traces.runs import WHOLE, answer, record, said, scored, started, step
 
 SECRET = "Zanzibarquux"
@@ -60,6 +61,31 @@ async def test_what_a_deleted_run_said_is_nowhere_any_more(store: Store, tmp_pat
     assert list(store.events(run_id)) == []
     with pytest.raises(UsageError, match="no run"):
         store.resolve(run_id)
+
+
+def files_of(store: Store) -> bytes:
+    """What PostgreSQL keeps of our tables."""
+    with store.reading() as connection:
+        connection.execution_options(isolation_level="AUTOCOMMIT").exec_driver_sql("CHECKPOINT")
+        place = Path(connection.exec_driver_sql("SHOW data_directory").scalar_one())
+        query = "SELECT pg_relation_filepath(oid) FROM pg_class WHERE relnamespace = current_schema()::regnamespace"
+        files = [place / name for name in connection.exec_driver_sql(query).scalars() if name]
+        return b"".join(file.read_bytes().lower() for file in files if file.exists())
+
+
+async def test_after_gc_it_is_not_even_in_postgresql_s_files(server: str) -> None:
+    with Store.open(new_schema(server)) as store:
+        run_id = await record(store, *secret_run())
+        find(store, SECRET)
+        with store.reading() as connection:
+            traces = [SECRET.encode(), *(body[:100] for body in connection.scalars(select(schema.event.c.body)))]
+
+        assert all(trace.lower() in files_of(store) for trace in traces)
+
+        delete_runs(store, [run_id])
+        gc(store)
+
+        assert not any(trace.lower() in files_of(store) for trace in traces)
 
 
 async def test_content_that_another_run_names_stays(store: Store) -> None:
