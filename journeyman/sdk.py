@@ -237,8 +237,9 @@ mcp = _Mcp()
 
 
 def _sampling(sampling: Sampling, settings: Settings) -> Sampling:
-    """With the thinking that is set, where it was not said with the sampling itself."""
-    names = {"think", "effort"} - sampling.model_fields_set
+    """With the thinking that is given, or set where it was not said with the sampling itself."""
+    given = {name for name in ("think", "effort") if settings.origin(name) == f"--{name}"}
+    names = given | ({"think", "effort"} - sampling.model_fields_set)
     return sampling.model_copy(update={name: getattr(settings, name) for name in names})
 
 

@@ -290,6 +290,23 @@ def test_what_is_left_out_is_warned_of_once(monkeypatch: pytest.MonkeyPatch) -> 
     assert "'gone'" in server
 
 
+def test_thinking_is_what_the_caller_says_else_what_is_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("JOURNEYMAN_THINK", "off")
+    monkeypatch.setenv("JOURNEYMAN_EFFORT", "low")
+    heard: list[Any] = []
+
+    def model() -> ScriptedModel:
+        return ScriptedModel(lambda request: heard.append(request.sampling) or "5")
+
+    for agent in (Agent(model(), tools=[]), Agent(model(), tools=[], thinking=900, effort="max")):
+        agent("2+3?")
+        agent.close()
+
+    assert [(each.think, each.effort) for each in heard] == [("off", "low"), (900, "max")]
+    with pytest.raises(ConfigError, match="off, auto, on, or a number of tokens"):
+        Agent(model(), thinking=cast("Any", "lots"))
+
+
 def test_the_settings_limit_a_run(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("JOURNEYMAN_STEPS", "1")
     agent = Agent(ScriptedModel([CALL, "5"]), tools=[add])

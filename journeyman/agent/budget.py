@@ -50,6 +50,8 @@ class Budget:
     usd: float = 0.0
     unpriced: bool = False
     """The price of what is asked is not known."""
+    costs: bool = False
+    """What is asked wants money, so that none is too little from the start."""
     _started: float = field(default_factory=time.monotonic)
     _warned: set[str] = field(default_factory=set)
 
@@ -101,7 +103,11 @@ class Budget:
                 fix="Limit its tokens instead: --max-tokens N, and no --max-usd",
             )
 
-        return next((each for each in self._spending() if each.used >= each.limit and each.used), None)
+        for each in self._spending():
+            if each.used >= each.limit and (each.used or (each.what == "usd" and self.costs)):
+                return each
+
+        return None
 
     def exceeded(self, spent: Spent, run_id: str) -> BudgetExceeded:
         """The error that names how to allow more."""

@@ -235,7 +235,8 @@ def _identity(model: Model, info: Mapping[str, JsonValue]) -> dict[str, JsonValu
 
 
 def _budget(order: Order, crew: Crew) -> Budget:
-    return Budget(order.limits, unpriced=not crew.model.capabilities.priced)
+    able = crew.model.capabilities
+    return Budget(order.limits, unpriced=not able.priced, costs=able.remote)
 
 
 def _run(order: Order, crew: Crew) -> Run:

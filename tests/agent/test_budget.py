@@ -51,6 +51,15 @@ async def test_a_limit_in_dollars_refuses_a_model_without_a_price_before_it_is_a
     assert "price is not known" in str(result.error)
 
 
+async def test_without_any_money_a_model_that_wants_some_is_not_asked() -> None:
+    model = paid(0.5)
+    model.capabilities = Capabilities(remote=True)
+
+    result = await run(model, limits=Limits(usd=0))
+
+    assert (result.outcome, result.steps) == ("budget", 0)
+
+
 async def test_whoever_is_there_may_allow_more() -> None:
     asked, memory = [], Memory()
 

@@ -130,7 +130,7 @@ def marked(turns: Sequence[Block]) -> list[Block]:
 def head(request: Request) -> Block:
     """System prompt and tools; they are the same in every step, so their end is marked."""
     asked: Block = {}
-    offered = [spec for spec in request.tools if request.offered is None or spec.name in request.offered]
+    offered = request.allowed
     if offered:
         asked["tools"] = [_tool(spec) for spec in offered]
         asked["tool_choice"] = {"type": "any" if request.choice == "required" else request.choice}

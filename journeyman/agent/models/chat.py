@@ -52,13 +52,13 @@ class ChatModel(RemoteModel):
         system = [{"role": "system", "content": request.system}] if request.system else []
         sampling = request.sampling
         tokens = "max_completion_tokens" if self._ours else "max_tokens"
+        drawn = {} if self._ours else {"temperature": sampling.temperature, "top_p": sampling.top_p}
         return await self._client.chat.completions.create(
             model=self._name,
             messages=[*system, *turns],
             stream=True,
             stream_options={"include_usage": True},
-            temperature=sampling.temperature,
-            top_p=sampling.top_p,
+            **drawn,  # OpenAI's reasoning models refuse it
             **({} if sampling.seed is None else {"seed": sampling.seed}),
             **{tokens: sampling.max_tokens if self.capabilities.small else self._room(request)},
             **chat_format.options(request),

@@ -64,7 +64,7 @@ def tool(spec: ToolSpec) -> dict[str, Any]:
 
 def options(request: Request) -> dict[str, Any]:
     """What the request asks for beside its messages and sampling."""
-    tools = [tool(spec) for spec in request.tools if request.offered is None or spec.name in request.offered]
+    tools = [tool(spec) for spec in request.allowed]
     asked: dict[str, Any] = {}
     if tools:
         asked = {"tools": tools, "tool_choice": request.choice}

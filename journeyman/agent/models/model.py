@@ -115,6 +115,11 @@ class Request:
     sampling: Sampling = field(default_factory=Sampling)
 
     @property
+    def allowed(self) -> list[ToolSpec]:
+        """The tools that may be called in this step."""
+        return [spec for spec in self.tools if self.offered is None or spec.name in self.offered]
+
+    @property
     def system(self) -> str:
         """The instructions, and what shape the answer must have: not every server or step can enforce it."""
         if self.returns is None:

@@ -68,8 +68,7 @@ def reasoning(sampling: Sampling, *, summary: bool) -> Item:
 def options(request: Request) -> Item:
     """Tools, and the schema of the answer."""
     asked: Item = {}
-    offered = [spec for spec in request.tools if request.offered is None or spec.name in request.offered]
-    if offered:
+    if offered := request.allowed:
         asked["tool_choice"] = request.choice
         asked["tools"] = [
             {

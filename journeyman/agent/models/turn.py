@@ -133,10 +133,9 @@ class Turn:
             yield ""
             return
 
-        tools = [tool for tool in request.tools if request.offered is None or tool.name in request.offered]
         for loose in (False, True):
             text = grammar(
-                tools,
+                request.allowed,
                 request.choice,
                 returns=request.returns,
                 thinking=able.thinking and think != "off" and not self.forced,

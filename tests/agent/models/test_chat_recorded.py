@@ -7,7 +7,7 @@ import pytest
 from inline_snapshot import snapshot
 
 from journeyman.agent.models.chat import ChatModel
-from journeyman.agent.models.model import Request
+from journeyman.agent.models.model import Request, Sampling
 from journeyman.errors import (
     ContextOverflow,
     CutOff,
@@ -164,6 +164,34 @@ async def test_choice_and_offered_tools_are_asked_for():
     assert [tool["function"]["name"] for tool in asked["tools"]] == [ADD.name]
     assert asked["tool_choice"] == "required"
     assert asked["temperature"] == 0
+
+
+THINKS = [
+    (Sampling(), {}),
+    (Sampling(think="off"), {"reasoning_effort": "none", "chat_template_kwargs": {"enable_thinking": False}}),
+    (Sampling(effort="low"), {"reasoning_effort": "low", "chat_template_kwargs": {}}),
+    (
+        Sampling(think=900),
+        {
+            "reasoning_effort": "minimal",
+            "thinking_budget_tokens": 900,
+            "thinking_token_budget": 900,
+            "chat_template_kwargs": {"enable_thinking": True, "thinking_budget": 900},
+        },
+    ),
+]
+
+
+@pytest.mark.parametrize(("sampling", "asked"), THINKS)
+async def test_thinking_is_asked_for_as_servers_know_it_and_elsewhere_as_effort_only(sampling, asked):
+    here, there = [Recorded(sse(chunk({"content": "42"}, "stop"))) for _ in range(2)]
+
+    await played(model_of(here, "http://127.0.0.1/v1"), sampling=sampling)
+    await played(model_of(there), sampling=sampling)
+
+    names = {"reasoning_effort", "chat_template_kwargs", "thinking_budget_tokens", "thinking_token_budget"}
+    assert {name: value for name, value in here.asked[0].items() if name in names} == asked
+    assert {name for name in there.asked[0] if name in names} == {"reasoning_effort"} & asked.keys()
 
 
 async def test_thinking_in_the_text_is_read_too():
