@@ -5,6 +5,7 @@ it nothing that was installed can drop out of them unseen.
 """
 
 import os
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from importlib.util import find_spec
 
@@ -15,7 +16,7 @@ from journeyman.errors import ModelNotFound, SandboxError
 
 PROMISED = frozenset(filter(None, os.environ.get("TESTS_REQUIRE", "").split(",")))
 
-SANDBOXES = {"docker", "gvisor", "native"}
+SANDBOXES = {"docker", "gvisor", "native", "landlock"}
 
 
 def need(part: str) -> None:
@@ -44,12 +45,15 @@ def _sandbox(name: str) -> str:
     from journeyman.sandbox.sandbox import Spec  # noqa: PLC0415 - only where it is needed
     from journeyman.sandbox.select import candidates  # noqa: PLC0415 - the same
 
+    async def missing() -> str:
+        probe = await candidates(Spec(backend=name))[0].probe()
+        return "" if probe.available else f"{name} is not here: {probe.reason}"
+
     try:
-        probe = anyio.run(candidates(Spec(backend=name))[0].probe)
+        with ThreadPoolExecutor(1) as apart:  # an event loop may be running here
+            return apart.submit(lambda: anyio.run(missing)).result()
     except SandboxError as error:
         return str(error)
-
-    return "" if probe.available else f"{name} is not here: {probe.reason}"
 
 
 def _module(name: str) -> str:

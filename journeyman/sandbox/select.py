@@ -5,13 +5,16 @@ from collections.abc import Sequence
 from journeyman.errors import SandboxError
 from journeyman.sandbox.docker import Docker, GVisor
 from journeyman.sandbox.monty import Monty
+from journeyman.sandbox.native import Native
 from journeyman.sandbox.sandbox import Probe, Provider, Sandbox, Spec
 
-BACKENDS: tuple[Provider, ...] = (Monty(), Docker(), GVisor())
-"""Strongest first; the fastest ones among those that are not only a subset of Python come last but one."""
+BACKENDS: tuple[Provider, ...] = (Native(), Docker(), GVisor(), Native(namespaces=False), Monty())
+"""Of two that hold the same, the one that comes first is taken."""
 OPT_IN = frozenset({"gvisor"})
 """Never taken unless named: ten times slower at what it does most."""
 FASTEST = ("native", "landlock", "docker")
+STRONGEST = 3
+"""The level that can be had without naming a backend."""
 
 
 async def open_sandbox(spec: Spec | None = None, backends: Sequence[Provider] = BACKENDS) -> Sandbox:
@@ -21,16 +24,22 @@ async def open_sandbox(spec: Spec | None = None, backends: Sequence[Provider] = 
         SandboxError: none does; the message says why for each, the fix what would change it.
     """
     spec = spec or Spec()
-    reasons, fixes = [], []
-    for backend in candidates(spec, backends):
-        try:
-            return await backend.open(spec)
-        except SandboxError as error:
-            reasons.append(f"{backend.name}: {error}")
-            fixes.append(error.fix)
+    refusals: dict[str, SandboxError] = {}
+    for level in range(STRONGEST, spec.min_isolation - 1, -1) if _graded(spec) else [spec.min_isolation]:
+        for backend in candidates(spec, backends):
+            try:
+                return await backend.open(spec.model_copy(update={"min_isolation": level}))
+            except SandboxError as error:
+                refusals[backend.name] = error
 
-    fix = next((fix for fix in fixes if fix), "ask for a lower min_isolation")
-    raise SandboxError(f"no sandbox is good enough ({'; '.join(reasons)})", fix=fix)
+    reasons = "; ".join(f"{name}: {error}" for name, error in refusals.items())
+    fix = next((error.fix for error in refusals.values() if error.fix), "ask for a lower min_isolation")
+    raise SandboxError(f"no sandbox is good enough ({reasons})", fix=fix)
+
+
+def _graded(spec: Spec) -> bool:
+    """Whether the strongest one is looked for first."""
+    return spec.backend == "auto" and spec.prefer == "strong" and spec.min_isolation <= STRONGEST
 
 
 async def probe_all(backends: Sequence[Provider] = BACKENDS) -> list[Probe]:
@@ -44,12 +53,12 @@ def choose(probes: Sequence[Probe], min_isolation: int = 1) -> tuple[Probe, str]
     Raises:
         SandboxError: none isolates enough; the fix is the first command that would change it.
     """
-    passed = []
-    for probe in (each for each in probes if each.backend not in OPT_IN):
-        if probe.available and probe.level >= min_isolation:
-            return probe, "; ".join(["it is the strongest that was seen to hold here", *passed])
-
-        passed.append(f"{probe.backend} {f'is level {probe.level}' if probe.available else 'is not there'}")
+    others = [probe for probe in probes if probe.backend not in OPT_IN]
+    passed = [f"{each.backend} {f'is level {each.level}' if each.available else 'is not there'}" for each in others]
+    best = max((each for each in others if each.available), key=lambda each: each.level, default=None)
+    if best is not None and best.level >= min_isolation:
+        rest = [said for said, each in zip(passed, others, strict=True) if each is not best]
+        return best, "; ".join(["it is the strongest that was seen to hold here", *rest])
 
     fix = next((probe.fix for probe in probes if probe.fix), "") or "ask for a lower min_isolation"
     raise SandboxError(f"no sandbox gives isolation level {min_isolation} here ({'; '.join(passed)})", fix=fix)

@@ -85,7 +85,7 @@ class Children:
                 os.kill(-1, signal.SIGKILL)
                 self.reap(wait=True)
             elif job is not None and job.pid not in self._ended:
-                os.kill(job.pid, signal.SIGKILL)
+                os.killpg(job.pid, signal.SIGKILL)
                 self.reap(job.pid, wait=True)
 
         if job is not None:

@@ -17,7 +17,7 @@ class Copies:
     def __init__(self, home: str) -> None:
         self.home = home
         self._states = [pack(home)]
-        self._known = _stamps(home)
+        self._known = stamps(home)
 
     def snapshot(self) -> int:
         if len(self._states) > MOST:
@@ -29,15 +29,18 @@ class Copies:
     def restore(self, number: int) -> None:
         fill(self.home, self._states[number])
         if number == 0:
-            self._known = _stamps(self.home)
+            self._known = stamps(self.home)
 
     def begin(self) -> None:
         """What is there now is what it begins with."""
         self._states = [pack(self.home)]
-        self._known = _stamps(self.home)
+        self._known = stamps(self.home)
 
     def changed(self) -> list[str]:
-        return [path for path, stamp in _stamps(self.home).items() if self._known.get(path) != stamp]
+        now = stamps(self.home).items()
+        return [
+            path for path, stamp in now if self._known.get(path) != stamp and not os.path.islink(f"{self.home}/{path}")
+        ]
 
 
 def pack(folder: str, *, most: int | None = None) -> bytes:
@@ -83,7 +86,7 @@ def fill(folder: str, archive: bytes) -> None:
 
 
 def walk(folder: str, most: int = 100_000) -> list[tuple[str, os.stat_result]]:
-    """Regular files below a folder, as paths relative to it; links are not followed."""
+    """Regular files and links below a folder, as paths relative to it; links are not followed."""
     found: list[tuple[str, os.stat_result]] = []
     folders = [""]
     while folders and len(found) < most:
@@ -93,13 +96,14 @@ def walk(folder: str, most: int = 100_000) -> list[tuple[str, os.stat_result]]:
                 path = f"{inside}{entry.name}"
                 if entry.is_dir(follow_symlinks=False):
                     folders.append(f"{path}/")
-                elif entry.is_file(follow_symlinks=False):
+                elif entry.is_file(follow_symlinks=False) or entry.is_symlink():
                     found.append((path, entry.stat(follow_symlinks=False)))
 
     return found
 
 
-def _stamps(folder: str) -> dict[str, tuple[int, int, int]]:
+def stamps(folder: str) -> dict[str, tuple[int, int, int]]:
+    """What tells whether a folder's files are still the same: for each, change time in ns, inode and size."""
     return {path: (status.st_ctime_ns, status.st_ino, status.st_size) for path, status in walk(folder)}
 
 

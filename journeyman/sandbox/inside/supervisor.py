@@ -167,6 +167,7 @@ class Supervisor:
     def _do_unpack(self, _: Header, archive: bytes) -> bytes:
         fill(self._files.home, archive)
         self._files.begin()
+        self._moved = True
         return frame({})
 
     def _do_snapshot(self, _: Header, __: bytes) -> bytes:
@@ -236,7 +237,7 @@ def main() -> NoReturn:
     for number in (0, 1, 2):
         os.dup2(nothing, number)
 
-    Supervisor(source, sink, Copies(home)).serve()
+    Supervisor(source, sink, Copies(home), alone=os.getpid() == 1).serve()
     os._exit(0)
 
 

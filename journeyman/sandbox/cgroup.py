@@ -1,0 +1,103 @@
+"""Control groups: what all processes of a sandbox together may use. Needs a folder of the hierarchy that we may write.
+
+Version 1 has a hierarchy for each controller, version 2 one for all. In version 2 the group is made under the nearest
+folder above ours that hands the controllers down, because a folder that has processes of its own cannot.
+"""
+
+import os
+from collections.abc import Mapping
+from contextlib import suppress
+from functools import cache
+from pathlib import Path
+from secrets import token_hex
+
+from journeyman.sandbox.sandbox import Limits
+
+CONTROLLERS = ("memory", "pids", "cpu")
+PERIOD_US = 20_000
+_MEBIBYTE = 1024 * 1024
+
+
+class Group:
+    """One sandbox's. Raises OSError where it cannot be made."""
+
+    def __init__(self, parents: Mapping[str, Path], limits: Limits) -> None:
+        name = f"journeyman-{os.getpid()}-{token_hex(4)}"
+        self._folders = {controller: parent / name for controller, parent in parents.items()}
+        self._memory = self._folders["memory"]
+        self._killed = 0
+        try:
+            for folder in set(self._folders.values()):
+                folder.mkdir()
+
+            for controller, file, value in _settings(limits, two=len(set(self._folders.values())) == 1):
+                (self._folders[controller] / file).write_text(value)
+        except OSError:
+            self.remove()
+            raise
+
+    def add(self, pid: int) -> None:
+        for folder in set(self._folders.values()):
+            (folder / "cgroup.procs").write_text(str(pid))
+
+    def oom(self) -> bool:
+        """Whether the kernel has killed for want of memory since this was last asked."""
+        for file in ("memory.events", "memory.oom_control"):
+            with suppress(OSError):
+                counts = dict(line.split() for line in (self._memory / file).read_text().splitlines())
+                before, self._killed = self._killed, int(counts.get("oom_kill", 0))
+                return self._killed > before
+
+        return False
+
+    def remove(self) -> None:
+        """Nothing may be alive in it."""
+        for folder in set(self._folders.values()):
+            with suppress(OSError):
+                folder.rmdir()
+
+
+@cache
+def parents() -> Mapping[str, Path] | None:
+    """Where groups can be made, for each controller; None where they cannot. Found out by making one."""
+    for found in (_version_2(), _version_1()):
+        if found is not None:
+            with suppress(OSError):
+                Group(found, Limits()).remove()
+                return found
+
+    return None
+
+
+def _settings(limits: Limits, *, two: bool) -> list[tuple[str, str, str]]:
+    memory, quota = str(limits.memory_mb * _MEBIBYTE), str(int(limits.cpus * PERIOD_US))
+    pids = ("pids", "pids.max", str(limits.pids + 2))  # the supervisor and the worker are ours
+    if two:
+        swap = [("memory", "memory.swap.max", "0")] if Path("/proc/swaps").read_text().count("\n") > 1 else []
+        return [("memory", "memory.max", memory), *swap, pids, ("cpu", "cpu.max", f"{quota} {PERIOD_US}")]
+
+    period = ("cpu", "cpu.cfs_period_us", str(PERIOD_US))
+    return [("memory", "memory.limit_in_bytes", memory), pids, period, ("cpu", "cpu.cfs_quota_us", quota)]
+
+
+def _version_1() -> dict[str, Path] | None:
+    found = {}
+    for line in Path("/proc/self/cgroup").read_text().splitlines():
+        _, controllers, path = line.split(":", 2)
+        for controller in set(controllers.split(",")) & set(CONTROLLERS):
+            found[controller] = Path(f"/sys/fs/cgroup/{controllers}{path}")
+
+    return found if len(found) == len(CONTROLLERS) else None
+
+
+def _version_2() -> dict[str, Path] | None:
+    for line in Path("/proc/self/cgroup").read_text().splitlines():
+        if line.startswith("0::"):
+            here = Path(f"/sys/fs/cgroup{line[3:]}")
+            for folder in (here, *here.parents):
+                with suppress(OSError):
+                    handed_down = (folder / "cgroup.subtree_control").read_text().split()
+                    if set(CONTROLLERS) <= set(handed_down) and os.access(folder / "cgroup.procs", os.W_OK):
+                        return dict.fromkeys(CONTROLLERS, folder)
+
+    return None

@@ -1,0 +1,232 @@
+"""The server that sandboxes are forked from: Python with its modules loaded, in an empty file system, without rights.
+
+The host starts one for each set of preloaded modules and sends it two kinds of message, each with a descriptor:
+
+    open      a stream's end: fork a sandbox whose supervisor speaks on it; its pid is told there first
+    template  an archive: have a folder that workspaces can begin with
+
+It never runs untrusted code. When the host goes, it goes, and every sandbox with it. Only the standard library.
+"""
+
+import ctypes
+import gc
+import importlib
+import json
+import os
+import resource
+import select
+import shutil
+import signal
+import socket
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any, NoReturn
+
+from journeyman.sandbox.inside import kernel, landlock, seccomp, tree
+from journeyman.sandbox.inside.copies import Copies, fill
+from journeyman.sandbox.inside.frames import pack
+from journeyman.sandbox.inside.layers import Layers
+from journeyman.sandbox.inside.supervisor import ENVIRONMENT, States, Supervisor
+
+INSIDE = 1000
+NAMESPACES = (
+    kernel.NEW_NS | kernel.NEW_CGROUP | kernel.NEW_UTS | kernel.NEW_IPC
+    | kernel.NEW_USER | kernel.NEW_PID | kernel.NEW_NET
+)  # fmt: skip
+TEMPLATES_KEPT = 64
+MESSAGE_MAX = 1 << 16
+
+
+class Zygote:
+    """`namespaces` is false for the tier that has only Landlock: no tree, one process, the host's own files below."""
+
+    def __init__(self, control: socket.socket, settings: dict[str, Any]) -> None:
+        self._control = control
+        self._settings = settings
+        self._namespaces: bool = settings["namespaces"]
+        self._children: dict[int, tuple[int, str | None]] = {}
+        """Pid and template of each, by a descriptor that becomes readable when it is dead."""
+        self._templates: dict[str, int] = {}
+
+    def prepare(self) -> None:
+        """Give up what is not needed, and load what is. Raises OSError, ImportError."""
+        user, group = os.getuid(), os.getgid()
+        if self._namespaces:
+            kernel.unshare(kernel.NEW_NS | (kernel.NEW_USER if user else 0))
+            if user:
+                kernel.map_ids(user, user, group)
+
+            tree.build(self._settings["root"], [*tree.python_folders(), *self._settings["paths"]], 1024)
+
+        if user == 0:
+            os.setgroups([])
+            nobody = self._settings["nobody"]
+            os.setresgid(nobody, nobody, nobody)
+            os.setresuid(nobody, nobody, nobody)
+
+        kernel.drop_capabilities()
+        kernel.prctl(kernel.NO_NEW_PRIVILEGES, 1)
+        kernel.prctl(kernel.SET_DUMPABLE, 1)  # its children write their own user maps
+        hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+        sys.path.extend(self._settings["paths"])
+        for name in self._settings["preload"]:
+            importlib.import_module(name)
+
+        gc.collect()
+        gc.freeze()  # pages that a collection does not write to stay shared
+
+    def serve(self) -> None:
+        poller = select.poll()
+        poller.register(self._control, select.POLLIN)
+        while True:
+            for source, _ in poller.poll():
+                if source != self._control.fileno():
+                    poller.unregister(source)
+                    self._bury(source)
+                    continue
+
+                message, numbers, _, _ = socket.recv_fds(self._control, MESSAGE_MAX, 1)
+                if not message:
+                    return
+
+                if (watch := self._obey(json.loads(message), numbers)) is not None:
+                    poller.register(watch, select.POLLIN)
+
+    def _obey(self, message: dict[str, Any], numbers: list[int]) -> int | None:
+        """A descriptor that becomes readable when the sandbox that was opened is dead."""
+        if message["op"] == "open":
+            return self._open(message, socket.socket(fileno=numbers[0]))
+
+        self._keep(message["name"], numbers[0])
+        return None
+
+    def _open(self, message: dict[str, Any], stream: socket.socket) -> int | None:
+        user, group = os.getuid(), os.getgid()
+        try:
+            pid = kernel.clone(NAMESPACES) if self._namespaces else os.fork()
+        except OSError as error:
+            stream.sendall(pack({"failed": f"no new namespaces: {error.strerror}"}))
+            stream.close()
+            return None
+
+        if pid == 0:
+            self._control.close()
+            _live(message, stream, user, group, namespaces=self._namespaces)
+
+        stream.sendall(pack({"pid": pid}))
+        stream.close()
+        template = message.get("template")
+        if template in self._templates:
+            self._templates[template] += 1
+
+        watch = os.pidfd_open(pid)
+        self._children[watch] = pid, template
+        return watch
+
+    def _bury(self, watch: int) -> None:
+        """The sandbox is dead, all of it: its first process ends last."""
+        os.close(watch)
+        pid, template = self._children.pop(watch)
+        os.waitpid(pid, 0)
+        if template in self._templates:
+            self._templates[template] -= 1
+
+    def _keep(self, name: str, archive: int) -> None:
+        """Unpack a template; old ones that nobody uses make room."""
+        unused = [old for old, users in self._templates.items() if not users]
+        for old in unused[: max(len(self._templates) - TEMPLATES_KEPT, 0)]:
+            del self._templates[old]
+            shutil.rmtree(f"{tree.TEMPLATES}/{old}", ignore_errors=True)
+
+        folder = f"{tree.TEMPLATES}/{name}"
+        with open(archive, "rb") as file, suppress(OSError):  # what opens with it is told that it is not there
+            os.mkdir(f"{folder}.new")
+            fill(f"{folder}.new", file.read())
+            os.rename(f"{folder}.new", folder)
+            self._templates[name] = 0
+
+
+def _live(message: dict[str, Any], stream: socket.socket, user: int, group: int, *, namespaces: bool) -> NoReturn:
+    """A sandbox's first process, from its first breath to its last."""
+    try:
+        files, confine = (_housed if namespaces else _bare)(message, user, group)
+        kernel.prctl(kernel.DEATH_SIGNAL, signal.SIGKILL)
+        kernel.prctl(kernel.SET_DUMPABLE, 0)
+        os.environ["HOME"] = files.home
+        number = stream.detach()
+        Supervisor(number, number, files, confine=confine, alone=namespaces).serve()
+    except OSError as error:
+        with suppress(OSError):
+            os.write(stream.fileno(), pack({"failed": f"{error.strerror or error} ({error.filename})"}))
+    finally:
+        os._exit(0)
+
+
+def _housed(message: dict[str, Any], user: int, group: int) -> tuple[States, Callable[[], None]]:
+    kernel.map_ids(INSIDE, user, group)
+    tree.furnish(message.get("template"), message["disk_mb"], message["inodes"])
+    files = Layers(tree.HOME, "template" if message.get("template") else None)
+    socket.sethostname("sandbox")
+    _loopback()
+    return files, _confine
+
+
+def _bare(message: dict[str, Any], _: int, __: int) -> tuple[States, Callable[[], None]]:
+    home = message["home"]
+    readable = [*tree.SYSTEM, *tree.python_folders(), *sys.path]
+
+    def confine() -> None:
+        devices = [f"/dev/{name}" for name in tree.DEVICES]
+        landlock.restrict(readable, [home, *devices], network=False)
+        seccomp.refuse(seccomp.assemble(lone=os.getpid()))
+
+    os.environ["TMPDIR"] = home
+    return Copies(home), confine
+
+
+def _confine() -> None:
+    """The last thing that a worker or a command does as one of us."""
+    kernel.drop_capabilities()
+    with suppress(OSError):  # a second wall; the probe tells whether it stands
+        landlock.restrict(["/"], [tree.WRITABLE, "/tmp", "/dev/shm", *[f"/dev/{name}" for name in tree.DEVICES]])  # noqa: S108
+
+    seccomp.refuse(_FILTER)
+
+
+def _loopback() -> None:
+    """Have 127.0.0.1, which in a new network namespace is all there is."""
+    request = bytearray(b"lo".ljust(16, b"\0") + (1).to_bytes(2, sys.byteorder) + bytes(22))
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
+        ctypes.CDLL(None).ioctl(any_socket.fileno(), 0x8914, (ctypes.c_char * 40).from_buffer(request))
+
+
+_FILTER = seccomp.assemble()
+
+
+def main() -> None:
+    """Its argument is the host's socket: settings come on it, and it tells there when it is ready, or why it is not."""
+    control = socket.socket(fileno=int(sys.argv[1]))
+    settings = json.loads(control.recv(MESSAGE_MAX))
+    sys.path.remove(settings["code"])
+    os.environ.clear()
+    python = os.path.dirname(os.path.realpath(sys.executable))
+    os.environ.update(ENVIRONMENT, PATH=f"{python}:{ENVIRONMENT['PATH']}", TMPDIR="/tmp", OPENBLAS_NUM_THREADS="1")  # noqa: S108
+    zygote = Zygote(control, settings)
+    try:
+        zygote.prepare()
+    except (OSError, ImportError) as error:
+        control.send(json.dumps({"failed": str(error)}).encode())
+        return
+
+    nothing = os.open("/dev/null", os.O_RDWR)
+    for number in (0, 1, 2):
+        os.dup2(nothing, number)
+
+    control.send(b"{}")
+    zygote.serve()
+
+
+if __name__ == "__main__":
+    main()

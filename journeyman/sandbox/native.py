@@ -1,0 +1,200 @@
+"""Sandboxes from what Linux has: namespaces, Landlock, a filter of system calls, limits, and a control group.
+
+`native` gives each sandbox its own users, mounts, processes, network and names; nothing needs to be installed and
+nobody needs to be root. `landlock` is what remains where the system grants no user namespaces: one process at a time
+that sees the host's files but may open only system programs and its workspace. NOT covered by either: the kernel is
+shared, so a flaw in it is a way out, and side channels between programs on one machine stay open.
+"""
+
+import os
+import shutil
+import signal
+import socket
+import sys
+import tempfile
+from contextlib import suppress
+
+import anyio
+import anyio.to_thread
+from anyio.abc import UNIXSocketStream
+
+from journeyman.errors import SandboxError
+from journeyman.sandbox.box import GRACE_S, MEBIBYTE, Box, rlimits
+from journeyman.sandbox.cgroup import Group, parents
+from journeyman.sandbox.inside.copies import pack
+from journeyman.sandbox.inside.frames import Malformed, Reader
+from journeyman.sandbox.proof import TIGHT, prove
+from journeyman.sandbox.sandbox import Probe, Spec
+from journeyman.sandbox.server import NOBODY, Server, server
+
+END_S = 5.0
+LEVEL_OF_NAMESPACES = 2
+_WITHOUT_GROUP = {"memory_all", "cpu_all", "no_signals_out"}
+_WITHOUT_SPACES = {*_WITHOUT_GROUP, "disk", "inodes"}
+_FIX_GROUP = "systemd-run --user --scope -p Delegate=yes journeyman ...: total memory and CPU are then limited too"
+_FIX = "allow user namespaces (sysctl kernel.apparmor_restrict_unprivileged_userns=0), or install docker"
+
+
+class Native:
+    """Both backends; see `Provider`."""
+
+    def __init__(self, *, namespaces: bool = True) -> None:
+        self.name = "native" if namespaces else "landlock"
+        self._namespaces = namespaces
+        self._probe: Probe | None = None
+
+    async def probe(self) -> Probe:
+        """Try on this machine what is promised; a second time costs nothing."""
+        if self._probe is None:
+            self._probe = await self._tried()
+
+        return self._probe
+
+    async def open(self, spec: Spec) -> Box:
+        """See `Provider`."""
+        probe = await self.probe()
+        if not probe.available:
+            raise SandboxError(probe.reason, fix=probe.fix)
+
+        if spec.min_isolation > probe.level:
+            message = f"{self.name} gives isolation level {probe.level} here, level {spec.min_isolation} is asked for"
+            raise SandboxError(f"{message}: {probe.reason}" if probe.reason else message, fix=probe.fix)
+
+        if spec.allow_hosts:
+            raise SandboxError(f"{self.name} has no network to allow hosts on", fix="take backend docker")
+
+        return await self._open(spec, probe)
+
+    async def prewarm(self, spec: Spec, n: int = 1) -> None:  # noqa: ARG002 - one server serves them all
+        """Start the server, which is what takes time."""
+        await self._server(spec)
+
+    async def _tried(self) -> Probe:
+        if sys.platform != "linux":
+            return Probe(backend=self.name, available=False, reason="it needs Linux", fix="take backend docker")
+
+        nothing = Probe(backend=self.name, available=False)
+        try:
+            box = await self._open(Spec(limits=TIGHT), nothing)
+        except SandboxError as error:
+            return Probe(backend=self.name, available=False, reason=str(error), fix=error.fix)
+
+        try:
+            guarantees = await prove(box)
+        finally:
+            await box.close()
+
+        return _judged(self.name, guarantees)
+
+    async def _server(self, spec: Spec) -> Server:
+        try:
+            return await anyio.to_thread.run_sync(lambda: server(namespaces=self._namespaces, preload=spec.preload))
+        except (SandboxError, OSError) as error:
+            raise SandboxError(f"{self.name} does not start: {error}", fix=_FIX) from error
+
+    async def _open(self, spec: Spec, probe: Probe) -> Box:
+        line = await self._line(await self._server(spec), spec)
+        box = Box(spec, probe, line, lambda again: self._open(again, probe))
+        try:
+            limits = {**rlimits(spec.limits), **({"NPROC": spec.limits.pids + 2} if self._namespaces else {})}
+            await box.begin(
+                seed=spec.seed, preload=spec.preload, rlimits=limits, memory=spec.limits.memory_mb * MEBIBYTE
+            )
+            if spec.workspace and not self._namespaces:
+                await box.fill(await anyio.to_thread.run_sync(pack, str(spec.workspace)))
+        except BaseException:
+            await box.close()
+            raise
+
+        return box
+
+    async def _line(self, server: Server, spec: Spec) -> "_Line":
+        message = {"op": "open", "disk_mb": spec.limits.disk_mb, "inodes": spec.limits.inodes}
+        home = None
+        try:
+            if self._namespaces:
+                most = 16 * spec.limits.disk_mb * MEBIBYTE
+                message["template"] = await server.template(spec.workspace, most) if spec.workspace else None
+            else:
+                home = message["home"] = await anyio.to_thread.run_sync(_folder)
+
+            ours, theirs = socket.socketpair()
+            with theirs:
+                await server.send(message, theirs.fileno())
+
+            return await _Line(await UNIXSocketStream.from_socket(ours), home).start(spec)
+        except OSError as error:
+            raise SandboxError(f"{self.name} does not open: {error}", fix="try again") from error
+
+
+def _judged(name: str, guarantees: dict[str, bool]) -> Probe:
+    """The level that was proven, and what is lost."""
+    lost = sorted(promise for promise, held in guarantees.items() if not held)
+    level = 3 if not lost else 2 if not set(lost) - _WITHOUT_GROUP else 1 if not set(lost) - _WITHOUT_SPACES else 0
+    reason = f"not held here: {', '.join(lost)}" if lost else ""
+    fix = _FIX_GROUP if level == LEVEL_OF_NAMESPACES else _FIX if lost else ""
+    return Probe(backend=name, available=level > 0, level=level, reason=reason, fix=fix, guarantees=guarantees)
+
+
+def _folder() -> str:
+    """A workspace on the host's own file system, where there can be no other."""
+    home = tempfile.mkdtemp(prefix="journeyman-")
+    if os.geteuid() == 0:
+        os.chown(home, NOBODY, NOBODY)
+
+    return home
+
+
+class _Line:
+    """One sandbox; see `box.Line`."""
+
+    def __init__(self, stream: UNIXSocketStream, home: str | None) -> None:
+        self.stream = stream
+        self.pid = 0
+        self._home = home
+        self._watch = -1
+        self._group: Group | None = None
+
+    async def start(self, spec: Spec) -> "_Line":
+        """Take hold of its first process, before that runs anything. Raises SandboxError."""
+        reader, frame = Reader(1 << 16), None
+        try:
+            with anyio.fail_after(GRACE_S):
+                while frame is None:
+                    frame = reader.feed(await self.stream.receive())
+        except (TimeoutError, Malformed, anyio.EndOfStream, anyio.BrokenResourceError) as error:
+            raise SandboxError("the sandbox server does not answer", fix="start journeyman again") from error
+
+        if "failed" in frame[0]:
+            raise SandboxError(str(frame[0]["failed"]), fix=_FIX)
+
+        self.pid = int(frame[0]["pid"])
+        self._watch = os.pidfd_open(self.pid)
+        if self._home is None and (found := parents()) is not None:
+            self._group = Group(found, spec.limits)
+            self._group.add(self.pid)
+
+        return self
+
+    def oom(self) -> bool:
+        return self._group is not None and self._group.oom()
+
+    async def end(self) -> None:
+        watch, self._watch = self._watch, -1
+        if watch < 0:
+            return
+
+        try:
+            with suppress(ProcessLookupError):
+                signal.pidfd_send_signal(watch, signal.SIGKILL)
+
+            with anyio.move_on_after(END_S):
+                await anyio.wait_readable(watch)
+        finally:
+            os.close(watch)
+
+        if self._group is not None:
+            self._group.remove()
+
+        if (home := self._home) is not None:
+            await anyio.to_thread.run_sync(lambda: shutil.rmtree(home, ignore_errors=True))
