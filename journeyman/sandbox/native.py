@@ -13,6 +13,7 @@ import socket
 import sys
 import tempfile
 from contextlib import suppress
+from typing import Any
 
 import anyio
 import anyio.to_thread
@@ -21,9 +22,11 @@ from anyio.abc import UNIXSocketStream
 from journeyman.errors import SandboxError
 from journeyman.sandbox.box import GRACE_S, MEBIBYTE, Box, rlimits
 from journeyman.sandbox.cgroup import Group, parents
+from journeyman.sandbox.egress import Decision
 from journeyman.sandbox.inside.copies import pack
 from journeyman.sandbox.inside.frames import Malformed, Reader
 from journeyman.sandbox.proof import TIGHT, prove
+from journeyman.sandbox.proxy import Outlet
 from journeyman.sandbox.sandbox import Probe, Spec
 from journeyman.sandbox.server import NOBODY, Server, server
 
@@ -60,8 +63,8 @@ class Native:
             message = f"{self.name} gives isolation level {probe.level} here, level {spec.min_isolation} is asked for"
             raise SandboxError(f"{message}: {probe.reason}" if probe.reason else message, fix=probe.fix)
 
-        if spec.allow_hosts:
-            raise SandboxError(f"{self.name} has no network to allow hosts on", fix="take backend docker")
+        if spec.allow_hosts and not self._namespaces:
+            raise SandboxError(f"{self.name} has no network to allow hosts on", fix="take backend native or docker")
 
         return await self._open(spec, probe)
 
@@ -118,13 +121,29 @@ class Native:
             else:
                 home = message["home"] = await anyio.to_thread.run_sync(_folder)
 
-            ours, theirs = socket.socketpair()
-            with theirs:
-                await server.send(message, theirs.fileno())
-
-            return await _Line(await UNIXSocketStream.from_socket(ours), home).start(spec)
+            return await _connected(server, message, spec, home)
         except OSError as error:
             raise SandboxError(f"{self.name} does not open: {error}", fix="try again") from error
+
+
+async def _connected(server: Server, message: dict[str, Any], spec: Spec, home: str | None) -> "_Line":
+    """Have a sandbox forked. Raises OSError, SandboxError."""
+    (ours, theirs), (door, threshold) = socket.socketpair(), socket.socketpair()
+    line = _Line(await UNIXSocketStream.from_socket(ours), home, Outlet(spec.allow_hosts) if spec.allow_hosts else None)
+    try:
+        with theirs, door, threshold:
+            await server.send(message, theirs.fileno(), *([threshold.fileno()] if line.outlet else []))
+            await line.start(spec)
+            if line.outlet is not None:
+                await anyio.to_thread.run_sync(line.outlet.begin, door)
+    except BaseException:
+        with anyio.CancelScope(shield=True):
+            await line.end()
+            await line.stream.aclose()
+
+        raise
+
+    return line
 
 
 def _judged(name: str, guarantees: dict[str, bool]) -> Probe:
@@ -148,14 +167,15 @@ def _folder() -> str:
 class _Line:
     """One sandbox; see `box.Line`."""
 
-    def __init__(self, stream: UNIXSocketStream, home: str | None) -> None:
+    def __init__(self, stream: UNIXSocketStream, home: str | None, outlet: Outlet | None) -> None:
         self.stream = stream
+        self.outlet = outlet
         self.pid = 0
         self._home = home
         self._watch = -1
         self._group: Group | None = None
 
-    async def start(self, spec: Spec) -> "_Line":
+    async def start(self, spec: Spec) -> None:
         """Take hold of its first process, before that runs anything. Raises SandboxError."""
         reader, frame = Reader(1 << 16), None
         try:
@@ -174,27 +194,35 @@ class _Line:
             self._group = Group(found, spec.limits)
             self._group.add(self.pid)
 
-        return self
+    def decisions(self) -> tuple[Decision, ...]:
+        return self.outlet.decisions() if self.outlet else ()
 
     def oom(self) -> bool:
         return self._group is not None and self._group.oom()
 
     async def end(self) -> None:
         watch, self._watch = self._watch, -1
-        if watch < 0:
-            return
-
-        try:
-            with suppress(ProcessLookupError):
-                signal.pidfd_send_signal(watch, signal.SIGKILL)
-
-            with anyio.move_on_after(END_S):
-                await anyio.wait_readable(watch)
-        finally:
-            os.close(watch)
+        if watch >= 0:
+            try:
+                await _killed(watch)
+            finally:
+                os.close(watch)
 
         if self._group is not None:
             self._group.remove()
 
-        if (home := self._home) is not None:
+        if self.outlet is not None:
+            await anyio.to_thread.run_sync(self.outlet.close)
+
+        home, self._home = self._home, None
+        if home is not None:
             await anyio.to_thread.run_sync(lambda: shutil.rmtree(home, ignore_errors=True))
+
+
+async def _killed(watch: int) -> None:
+    """Its first process is dead, and so all that came from it are."""
+    with suppress(ProcessLookupError):
+        signal.pidfd_send_signal(watch, signal.SIGKILL)
+
+    with anyio.move_on_after(END_S):
+        await anyio.wait_readable(watch)

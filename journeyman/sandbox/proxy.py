@@ -218,12 +218,12 @@ class Outlet:
         (self.folder / DOOR).chmod(0o777)
         self._door.listen(1)
 
-    def begin(self) -> None:
-        """Serve from now on. Raises OSError where no listener is handed over."""
+    def begin(self, visitor: socket.socket | None = None) -> None:
+        """Serve from now on what is handed over at the door, or on another socket. Raises OSError: nothing is."""
         self._door.settimeout(HEAD_S)
-        with self._door.accept()[0] as visitor:
-            visitor.settimeout(HEAD_S)
-            _, numbers, _, _ = socket.recv_fds(visitor, 1, 1)
+        with visitor or self._door.accept()[0] as hand:
+            hand.settimeout(HEAD_S)
+            _, numbers, _, _ = socket.recv_fds(hand, 1, 1)
 
         (self.folder / DOOR).unlink()
         self._door.close()

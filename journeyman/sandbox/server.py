@@ -80,12 +80,12 @@ class Server:
     def alive(self) -> bool:
         return self._process.poll() is None
 
-    async def send(self, message: Mapping[str, Any], number: int) -> None:
-        """Give an order, with a descriptor. Raises OSError: the server is gone."""
+    async def send(self, message: Mapping[str, Any], *numbers: int) -> None:
+        """Give an order, with descriptors. Raises OSError: the server is gone."""
         data = json.dumps(message).encode()
         while True:
             try:
-                socket.send_fds(self._control, [data], [number])
+                socket.send_fds(self._control, [data], numbers)
             except BlockingIOError:
                 await anyio.wait_writable(self._control)
             else:

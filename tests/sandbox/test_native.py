@@ -3,7 +3,9 @@
 import os
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from threading import Thread
 from typing import TypeVar
 
 import anyio
@@ -42,8 +44,10 @@ async def box() -> AsyncGenerator[Box]:
 async def opened(spec: Spec) -> AsyncGenerator[Box]:
     need("native")
     box = await NATIVE.open(spec)
-    yield box
-    await box.close()
+    try:
+        yield box
+    finally:
+        await box.close()
 
 
 def fixed(result: R) -> R:
@@ -257,3 +261,42 @@ def _runs(text: str) -> bool:
             continue
 
     return False
+
+
+async def test_only_allowed_hosts_are_reached_and_every_decision_is_told():
+    server = HTTPServer(("127.0.0.1", 0), Site)
+    Thread(target=server.serve_forever, args=(0.01,)).start()
+    here = f"127.0.0.1:{server.server_port}"
+    try:
+        async with opened(Spec(allow_hosts=(here,))) as box:
+            result = await box.exec(("python3", "-c", FETCH, f"http://{here}/", "http://169.254.169.254/"))
+            assert result.stdout == "from the site\nHTTP Error 403: \n"
+            assert [(each.host, each.allowed) for each in result.connections] == [
+                ("127.0.0.1", True),
+                ("169.254.169.254", False),
+            ]
+            directly = await box.run_python("import socket; socket.create_connection(('192.0.2.1', 80), 1)")
+            assert "unreachable" in directly.error
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+FETCH = """
+import sys, urllib.request
+for url in sys.argv[1:]:
+    try:
+        print(urllib.request.urlopen(url).read().decode())
+    except OSError as error:
+        print(error)
+"""
+
+
+class Site(BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(b"from the site")
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Says nothing."""

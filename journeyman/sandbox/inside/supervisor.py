@@ -229,7 +229,9 @@ def main() -> NoReturn:
     os.environ.clear()
     os.environ.update(ENVIRONMENT, HOME=home)
     for folder in sys.argv[2:]:
-        _hand_over(f"{folder}/{DOOR}")
+        with socket.socket(socket.AF_UNIX) as door:
+            door.connect(f"{folder}/{DOOR}")
+            hand_over(door)
 
     proc.prctl(proc.SET_DUMPABLE, 0)
     source, sink = os.dup(0), os.dup(1)
@@ -241,10 +243,9 @@ def main() -> NoReturn:
     os._exit(0)
 
 
-def _hand_over(path: str) -> None:
+def hand_over(door: socket.socket) -> None:
     """Listen where the code will look for a proxy; whoever is behind the door serves it."""
-    with socket.create_server(PROXY) as listener, socket.socket(socket.AF_UNIX) as door:
-        door.connect(path)
+    with socket.create_server(PROXY) as listener:
         socket.send_fds(door, [b"x"], [listener.fileno()])
 
     where = f"http://{PROXY[0]}:{PROXY[1]}"

@@ -2,7 +2,8 @@
 
 The host starts one for each set of preloaded modules and sends it two kinds of message, each with a descriptor:
 
-    open      a stream's end: fork a sandbox whose supervisor speaks on it; its pid is told there first
+    open      a stream's end: fork a sandbox whose supervisor speaks on it; its pid is told there first. A second
+              one, if there is a way to the network: where the supervisor hands over what its proxy listens on
     template  an archive: have a folder that workspaces can begin with
 
 It never runs untrusted code. When the host goes, it goes, and every sandbox with it. Only the standard library.
@@ -27,7 +28,7 @@ from journeyman.sandbox.inside import kernel, landlock, seccomp, tree
 from journeyman.sandbox.inside.copies import Copies, fill
 from journeyman.sandbox.inside.frames import pack
 from journeyman.sandbox.inside.layers import Layers
-from journeyman.sandbox.inside.supervisor import ENVIRONMENT, States, Supervisor
+from journeyman.sandbox.inside.supervisor import ENVIRONMENT, States, Supervisor, hand_over
 
 INSIDE = 1000
 NAMESPACES = (
@@ -87,7 +88,7 @@ class Zygote:
                     self._bury(source)
                     continue
 
-                message, numbers, _, _ = socket.recv_fds(self._control, MESSAGE_MAX, 1)
+                message, numbers, _, _ = socket.recv_fds(self._control, MESSAGE_MAX, 2)
                 if not message:
                     return
 
@@ -97,12 +98,12 @@ class Zygote:
     def _obey(self, message: dict[str, Any], numbers: list[int]) -> int | None:
         """A descriptor that becomes readable when the sandbox that was opened is dead."""
         if message["op"] == "open":
-            return self._open(message, socket.socket(fileno=numbers[0]))
+            return self._open(message, *[socket.socket(fileno=number) for number in numbers])
 
         self._keep(message["name"], numbers[0])
         return None
 
-    def _open(self, message: dict[str, Any], stream: socket.socket) -> int | None:
+    def _open(self, message: dict[str, Any], stream: socket.socket, door: socket.socket | None = None) -> int | None:
         user, group = os.getuid(), os.getgid()
         try:
             pid = kernel.clone(NAMESPACES) if self._namespaces else os.fork()
@@ -113,10 +114,13 @@ class Zygote:
 
         if pid == 0:
             self._control.close()
-            _live(message, stream, user, group, namespaces=self._namespaces)
+            _live(message, stream, door, user, group, namespaces=self._namespaces)
 
         stream.sendall(pack({"pid": pid}))
         stream.close()
+        if door is not None:
+            door.close()
+
         template = message.get("template")
         if template in self._templates:
             self._templates[template] += 1
@@ -148,10 +152,22 @@ class Zygote:
             self._templates[name] = 0
 
 
-def _live(message: dict[str, Any], stream: socket.socket, user: int, group: int, *, namespaces: bool) -> NoReturn:
+def _live(
+    message: dict[str, Any],
+    stream: socket.socket,
+    door: socket.socket | None,
+    user: int,
+    group: int,
+    *,
+    namespaces: bool,
+) -> NoReturn:
     """A sandbox's first process, from its first breath to its last."""
     try:
-        files, confine = (_housed if namespaces else _bare)(message, user, group)
+        files, confine = _housed(message, user, group) if namespaces else _bare(message)
+        if door is not None:
+            hand_over(door)
+            door.close()
+
         kernel.prctl(kernel.DEATH_SIGNAL, signal.SIGKILL)
         kernel.prctl(kernel.SET_DUMPABLE, 0)
         os.environ["HOME"] = files.home
@@ -173,7 +189,7 @@ def _housed(message: dict[str, Any], user: int, group: int) -> tuple[States, Cal
     return files, _confine
 
 
-def _bare(message: dict[str, Any], _: int, __: int) -> tuple[States, Callable[[], None]]:
+def _bare(message: dict[str, Any]) -> tuple[States, Callable[[], None]]:
     home = message["home"]
     readable = [*tree.SYSTEM, *tree.python_folders(), *sys.path]
 
