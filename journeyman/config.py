@@ -103,6 +103,9 @@ class Settings(BaseModel):
     """Think before answering: off, auto (as the model does it by itself), on, or tokens it may take."""
     effort: Effort | None = None
     """How much a model is to think and do: minimal, low, medium, high, xhigh, max; unset: its own default."""
+    sandbox: str = Field("auto", min_length=1)
+    """Where code runs that the model writes: auto, or a backend that `journeyman sandbox doctor` lists.
+    unsafe-subprocess isolates nothing, and nothing trains on such a run."""
     threads: int | None = Field(None, ge=1)
     """Threads of the local engine; unset: what the machine has free."""
     secrets: Secrets = ()

@@ -102,7 +102,9 @@ class Agent:
         self._settings = load_settings(root=Path(root) if root is not None else None, think=thinking, effort=effort)
         self._model = model or self._settings.model
         self._root = working_folder(self._settings)
-        self._sources = _sources(builtins(self._root) if tools is None else tools, self._root)
+        self._sources = _sources(
+            builtins(self._root, sandbox=self._settings.sandbox) if tools is None else tools, self._root
+        )
         policy = policy or Policy.assemble(self._settings.policy, project=self._root)
         self._policy = policy.within(self._root)
         self._approver = _approver(approve)

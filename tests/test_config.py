@@ -49,6 +49,7 @@ def test_without_any_source_the_defaults_stand(project):
         "usd": None,
         "think": "auto",
         "effort": None,
+        "sandbox": "auto",
         "threads": None,
         "secrets": (),
         "durable": "process",

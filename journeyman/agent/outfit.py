@@ -55,7 +55,7 @@ async def outfit(settings: Settings, rules: Rules, notices: list[str], *, resume
         notices += unused_keys()
 
     model = make_model(settings.model or await find_spec(), Engine(threads=settings.threads))
-    catalog = Catalog([*builtins(root), *found.targets], pins=Pins.of_user())
+    catalog = Catalog([*builtins(root, sandbox=settings.sandbox), *found.targets], pins=Pins.of_user())
     return Runtime(model, catalog, policy.within(root), store, secrets=settings.secrets, ended=sender(settings))
 
 
@@ -79,8 +79,8 @@ def _as_it_was(settings: Settings, store: Store, run: str) -> Settings:
     return settings.model_copy(update={k: v for k, v in was.items() if settings.origin(k) != f"--{k}"})
 
 
-def builtins(root: Path, names: Iterable[str] = SERVERS) -> list[Tool | Target]:
-    return [Builtin(name, root) for name in names]
+def builtins(root: Path, names: Iterable[str] = SERVERS, *, sandbox: str = "auto") -> list[Tool | Target]:
+    return [Builtin(name, root, sandbox) for name in names]
 
 
 def limits(settings: Settings) -> Limits:

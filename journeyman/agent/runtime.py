@@ -6,12 +6,13 @@
 The model starts loading before the tools are connected, so that one does not wait for the other.
 """
 
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack
 from typing import Any, Self
 
 import anyio
 from anyio.abc import TaskGroup
+from pydantic import JsonValue
 
 from journeyman.agent.models.model import Model
 from journeyman.agent.parts import Approver, Toolbox, nobody
@@ -59,6 +60,7 @@ class Runtime:
         self.veil = veil_of(secrets, catalog.variables)
         self.ended = ended
         self.book = Book(state_dir() / "approvals.json")
+        self._sandbox: Mapping[str, JsonValue] = {}
         self._stack = AsyncExitStack()
         self._group: TaskGroup | None = None
 
@@ -69,6 +71,7 @@ class Runtime:
 
         try:
             await self._stack.enter_async_context(self.catalog)
+            self._sandbox = await _sandbox(self.catalog.sandbox)
             self._group = await self._stack.enter_async_context(anyio.create_task_group())
         except BaseException:
             await self.__aexit__()
@@ -178,8 +181,20 @@ class Runtime:
             listeners=listeners,
             book=self.book,
             policy_info={"name": self.policy.name, "digest": self.policy.digest},
+            sandbox=self._sandbox,
             veil=self.veil,
         )
+
+
+async def _sandbox(backend: str | None) -> Mapping[str, JsonValue]:
+    """What is to be told in a trace of where code will run."""
+    if backend is None:
+        return {}
+
+    from journeyman.sandbox.select import asked, chosen  # noqa: PLC0415 - only where there is code to run
+
+    probe = await chosen(asked(backend))
+    return {} if probe is None else probe.model_dump(mode="json", exclude={"available", "fix"})
 
 
 class _Until:

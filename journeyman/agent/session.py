@@ -89,6 +89,8 @@ class Crew:
     """What a person has allowed before, in this session or for good."""
     policy_info: Mapping[str, JsonValue] = field(default_factory=dict)
     """Name, hash and mode, for the trace."""
+    sandbox: Mapping[str, JsonValue] = field(default_factory=dict)
+    """Where code is run, for the trace."""
     veil: Veil = field(default_factory=Veil)
     """Knows the secrets, and keeps from the model and the trace what has the form of one."""
 
@@ -183,6 +185,7 @@ def _started(
         model_info=_identity(crew.model, info),
         tools=tuple(run.toolbox.specs),
         policy=dict(crew.policy_info),
+        sandbox=dict(crew.sandbox),
         limits=_limits(order),
         returns=dict(order.returns) if order.returns is not None else None,
         root=order.root,

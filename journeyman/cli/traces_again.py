@@ -105,7 +105,9 @@ async def _with_tools(events: "list[StoredEvent]") -> "Today":
     settings = load_settings(root=start_of(events).root or None)
     root = working_folder(settings)
     policy = Policy.assemble(settings.policy, project=root).within(root)
-    async with Catalog([*builtins(root), *servers(root).targets], pins=Pins.of_user()) as catalog:
+    async with Catalog(
+        [*builtins(root, sandbox=settings.sandbox), *servers(root).targets], pins=Pins.of_user()
+    ) as catalog:
         info = {"name": policy.name, "digest": policy.digest}
         veil = veil_of(settings.secrets, catalog.variables)
         return await with_tools(events, catalog, policy, _approver(), info, veil=veil)

@@ -19,8 +19,8 @@ SERVERS = {
 """Name and a line for people."""
 
 
-def build(name: str, root: Path) -> "ToolServer":
-    """A server of ours, with `root` as the only folder it may use.
+def build(name: str, root: Path, *, sandbox: str = "auto") -> "ToolServer":
+    """A server of ours, with `root` as the only folder it may use; `sandbox` is where the code server's code runs.
 
     Raises:
         UsageError: there is no such server.
@@ -30,4 +30,5 @@ def build(name: str, root: Path) -> "ToolServer":
         raise UsageError(f"there is no server {name!r}", fix=f"take one of: {', '.join(SERVERS)}")
 
     # Imported when it is wanted, because the MCP SDK takes a while.
-    return importlib.import_module(f"journeyman.mcp_servers.{name}.server").build(root)
+    options = {"sandbox": sandbox} if name == "code" else {}
+    return importlib.import_module(f"journeyman.mcp_servers.{name}.server").build(root, **options)

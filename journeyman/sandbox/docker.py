@@ -31,6 +31,7 @@ from journeyman.sandbox.box import Box, rlimits
 from journeyman.sandbox.inside.copies import pack
 from journeyman.sandbox.inside.frames import Malformed, Reader
 from journeyman.sandbox.inside.frames import pack as frame
+from journeyman.sandbox.proven import proven
 from journeyman.sandbox.proxy import Outlet
 from journeyman.sandbox.sandbox import Limits, Probe, Spec
 
@@ -84,7 +85,7 @@ class Docker:
         Raises:
             SandboxError: no daemon answers, it refuses, or it does not hold what the spec asks for.
         """
-        probe = await self.probe()
+        probe = await proven(self)
         if not probe.available:
             raise SandboxError(probe.reason, fix=probe.fix)
 

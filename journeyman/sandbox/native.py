@@ -26,6 +26,7 @@ from journeyman.sandbox.egress import Decision
 from journeyman.sandbox.inside.copies import pack
 from journeyman.sandbox.inside.frames import Malformed, Reader
 from journeyman.sandbox.proof import TIGHT, prove
+from journeyman.sandbox.proven import proven
 from journeyman.sandbox.proxy import Outlet
 from journeyman.sandbox.sandbox import Probe, Spec
 from journeyman.sandbox.server import NOBODY, Server, server
@@ -55,7 +56,7 @@ class Native:
 
     async def open(self, spec: Spec) -> Box:
         """See `Provider`."""
-        probe = await self.probe()
+        probe = await proven(self)
         if not probe.available:
             raise SandboxError(probe.reason, fix=probe.fix)
 
@@ -97,7 +98,7 @@ class Native:
 
     async def _open(self, spec: Spec, probe: Probe) -> Box:
         line = await self._line(await self._server(spec), spec)
-        box = Box(spec, probe, line, lambda again: self._open(again, probe))
+        box = Box(spec, probe, line, lambda again: self._open(again, probe), decided=line.decisions)
         try:
             limits = {**rlimits(spec.limits), **({"NPROC": spec.limits.pids + 2} if self._namespaces else {})}
             await box.begin(

@@ -1,12 +1,14 @@
 """Which sandbox: the strongest one that this machine proves, or the one that is named; never none without a word."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from journeyman.errors import SandboxError
 from journeyman.sandbox.docker import Docker, GVisor
 from journeyman.sandbox.monty import Monty
 from journeyman.sandbox.native import Native
+from journeyman.sandbox.proven import proven, remember
 from journeyman.sandbox.sandbox import Probe, Provider, Sandbox, Spec
+from journeyman.sandbox.unsafe import NAME, Unsafe
 
 BACKENDS: tuple[Provider, ...] = (Native(), Docker(), GVisor(), Native(namespaces=False), Monty())
 """Of two that hold the same, the one that comes first is taken."""
@@ -25,26 +27,45 @@ async def open_sandbox(spec: Spec | None = None, backends: Sequence[Provider] = 
     """
     spec = spec or Spec()
     refusals: dict[str, SandboxError] = {}
-    for level in range(STRONGEST, spec.min_isolation - 1, -1) if _graded(spec) else [spec.min_isolation]:
-        for backend in candidates(spec, backends):
-            try:
-                return await backend.open(spec.model_copy(update={"min_isolation": level}))
-            except SandboxError as error:
-                refusals[backend.name] = error
+    for backend, level in _tried(spec, backends):
+        try:
+            return await backend.open(spec.model_copy(update={"min_isolation": level}))
+        except SandboxError as error:
+            refusals[backend.name] = error
 
     reasons = "; ".join(f"{name}: {error}" for name, error in refusals.items())
     fix = next((error.fix for error in refusals.values() if error.fix), "ask for a lower min_isolation")
     raise SandboxError(f"no sandbox is good enough ({reasons})", fix=fix)
 
 
-def _graded(spec: Spec) -> bool:
-    """Whether the strongest one is looked for first."""
-    return spec.backend == "auto" and spec.prefer == "strong" and spec.min_isolation <= STRONGEST
+def asked(backend: str) -> Spec:
+    """What the name of a backend means; to name the one that isolates nothing is to accept that."""
+    return Spec(backend=backend, min_isolation=0 if backend == NAME else 1)
+
+
+async def chosen(spec: Spec) -> Probe | None:
+    """What `open_sandbox` will try first; for the trace. None where nothing will do."""
+    for backend, level in _tried(spec, BACKENDS):
+        probe = await proven(backend)
+        if probe.available and probe.level >= level:
+            return probe
+
+    return None
 
 
 async def probe_all(backends: Sequence[Provider] = BACKENDS) -> list[Probe]:
-    """What each backend proves here."""
-    return [await backend.probe() for backend in backends]
+    """What each backend proves here, now."""
+    probes = [await backend.probe() for backend in backends]
+    remember(probes)
+    return probes
+
+
+def _tried(spec: Spec, backends: Sequence[Provider]) -> Iterator[tuple[Provider, int]]:
+    """Backends with the level that each must give: where `auto` wants the strongest, the highest level comes first."""
+    graded = spec.backend == "auto" and spec.prefer == "strong" and spec.min_isolation <= STRONGEST
+    for level in range(STRONGEST, spec.min_isolation - 1, -1) if graded else [spec.min_isolation]:
+        for backend in candidates(spec, backends):
+            yield backend, level
 
 
 def choose(probes: Sequence[Probe], min_isolation: int = 1) -> tuple[Probe, str]:
@@ -73,9 +94,9 @@ def candidates(spec: Spec, backends: Sequence[Provider] = BACKENDS) -> Sequence[
 
         return sorted(backends, key=lambda each: FASTEST.index(each.name) if each.name in FASTEST else len(FASTEST))
 
-    named = [backend for backend in backends if backend.name == spec.backend]
+    named = [backend for backend in (*backends, Unsafe()) if backend.name == spec.backend]
     if not named:
         known = ", ".join(backend.name for backend in backends)
-        raise SandboxError(f"there is no sandbox {spec.backend!r}", fix=f"take one of: auto, {known}")
+        raise SandboxError(f"there is no sandbox {spec.backend!r}", fix=f"take one of: auto, {known}, {NAME}")
 
     return named

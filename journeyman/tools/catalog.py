@@ -9,7 +9,7 @@ others work. The order of tools is the same each time: servers' tools by name, t
 
 from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
-from typing import Self
+from typing import Self, TypeGuard
 
 import anyio
 from anyio.abc import TaskGroup
@@ -84,6 +84,8 @@ class Catalog(Toolbox):
     ) -> None:
         sources = tuple(sources)
         self._targets = [each for each in sources if isinstance(each, Builtin | Command | Url)]
+        self.sandbox = next((each.sandbox for each in self._targets if _runs_code(each)), None)
+        """Where the code server's code runs, as it was asked for; None where there is no such server."""
         self._native = [each for each in sources if not isinstance(each, Builtin | Command | Url)]
         self._patience = patience or Patience()
         self._pins = pins
@@ -168,3 +170,7 @@ def _refuse_twins(names: Sequence[str], what: str) -> None:
 
         if name == OWN:
             raise UsageError(f"{OWN!r} is the agent's own tool", fix="give yours another name")
+
+
+def _runs_code(target: Target) -> TypeGuard[Builtin]:
+    return isinstance(target, Builtin) and target.name == "code"

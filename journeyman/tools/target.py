@@ -20,6 +20,8 @@ class Builtin:
     name: str
     root: Path
     """The only folder it may use."""
+    sandbox: str = "auto"
+    """Where code runs: `auto`, or a backend by name."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,6 +54,9 @@ class RunStarted(Value):
     tools: tuple[ToolSpec, ...] = ()
     policy: dict[str, JsonValue] = Field(default_factory=dict)
     """Name, hash and mode of the permission policy."""
+    sandbox: dict[str, JsonValue] = Field(default_factory=dict)
+    """Where code that the model writes is run: backend, level, and each guarantee with whether it was proven here. At
+    level 0 nothing is isolated, and nothing trains on this run."""
     limits: dict[str, JsonValue] = Field(default_factory=dict)
     """The budget: steps, tokens, seconds."""
     returns: dict[str, JsonValue] | None = None

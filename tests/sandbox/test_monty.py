@@ -285,7 +285,7 @@ async def test_the_probe_promises_only_what_was_tried() -> None:
 @pytest.mark.parametrize(
     ("spec", "message"),
     [
-        (Spec(backend="moon"), snapshot(("there is no sandbox 'moon'", "take one of: auto, monty"))),
+        (Spec(backend="moon"), snapshot(("there is no sandbox 'moon'", "take one of: auto, monty, unsafe-subprocess"))),
         (
             Spec(min_isolation=3),
             snapshot(

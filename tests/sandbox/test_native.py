@@ -298,5 +298,5 @@ class Site(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(b"from the site")
 
-    def log_message(self, format: str, *args: object) -> None:
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class says so
         """Says nothing."""

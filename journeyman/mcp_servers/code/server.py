@@ -10,10 +10,11 @@ from mcp.server import MCPServer
 from journeyman.errors import SandboxError, ToolError
 from journeyman.mcp_servers.base import ToolServer, hints
 from journeyman.mcp_servers.code.session import Session
+from journeyman.sandbox.select import asked
 
 
-def build(root: Path) -> ToolServer:  # noqa: ARG001 - every server is built the same way; the code sees no folder
-    session = Session()
+def build(root: Path, *, sandbox: str = "auto") -> ToolServer:  # noqa: ARG001 - every server is built the same way; the code sees no folder
+    session = Session(asked(sandbox))
 
     @asynccontextmanager
     async def closing(_: MCPServer[Any]) -> AsyncGenerator[None]:
@@ -30,7 +31,7 @@ def build(root: Path) -> ToolServer:  # noqa: ARG001 - every server is built the
             raise ToolError(f"{error}; {error.fix}") from error
 
     server = ToolServer(
-        "code", "Python in a sandbox: a safe subset, without files or network. Variables persist.", lifespan=closing
+        "code", "Python in a sandbox, with a scratch folder and without network. Variables persist.", lifespan=closing
     )
     server.offer(python, hints())
     return server

@@ -65,8 +65,8 @@ def _lines(store: Store, run_ids: Iterable[str], module: Any, skipped: dict[str,
     for run_id in run_ids:
         try:
             run = list(store.events(run_id))
-            if getattr(module, "FOR_TRAINING", True) and any(getattr(each.event, "secret", False) for each in run):
-                raise Skip("a secret was typed in it, so nothing trains on it")  # noqa: TRY301 - as any format may
+            if getattr(module, "FOR_TRAINING", True):
+                _trainable(run)
 
             written = list(module.lines(run))
         except Skip as why:
@@ -114,3 +114,12 @@ def _module(name: str) -> Any:
         return import_module(f"journeyman.traces.export.{name}")
     except ModuleNotFoundError as error:
         raise ConfigError(f"{name} needs more: {error}.", fix="pip install 'journeyman[otel]'") from error
+
+
+def _trainable(run: Sequence[Stored]) -> None:
+    """Raises Skip where nothing may train on a run, whatever the format."""
+    if any(getattr(each.event, "secret", False) for each in run):
+        raise Skip("a secret was typed in it, so nothing trains on it")
+
+    if any(each.event.type == "run_started" and each.event.sandbox.get("level", 1) == 0 for each in run):
+        raise Skip("its code ran without a sandbox, so nothing trains on it")
