@@ -112,7 +112,7 @@ def test_the_tree_of_the_readme_names_what_is_there():
         "background.py",
         "stream.py",
         "tomlfile.py",
-    }  # behind the face, and behind the settings
+    }  # behind the face, the settings and the runs
     for name in re.findall(r"^(\w+)/ ", tree, re.MULTILINE):
         assert (ROOT / name).is_dir()
 
