@@ -68,7 +68,7 @@ PLACES = {
     "SLACK_HOOK": r"hooks\.slack\.com/services/(?P<v>[A-Za-z0-9_/]{20,200})",
     "BOT_TOKEN": r"[0-9]{8}(?P<v>:AA[A-Za-z0-9_-]{32,40})",
     "AZURE_KEY": r"AccountKey=(?P<v>[A-Za-z0-9+/]{40,100}={0,2})",
-    "CLOUD_SECRET": rf"(?i:secret_?access_?key)(?:{_QUOTE})?{_IS}(?:{_QUOTE})?(?P<v>[A-Za-z0-9/+]{{40}})",
+    "CLOUD_KEY": rf"(?i:secret_?access_?key)(?:{_QUOTE})?{_IS}(?:{_QUOTE})?(?P<v>[A-Za-z0-9/+]{{40}})",
     "BEARER": (
         rf"(?i:authorization)(?:{_QUOTE})?{_IS}(?:{_QUOTE})?(?i:bearer|basic|token) (?P<v>[A-Za-z0-9._~+/=-]{{8,5000}})"
     ),

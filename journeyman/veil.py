@@ -29,7 +29,7 @@ from journeyman import shapes
 from journeyman.errors import ConfigError, SecretLost
 from journeyman.shapes import Found
 
-PLACEHOLDER = re.compile(r"SECRET_[A-Z0-9_]{1,40}_(?P<tag>[a-z2-7]{8})")
+PLACEHOLDER = re.compile(r"SECRET_(?:(?!SECRET)[A-Z0-9_]){1,40}_(?P<tag>[a-z2-7]{8})")
 SHORTEST = 6
 """Characters of a secret that a user may name: a shorter one stands in ordinary words."""
 END = 16
@@ -56,7 +56,7 @@ class Veil:
         """By the first or last characters: the kind and the whole."""
         self._probe: SchemaValidator | None = None
         for name, value in values:
-            self._know(re.sub(r"[^A-Z0-9]+", "_", name.upper())[:32].strip("_") or "VALUE", value)
+            self._know(re.sub(r"(?:SECRET|[^A-Z0-9])+", "_", name.upper())[:32].strip("_") or "VALUE", value)
 
     def fresh(self) -> Self:
         """For a run of its own: what that run finds is not remembered after it."""
