@@ -1,6 +1,5 @@
 """`journeyman traces`: what was recorded, read back, found, compared and written for others."""
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,9 +12,7 @@ from journeyman.cli.traces_again import fork, replay
 from journeyman.cli.traces_keep import delete, gc, rebuild, stats, verify
 
 if TYPE_CHECKING:
-    from journeyman.traces.diff import Difference
     from journeyman.traces.store import RunSummary
-    from journeyman.traces.writer import Stored
 
 FILTER = """\b
 A filter is words and conditions; all must hold, `-` turns one round:
@@ -101,7 +98,7 @@ for command in (fork, replay, verify, delete, gc, stats, rebuild):
 
 @traces.command("list", epilog=LIST)
 @click.argument("filter", nargs=-1)
-@click.option("-n", "--limit", default=20, show_default=True, help="How many, newest first; 0 for all.")
+@click.option("-n", "--limit", type=click.IntRange(0), default=20, show_default=True, help="How many; 0 for all.")
 @json_option()
 def list_runs(filter: tuple[str, ...], limit: int, json: bool) -> None:  # noqa: A002 - its name on the command line
     """List runs, newest first; with FILTER, those it fits."""
@@ -155,7 +152,7 @@ def show(run_id: str, json: bool) -> None:
 
 @traces.command(epilog=SEARCH)
 @click.argument("words", nargs=-1, required=True)
-@click.option("-n", "--limit", default=20, show_default=True, help="How many runs, newest first.")
+@click.option("-n", "--limit", type=click.IntRange(1), default=20, show_default=True, help="How many runs.")
 @json_option()
 def search(words: tuple[str, ...], limit: int, json: bool) -> None:
     """Find runs by what was said in them, and show where."""
@@ -182,6 +179,7 @@ def diff(a: str, b: str, json: bool) -> int:
 
     Times, prices and names of calls are not compared. The exit code is 1 where they differ.
     """
+    from journeyman.cli.difference import show_difference  # noqa: PLC0415
     from journeyman.traces.diff import diff as compare  # noqa: PLC0415
 
     with opened() as store:
@@ -194,34 +192,6 @@ def diff(a: str, b: str, json: bool) -> int:
         show_difference(difference, left, right)
 
     return 0 if difference.same else 1
-
-
-def show_difference(difference: "Difference", left: "Sequence[Stored]", right: "Sequence[Stored]") -> None:
-    """What the runs have in common in a line, then each from where they part."""
-    if difference.setup:
-        click.echo(f"Set up otherwise: {', '.join(difference.setup)}.")
-
-    if difference.same:
-        click.echo(f"The same: {difference.events} events.")
-        return
-
-    where = f"they part in step {difference.step}" if difference.step else "they part before the first step"
-    click.echo(f"The same for {difference.events} events; {where}.")
-    for mark, stored, at in (("-", left, difference.left), ("+", right, difference.right)):
-        show_rest(mark, stored, at)
-
-
-def show_rest(mark: str, stored: "Sequence[Stored]", at: int | None) -> None:
-    from journeyman.safe import safe  # noqa: PLC0415
-    from journeyman.traces.transcript import lines  # noqa: PLC0415
-
-    if at is None:
-        click.echo(f"{mark} (has no more)")
-        return
-
-    for each in stored[at:]:
-        for line in lines(each.event, lambda text: safe(text, 300)):
-            click.echo(f"{mark} {line}")
 
 
 @traces.command(help=FORMATS, epilog=EXPORT)

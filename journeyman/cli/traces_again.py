@@ -122,7 +122,7 @@ def _approver() -> Any:
 
 
 def _show_today(today: "Today", stored: "list[Stored]", *, json: bool) -> int:
-    from journeyman.cli.traces import show_difference  # noqa: PLC0415 - it has imported this module
+    from journeyman.cli.difference import show_difference  # noqa: PLC0415
     from journeyman.traces.writer import Stored  # noqa: PLC0415
 
     if json:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from journeyman.errors import UsageError
 from journeyman.traces.messages import Value
 from journeyman.traces.project import refresh
 from journeyman.traces.query import Filter
@@ -41,9 +42,12 @@ def search(store: Store, text: str, limit: int = 20) -> Sequence[Hit]:
     """The newest runs that say this and fit the rest of the filter, each with the first event that says it.
 
     Raises:
-        UsageError: the filter makes no sense.
+        UsageError: the filter makes no sense, or is empty.
         StoreError: the store cannot be read.
     """
+    if not Filter(text).terms:
+        raise UsageError("There is nothing to search for.", fix="Say a word: journeyman traces search boat")
+
     runs = {run.run_id: run for run in find(store, text, limit)}
     phrases = [term.value for term in Filter(text).terms if not term.field and not term.no]
     found: list[Hit] = []

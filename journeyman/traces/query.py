@@ -66,6 +66,9 @@ _TERM = re.compile(
 )
 
 
+_HALF = re.compile(r"^[=<>:]|[=<>:]$")
+
+
 class Term(NamedTuple):
     no: bool
     field: str
@@ -178,6 +181,9 @@ def _terms(text: str) -> Iterator[Term]:
         term = Term(bool(found["no"]), (found["field"] or "").lower(), found["op"] or "", value, at)
         if not value.strip("*"):
             raise wrong(text, at, "nothing is asked for here", "Say a word or a value.")
+
+        if found["word"] and _HALF.search(found["word"]):
+            raise wrong(text, at, "half a condition", f'Say all of it (reward>0.5), or quote the words: "{value}"')
 
         yield term
         at = match.end()

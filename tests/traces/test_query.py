@@ -86,6 +86,8 @@ async def test_a_filter_finds_what_it_says(runs: Store) -> None:
         ("a is:good", 2, "no is:good", "unfinished, fork"),
         ('a "b', 2, "stands alone", "pairs"),
         ("*", 0, "nothing is asked for", "Say a word"),
+        ("boat reward>", 5, "half a condition", "reward>0.5"),
+        ("<3", 0, "half a condition", "quote"),
         ('"" x', 0, "nothing is asked for", "Say a word"),
     ],
 )
