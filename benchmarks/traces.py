@@ -9,6 +9,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from random import Random
 
 import anyio
 from sqlalchemy import text
@@ -32,13 +33,17 @@ RUNS = int(os.environ.get("TRACES_RUNS", "100000"))
 WORDS = ("harbour", "ledger", "invoice", "boat", "wiki", "printer", "desk", "anchor", "paper", "ferry")
 
 
+PROSE = Path(__file__).with_name("traces.py").read_text(encoding="utf-8").split()
+"""Words that are about as varied as what tools return; a text of one letter would deflate to nothing."""
+
+
 class Wide(Box):
     """A tool whose results have 1 KB."""
 
     def __init__(self) -> None:
         @tool(read_only=True)
         def look(n: int) -> str:
-            return f"{n:06} ".ljust(1000, "abcdefghij"[n % 10])
+            return " ".join(Random(n).choices(PROSE, k=300))[:1000]  # noqa: S311
 
         self.specs = (look.spec,)
         self._tool = look

@@ -112,9 +112,7 @@ class Store:
             self._writer = None
 
         if self._writer is None:
-            quick = self._engine.dialect.name == "sqlite" and not self._power
-            claims = FileClaims(Path(f"{self.where}-live")) if self.dialect == "sqlite" else None
-            self._writer = Writer(self._engine, lambda error: explain(self.where, error), claims, quick=quick)
+            self._writer = self._new_writer()
 
         self._writer.admit(run_id)
         return Recorder(self._writer, run_id, seq, watch)
@@ -251,6 +249,19 @@ class Store:
 
             yield connection
             connection.commit()
+
+    def _new_writer(self) -> Writer:
+        sqlite = self.dialect == "sqlite"
+        try:
+            claims = FileClaims(Path(f"{self.where}-live")) if sqlite else None
+            return Writer(self._engine, self._explain, claims, quick=sqlite and not self._power)
+        except OSError as error:
+            raise unusable(self.where, str(error)) from error
+        except SQLAlchemyError as error:
+            raise self._explain(error) from error
+
+    def _explain(self, error: Exception) -> StoreError:
+        return explain(self.where, error)
 
     def _migrate(self) -> None:
         with self._engine.connect() as connection:

@@ -64,6 +64,7 @@ class End(NamedTuple):
 
     seq: int
     link: bytes
+    ended: bool = False
 
 
 class _Barrier:
@@ -202,18 +203,18 @@ class Writer:
         else:
             self._commits += 1
             self._ends |= ends
-            self._let_go(ends, entries)
+            if ended := [run_id for run_id, end in ends.items() if end.ended]:
+                self._let_go(ended)
 
         return True
 
-    def _let_go(self, ends: dict[str, End], entries: Sequence[Entry]) -> None:
-        """Give back the runs that have ended, if only for now."""
-        last = {entry[0]: entry[3].type for entry in entries}
-        if ended := [run_id for run_id in ends if last[run_id] in AFTER]:
-            for run_id in ended:
-                del self._ends[run_id]
+    def _let_go(self, run_ids: Sequence[str]) -> None:
+        """Give back runs that have ended, if only for now."""
+        for run_id in run_ids:
+            del self._ends[run_id]
 
-            self._claims.give(ended)
+        with suppress(Exception):  # the connection may be gone, and with it what it had claimed
+            self._claims.give(run_ids)
             self._db.commit()
 
     def _checkpoint(self) -> None:
@@ -244,7 +245,7 @@ class Writer:
                 if contents:
                     self._cursor.executemany(self._insert_blob, contents)
 
-                end = End(row.seq, seal(end.link, row))
+                end = End(row.seq, seal(end.link, row), events[-1][3].type in AFTER)
                 rows.append((run_id, *row, end.link))
 
             ends[run_id] = end
