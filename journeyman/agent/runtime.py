@@ -180,7 +180,7 @@ class Runtime:
             approver=approver,
             listeners=listeners,
             book=self.book,
-            policy_info={"name": self.policy.name, "digest": self.policy.digest},
+            policy_info={"name": self.policy.name, "digest": self.policy.digest, "text": self.policy.text},
             sandbox=self._sandbox,
             veil=self.veil,
         )

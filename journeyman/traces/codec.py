@@ -11,7 +11,7 @@ import sys
 import zlib
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, NamedTuple
 
 from pydantic import TypeAdapter
@@ -36,6 +36,7 @@ _BLOBS: dict[str, tuple[tuple[tuple[str, ...], int], ...]] = {
         (("model_info",), 1),
         (("tools",), 1),
         (("policy",), 1),
+        (("sandbox",), 1),
         (("returns",), 1),
     ),
     "run_resumed": ((("model_info",), 1), (("tools",), 1), (("policy",), 1)),
@@ -102,8 +103,14 @@ def _packed(seq: int, at: int, batch: list[tuple[int, Any]], contents: list[byte
     if not contents:
         return Packed(Row(seq, at, body, None, tokens), ())
 
-    blobs = tuple((content_hash(data), compress(data)) for data in contents)
+    blobs = tuple(_kept(data) for data in contents)
     return Packed(Row(seq, at, body, b"".join(key for key, _ in blobs), tokens), blobs)
+
+
+@lru_cache(64)
+def _kept(data: bytes) -> tuple[bytes, bytes]:
+    """A row of `schema.blob`; one agent's runs begin with the same ones."""
+    return content_hash(data), compress(data)
 
 
 def unpack(row: Row, blob: Callable[[bytes], bytes]) -> list[tuple[int, int, StoredEvent]]:

@@ -53,7 +53,7 @@ class RunStarted(Value):
     """What identifies it: file, hash, adapter, quantisation, renderer, context size, engine version."""
     tools: tuple[ToolSpec, ...] = ()
     policy: dict[str, JsonValue] = Field(default_factory=dict)
-    """Name, hash and mode of the permission policy."""
+    """Name, hash and text of the permission policy."""
     sandbox: dict[str, JsonValue] = Field(default_factory=dict)
     """Where code that the model writes is run: backend, level, and each guarantee with whether it was proven here. At
     level 0 nothing is isolated, and nothing trains on this run."""

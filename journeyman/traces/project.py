@@ -9,6 +9,7 @@ import time
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
+from itertools import groupby
 from typing import Any
 
 from sqlalchemy import Connection, Table, bindparam, delete, func, insert, or_, select, text, update
@@ -61,9 +62,14 @@ def refresh(store: Store, *, everything: bool = False) -> int:
 
 def _readable(store: Store, run_ids: Sequence[str]) -> Iterator["Projection"]:
     """Their projections, but of those whose record is broken: `verify` tells of them, and the others can be found."""
-    for run_id in run_ids:
-        with suppress(StoreError):
-            yield Projection(run_id, list(store.events(run_id)))
+    table = event_table
+    query = select(table).where(table.c.run_id.in_(run_ids)).order_by(table.c.run_id, table.c.seq)
+    with store.reading() as connection:
+        for run_id, rows in groupby(connection.execute(query).all(), lambda row: row.run_id):
+            with suppress(StoreError):
+                own = [each for row in rows for each in store.stored(connection, row)]
+                forked = own[0].event.type == "run_started" and own[0].event.parent_seq is not None
+                yield Projection(run_id, list(store.events(run_id)) if forked else own)
 
 
 def prepare(store: Store) -> None:

@@ -29,6 +29,7 @@ APART = {
     "instructions": "Be brief.",
     "model_info": {"file": "m.gguf", "template": "{{ messages }}"},
     "policy": {"name": "ask", "rules": "[[rule]]"},
+    "sandbox": {"backend": "native", "level": 3},
     "returns": {"type": "integer"},
     "tools": started().tools * 2,
 }
