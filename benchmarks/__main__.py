@@ -6,7 +6,7 @@ time, not wall time, because machines are shared. Nothing here fails a build.
 
 import sys
 
-from benchmarks import concurrency, containers, secrets, startup, steps, traces
+from benchmarks import concurrency, containers, policy, secrets, startup, steps, traces
 
 ALL = {
     "startup": startup.main,
@@ -15,6 +15,7 @@ ALL = {
     "traces": traces.main,
     "containers": containers.main,
     "secrets": secrets.main,
+    "policy": policy.main,
 }
 
 if __name__ == "__main__":

@@ -102,12 +102,10 @@ def layer(content: PolicyFile, text: str, *, tier: Tier, origin: str, trusted: b
     rules = tuple(_short(content)) + tuple(_named(rule) for rule in content.rule)
     seen: set[str] = set()
     for index, rule in enumerate(rules, start=-len(rules) + len(content.rule)):
-        place = f"{origin}:{line_of(text, ('rule', index)) if index >= 0 else 1}"
-        if problem := rule.failing_example():
-            raise PolicyError(f"{place}: rule {rule.id!r}: {problem}", fix="mend the rule or the example")
-
-        if rule.id in seen:
-            raise PolicyError(f"{place}: a second rule is called {rule.id!r}", fix="give it another id")
+        problem = f"a second rule is called {rule.id!r}" if rule.id in seen else ""
+        if problem := problem or rule.failing_example():
+            line = line_of(text, ("rule", index)) if index >= 0 else 1
+            raise PolicyError(f"{origin}:{line}: rule {rule.id!r}: {problem}", fix="mend the rule or the example")
 
         seen.add(rule.id)
 

@@ -69,7 +69,7 @@ def test_a_mistake_is_told_with_its_line_and_what_to_do(tmp_path, old, new, prob
 def test_two_rules_of_one_name_are_refused(tmp_path):
     path = tmp_path / "p.toml"
     path.write_text('[[rule]]\nid="a"\neffect="ask"\ntool="x.y"\n' * 2, "utf-8")
-    with pytest.raises(PolicyError, match=r":5: a second rule is called 'a'"):
+    with pytest.raises(PolicyError, match=r":5: rule 'a': a second rule is called 'a'"):
         Policy.load(path)
 
 
