@@ -41,6 +41,8 @@ class PolicyFile(Value):
     deny: ToolNames = ()
     share: ToolNames = ()
     """Tools whose private results a remote model may read."""
+    scope: ToolNames | None = None
+    """What a run may use to act, once it has read a text of others; whatever else acts is then asked about."""
     rule: tuple[Rule, ...] = Field(default=())
     label: dict[ToolName, Label] = Field(default_factory=dict)
 
@@ -56,6 +58,7 @@ class Layer(Value):
     default: Effect | None = None
     rules: tuple[Rule, ...] = ()
     share: ToolNames = ()
+    scope: ToolNames | None = None
     labels: dict[str, Label] = Field(default_factory=dict)
 
 
@@ -109,7 +112,13 @@ def layer(content: PolicyFile, text: str, *, tier: Tier, origin: str, trusted: b
 
         seen.add(rule.id)
 
-    given = {"default": content.default, "rules": rules, "share": content.share, "labels": content.label}
+    given = {
+        "default": content.default,
+        "rules": rules,
+        "share": content.share,
+        "scope": content.scope,
+        "labels": content.label,
+    }
     return Layer(tier=tier, origin=origin, trusted=trusted, **given)
 
 

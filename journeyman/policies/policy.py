@@ -157,6 +157,11 @@ class Policy:
         return self._session(share=(*self._top.share, *PolicyFile(share=tools).share))
 
     @_Either
+    def scope(self, *tools: str) -> "Policy":
+        """Declare what a run needs to act; once it has read a text of others, whatever else acts is asked about."""
+        return self._session(scope=PolicyFile(scope=tools).scope)
+
+    @_Either
     def label(self, tool: str, **label: Any) -> "Policy":
         """Say what a tool does: `label("mail.send", does="external", control={"to": "address"})`; see `labels.py`."""
         try:
@@ -228,6 +233,10 @@ class Policy:
         if remote and effect == "allow" and label.private and not self._shared(tool):
             return Decision("ask", ("builtin:share",), _PRIVATE.format(tool.identity), label, findings, private=True)
 
+        if effect == "allow" and provenance and provenance.tainted and self._is_outside(tool, label):
+            reason = f"{tool.identity} is not among what this run was declared to need"
+            return Decision("ask", ("builtin:scope",), reason, label, findings)
+
         ordered = sorted(hits, key=lambda hit: (-STRICTNESS[hit[1].effect], -TIERS.index(hit[0].tier), hit[1].id))
         rules = tuple(f"{layer.tier}:{rule.id}" for layer, rule in ordered)
         deciding = [hit for hit in ordered if hit[1].effect == effect]
@@ -245,6 +254,10 @@ class Policy:
             self._known[key] = label, tuple(hit for hit in counting if hit[1].fits(tool, label))
 
         return self._known[key]
+
+    def _is_outside(self, tool: ToolSpec, label: Label) -> bool:
+        scopes = [each.scope for each in self.layers if each.scope is not None]
+        return label.does != ("read",) and not all(any(meets(name, tool) for name in scope) for scope in scopes)
 
     def _shared(self, tool: ToolSpec) -> bool:
         return any(meets(name, tool) for each in self.layers if each.trusted for name in each.share)

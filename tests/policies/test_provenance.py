@@ -269,3 +269,14 @@ def test_any_result_can_be_read_and_any_value_asked_about(data, value):
     watch = told("Answer", ("mail.search", data), ("drive.list", data))
     watch.decide(TOOLS["mail.send"], {"to": value, "body": value})
     watch.decide(TOOLS["x.act"], {"file_id": value, "any": data})
+
+
+def test_once_text_of_others_was_read_only_what_was_declared_acts_unasked():
+    policy = POLICY.scope("mail.send")
+    before = told("Drop mail 13, and tell bob@firm.org", policy=policy)
+    assert before.decide(TOOLS["mail.drop"], {"id": 13}).effect == "allow"
+    after = told("Drop mail 13, and tell bob@firm.org", ("mail.search", MAIL), policy=policy)
+    calls = (("mail.send", {"to": "bob@firm.org"}), ("mail.search", {}), ("mail.drop", {"id": 13}))
+    decisions = [after.decide(TOOLS[name], arguments) for name, arguments in calls]
+    assert [each.effect for each in decisions] == ["allow", "allow", "ask"]
+    assert decisions[2].reason == "mail.drop is not among what this run was declared to need"
