@@ -23,6 +23,7 @@ def test_every_setting_is_shown_with_its_value_and_origin(journeyman):
         ["usd", "-", "default"],
         ["think", "auto", "default"],
         ["effort", "-", "default"],
+        ["sandbox", "auto", "default"],
         ["threads", "-", "default"],
         ["secrets", "-", "default"],
         ["durable", "process", "default"],
