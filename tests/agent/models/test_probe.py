@@ -13,6 +13,7 @@ from journeyman.agent.models.requantise import requantised, stored_as
 from journeyman.agent.models.scripted import ScriptedModel
 from journeyman.errors import ModelError, UsageError
 from tests.agent.models.tiny import write_model
+from tests.need import need
 
 
 @pytest.fixture
@@ -24,7 +25,8 @@ async def found(model):
     return {finding.what: finding async for finding in probe(model)}
 
 
-async def test_a_local_model_has_what_it_claims_whatever_its_weights(starter, tmp_path):
+async def test_a_local_model_has_what_it_claims_whatever_its_weights(tmp_path):
+    need("local")
     path = write_model(tmp_path / "m.gguf", [*MARKS[CHATML], "<tool_call>", "</tool_call>"], end=CHATML.end)
     model: Any = LlamaModel(ModelFiles(model=path), Engine(threads=1))
     try:
@@ -44,10 +46,12 @@ async def test_a_script_has_nothing_but_answers():
     assert [what for what, finding in findings.items() if finding.has] == ["answers", "usage"]
 
 
-def test_slow_weights_are_stored_anew_and_work_as_before(starter, tmp_path):
-    copy = requantised(starter.model, tmp_path / "models" / "copy.gguf", lambda _done, _all: None)
+def test_slow_weights_are_stored_anew_and_load(tmp_path):
+    need("local")
+    slow = write_model(tmp_path / "m.gguf", [*MARKS[CHATML]], end=CHATML.end, stored="Q4_1")
+    copy = requantised(slow, tmp_path / "models" / "copy.gguf", lambda _done, _all: None)
 
-    assert set(stored_as(starter.model)) > {"Q4_1"}
+    assert set(stored_as(slow)) == {"Q4_1", "F32"}
     assert set(stored_as(copy)) == {"Q8_0", "F32"}
     assert list(copy.parent.iterdir()) == [copy]
 
@@ -58,7 +62,7 @@ def test_slow_weights_are_stored_anew_and_work_as_before(starter, tmp_path):
         finally:
             await model.close()
 
-    assert anyio.run(info)["quantisation"] == "Q8_0"
+    assert anyio.run(info)["context"] == 256
 
 
 def test_what_is_fast_already_is_left_as_it_is(tmp_path):

@@ -4,7 +4,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from gguf import GGUFWriter, TokenType
+from gguf import GGMLQuantizationType, GGUFWriter, TokenType
+from gguf.quants import quantize
 
 WIDTH, HEADS, INNER = 32, 2, 64
 BYTES = [chr(n) if 33 <= n <= 126 or 161 <= n <= 172 or 174 <= n <= 255 else "" for n in range(256)]
@@ -19,7 +20,14 @@ def spelling():
 
 
 def write_model(
-    path: Path, special: list[str], *, end: str, begin: str = "", template: str = "", spelled: set[str] = SPELLED
+    path: Path,
+    special: list[str],
+    *,
+    end: str,
+    begin: str = "",
+    template: str = "",
+    spelled: set[str] = SPELLED,
+    stored: str = "F32",
 ) -> Path:
     """A llama of one layer whose vocabulary is the 256 bytes and `special`."""
     tokens = [*spelling(), *special]
@@ -45,7 +53,8 @@ def write_model(
         writer.add_chat_template(template)
 
     for name, shape in shapes(len(tokens)).items():
-        writer.add_tensor(name, weights(shape))
+        kind = GGMLQuantizationType[stored if len(shape) > 1 else "F32"]
+        writer.add_tensor(name, quantize(weights(shape), kind), raw_dtype=kind)
 
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
