@@ -3,8 +3,9 @@
     uv run python -m benchmarks.engine_peer MODEL.gguf PYTHON
 
 PYTHON is an interpreter that has llama-cpp-python, built with CMAKE_ARGS="-DGGML_NATIVE=OFF": the instruction sets of
-the wheel that we use. Built without that, it shows what a build for this very machine would bring. CPU time of the
-engine's process, so that a busy machine does not matter; reading and writing alternate between the two.
+the wheel that we use. Built without that, it shows what a build for this very machine would bring. Both use flash
+attention, as the engine chooses by itself. CPU time of the engine's process, so that a busy machine does not matter;
+the two take turns.
 """
 
 import json
@@ -26,7 +27,7 @@ TICK = os.sysconf("SC_CLK_TCK")
 PEER = """
 import json, sys, time
 from llama_cpp import Llama, llama_cpp
-model = Llama(sys.argv[1], n_ctx=2048, n_threads=1, n_threads_batch=1, n_batch=256, verbose=False)
+model = Llama(sys.argv[1], n_ctx=2048, n_threads=1, n_threads_batch=1, n_batch=256, flash_attn=True, verbose=False)
 print(json.dumps(llama_cpp.llama_print_system_info().decode()), flush=True)
 for line in sys.stdin:
     ids, tokens = json.loads(line)
