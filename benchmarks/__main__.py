@@ -6,7 +6,7 @@ time, not wall time, because machines are shared. Nothing here fails a build.
 
 import sys
 
-from benchmarks import concurrency, containers, policy, secrets, startup, steps, traces
+from benchmarks import concurrency, containers, peers, policy, secrets, startup, steps, traces
 
 ALL = {
     "startup": startup.main,
@@ -16,6 +16,7 @@ ALL = {
     "containers": containers.main,
     "secrets": secrets.main,
     "policy": policy.main,
+    "peers": peers.main,
 }
 
 if __name__ == "__main__":

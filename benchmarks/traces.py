@@ -37,13 +37,18 @@ PROSE = Path(__file__).with_name("traces.py").read_text(encoding="utf-8").split(
 """Words that are about as varied as what tools return; a text of one letter would deflate to nothing."""
 
 
+def prose(seed: int) -> str:
+    """A text of 1,000 characters."""
+    return " ".join(Random(seed).choices(PROSE, k=300))[:1000]  # noqa: S311
+
+
 class Wide(Box):
     """A tool whose results have 1 KB."""
 
     def __init__(self) -> None:
         @tool(read_only=True)
         def look(n: int) -> str:
-            return " ".join(Random(n).choices(PROSE, k=300))[:1000]  # noqa: S311
+            return prose(n)
 
         self.specs = (look.spec,)
         self._tool = look
