@@ -47,7 +47,7 @@ async def recognise(tokenise: Tokeniser, wire: Wire, model: Path, wanted: str | 
     if lacking := [mark for mark in renderer.kept if mark not in known]:
         raise ModelError(
             f"{model.name} has no token {lacking[0]!r}, which ends a turn in the format {renderer.name}.",
-            fix=f"Name another format: --renderer {', '.join(FAMILIES)} or {TEMPLATE}.",
+            fix=f"Name another one: Engine(renderer=...) with {', '.join(FAMILIES)}, {TEMPLATE}.",
         )
 
     tokenise.guarded = tuple(await _ids(wire, renderer.marks, special=False))

@@ -56,7 +56,7 @@ async def derived(template: str, bos: str, eos: str) -> Renderer:
 def _bad(why: str) -> BadTemplate:
     return BadTemplate(
         f"The model's own chat template cannot be used: {why}.",
-        fix="Name a format: --renderer chatml, llama3, gemma, harmony or plain; or serve it elsewhere and use its URL.",
+        fix='From Python, name a format: Engine(renderer="chatml"), or serve it elsewhere: http://HOST:PORT/v1#NAME.',
     )
 
 

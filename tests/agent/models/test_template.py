@@ -133,7 +133,7 @@ async def test_a_bad_template_is_a_model_error(source, words):
     with pytest.raises(BadTemplate, match=words) as caught:
         await derived(source, "", "</s>")
 
-    assert "--renderer" in caught.value.fix
+    assert "Engine(renderer=" in caught.value.fix
 
 
 async def test_a_template_that_does_not_end_is_stopped(monkeypatch):
