@@ -162,9 +162,11 @@ def _room_for(path: Path) -> str:
 
 def _sandbox() -> str:
     from journeyman.errors import SandboxError  # noqa: PLC0415
-    from journeyman.sandbox.select import probe_all  # noqa: PLC0415
+    from journeyman.sandbox.docker import Docker  # noqa: PLC0415
+    from journeyman.sandbox.select import BACKENDS, probe_all  # noqa: PLC0415
 
-    probes = anyio.run(probe_all)
+    # To try a container, an image may have to be made: that is for `journeyman sandbox doctor`.
+    probes = anyio.run(probe_all, [each for each in BACKENDS if not isinstance(each, Docker)])
     usable = [probe for probe in probes if probe.available]
     if not usable:
         raise SandboxError("; ".join(f"{probe.backend}: {probe.reason}" for probe in probes), fix="uv sync")

@@ -4,6 +4,7 @@ The code is ours and the sandbox is opened for it alone, with `TIGHT` limits, so
 A promise holds when the code's value is True, or when the sandbox itself says that it stopped it.
 """
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -32,8 +33,10 @@ PROMISES = {
     + """
 def write(folder):
     return os.close(os.open(folder + "/journeyman-was-here", os.O_CREAT | os.O_WRONLY))
-hidden = ({secret!r}, "/etc/shadow", "/etc/machine-id", "/proc/1/environ")
-all(fails(lambda: open(path).read(1)) for path in hidden) and \\
+hidden = ({secret!r}, "/etc/shadow", "/etc/machine-id")
+def own():
+    return "HOME=" + {home!r} not in open("/proc/1/environ").read().split(chr(0))
+(fails(own) or own()) and all(fails(lambda: open(path).read(1)) for path in hidden) and \\
     all(fails(lambda: write(path)) for path in ("/", "/usr", "/usr/bin", "/etc", "/dev", "/var/tmp", {folder!r}))
 """,
     "no_network": _FAILS
@@ -64,8 +67,8 @@ all(refused(numbers, 0, 0, 0, 0, 0) for numbers in tried)
     "memory_all": """
 import os, time
 def eat():
-    food = bytearray(b"x" * (44 << 20))
-    time.sleep(0.05)
+    food = b"x" * (44 << 20)
+    time.sleep(0.4)
 def together():
     pids = []
     for _ in range(3):
@@ -128,7 +131,11 @@ _STOPPED = {"memory_each": "oom", "memory_all": "oom", "time": "timeout"}
 async def prove(sandbox: Sandbox, promises: Sequence[str] = tuple(PROMISES)) -> dict[str, bool]:
     """Try each; False where it does not hold, or where it could not be found out."""
     with TemporaryDirectory(prefix="journeyman-") as folder:
-        names = {"{secret!r}": repr(_bait(Path(folder))), "{folder!r}": repr(folder)}
+        names = {
+            "{secret!r}": repr(_bait(Path(folder))),
+            "{folder!r}": repr(folder),
+            "{home!r}": repr(os.environ.get("HOME", "/")),
+        }
         return {name: await _holds(sandbox, name, names) for name in promises}
 
 

@@ -13,7 +13,8 @@ import pytest
 
 from journeyman.errors import SandboxError
 from journeyman.sandbox import image
-from journeyman.sandbox.docker import LABEL, Demux, Docker, GVisor
+from journeyman.sandbox.container import LABEL, Demux
+from journeyman.sandbox.docker import Docker, GVisor
 from journeyman.sandbox.sandbox import Limits, Spec
 from tests.need import need
 
@@ -40,7 +41,7 @@ async def test_what_is_promised_was_tried(docker):
     probe = await docker.probe()
     assert (probe.backend, probe.level, probe.fix) == ("docker", 3, "")
     assert all(probe.guarantees.values())
-    assert {"no_network", "no_capabilities", "system_calls_filtered"} < set(probe.guarantees)
+    assert {"no_network", "no_privileges", "memory_all", "inodes"} < set(probe.guarantees)
 
 
 async def test_variables_files_and_commands_share_one_container(box):
@@ -235,3 +236,31 @@ async def test_gvisor_lets_nothing_out():
     await anyio.to_thread.run_sync(need, "gvisor")
     with pytest.raises(SandboxError, match="gvisor lets nothing out"):
         await GVisor().open(Spec(allow_hosts=("example.org",)))
+
+
+async def test_a_warm_container_that_died_meanwhile_is_not_handed_over(docker):
+    spec = Spec(limits=Limits(output_kb=2))
+    await docker.prewarm(spec, 1)
+    docker.client().api.kill(docker.warm(spec)[0].id)
+    box = await docker.open(spec)
+    try:
+        assert (await box.run_python("'alive'")).value == "'alive'"
+    finally:
+        await box.close()
+        await docker.cool(spec)
+
+
+async def test_a_folder_that_is_too_large_for_the_workspace_is_refused(docker, tmp_path):
+    (tmp_path / "data").write_bytes(b"x" * 2_000_000)
+    with pytest.raises(SandboxError, match=r"cannot begin with .* holds more than 1048576 bytes"):
+        await docker.open(Spec(workspace=tmp_path, limits=Limits(disk_mb=1)))
+
+
+async def test_a_daemon_that_goes_away_is_a_result_and_then_an_error(docker):
+    box = await docker.open(Spec())
+    docker.client().api.kill(box._line._container.id)
+    assert (await box.run_python("1")).status == "lost"
+    with pytest.raises(SandboxError, match="the sandbox ended"):
+        await box.run_python("1")
+
+    await box.close()
