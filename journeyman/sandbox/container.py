@@ -68,7 +68,7 @@ class Container:
     def alive(self) -> bool:
         """Whether its end of the line is still open."""
         try:
-            return bool(self._socket.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT))
+            return bool(self._socket.recv(1, socket.MSG_PEEK))
         except BlockingIOError:
             return True
         except OSError:
@@ -77,7 +77,6 @@ class Container:
     async def stream(self) -> ByteStream:
         """What the supervisor is spoken to through, from now on."""
         copy = self._socket.dup()
-        copy.setblocking(False)
         kind = UNIXSocketStream if copy.family == getattr(socket, "AF_UNIX", None) else SocketStream
         return _Demuxed(await kind.from_socket(copy))
 
@@ -123,6 +122,7 @@ class Container:
 
             answer = reader.feed(demux.feed(data))
 
+        self._socket.setblocking(False)
         if "failed" in answer[0]:
             raise SandboxError(f"{answer[0]['failed']}", fix="preload what is installed here")
 
