@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 IMAGES_KEPT = 8
 UNPROVEN = {"no_dangerous_calls", "processes", "memory_all", "inodes", "cpu_all"}
-"""Of gVisor: its kernel answers the calls, the next two end the sandbox, and it counts no files and time too roughly."""
+"""Of gVisor: its kernel answers the calls, the next two end the sandbox, files are not counted and time roughly."""
 DAEMON = "update Docker, and see that its daemon runs as root with control groups mounted"
 _VERSION = "import os; os.uname().version"
 BASE = "JOURNEYMAN_SANDBOX_IMAGE"
