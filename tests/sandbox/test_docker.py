@@ -109,7 +109,7 @@ anyio.run(main)
 
 
 def _containers(docker, pid):
-    return docker.client().containers.list(all=True, filters={"label": f"{LABEL}={pid}"})
+    return docker.client().api.containers(all=True, filters={"label": f"{LABEL}={pid}"})
 
 
 async def test_a_workspace_begins_with_a_copy_of_a_folder(docker, tmp_path):
