@@ -8,6 +8,7 @@ import os
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from importlib.util import find_spec
+from pathlib import Path
 
 import anyio
 import pytest
@@ -27,6 +28,19 @@ def need(part: str) -> None:
 
     if missing:
         pytest.skip(missing)
+
+
+def loader(name: str) -> Path:
+    """The Python that has another project's loader: in `LOADERS/NAME`, where `.ci/loaders` has put it."""
+    python = Path(os.environ.get("LOADERS", "/nowhere")) / name / "bin" / "python"
+    if python.exists():
+        return python
+
+    missing = f"no environment of {name}'s own: .ci/loaders makes one"
+    if f"loader-{name}" in PROMISED:
+        pytest.fail(missing)
+
+    pytest.skip(missing)
 
 
 def _local() -> str:

@@ -2,6 +2,7 @@
 
 import sys
 from collections import Counter
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -39,6 +40,13 @@ SHOW = f"""{SOURCES}
 \b
 Try:
   journeyman tasks show tasks.toml notes"""
+
+EXPORT = f"""{SOURCES}
+
+\b
+Try:
+  journeyman tasks export starter prompts.jsonl --format trl
+  journeyman tasks export gym:chain_sum prompts.parquet --format verl -n 500"""
 
 NEW = """\b
 Try:
@@ -170,13 +178,36 @@ def check(source: str, n: int | None, seed: int, split: Any, json: bool) -> None
     click.get_current_context().exit(1 if faulty else 0)
 
 
+@tasks.command(epilog=EXPORT)
+@click.argument("source", metavar="TASKS")
+@click.argument("out", type=click.Path(path_type=Path, dir_okay=False))
+@click.option("--format", "form", type=click.Choice(["trl", "verl"]), default="trl", show_default=True)
+@click.option("-n", type=click.IntRange(1), help="How many; of a generator with kinds, of each.")
+@click.option("--seed", default=1, show_default=True, help="Of a generator.")
+@json_option()
+def export(*, source: str, out: Path, form: Any, n: int | None, seed: int, json: bool) -> None:
+    """Write tasks as prompts that TRL or verl practise on: JSON lines, or Parquet if OUT ends in .parquet.
+
+    Held-out tasks are left out. Lost: tools, policies, oracles and cheats.
+    """
+    from journeyman.training.prompts import export_tasks  # noqa: PLC0415 - after --help
+    from journeyman.training.taskfile import load_tasks  # noqa: PLC0415
+
+    done = export_tasks(load_tasks(source, n=n, seed=seed), out, form)
+    if json:
+        print_json(done.model_dump(mode="json", exclude={"runs"}))
+        return
+
+    click.echo(f"{done.rows} rows in {out}")
+    if done.skipped:
+        click.echo(f"left out {len(done.skipped)} tasks, which are held out", err=True)
+
+
 @tasks.command(epilog=NEW)
 @click.argument("file", type=click.Path(dir_okay=False))
 def new(file: str) -> None:
     """Write a file with two tasks to start from."""
-    from pathlib import Path  # noqa: PLC0415 - after --help
-
-    from journeyman.errors import UsageError  # noqa: PLC0415
+    from journeyman.errors import UsageError  # noqa: PLC0415 - after --help
 
     try:
         with Path(file).open("x", encoding="utf-8") as written:

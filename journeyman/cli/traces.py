@@ -70,6 +70,14 @@ dpo       a right and a wrong next turn after the same conversation
           lost: token ids, all after the turn in which two runs part
 kto       the turns of dpo, a row each with its label
           lost: as in dpo
+verl      what verl's agent loops return, a row a sequence
+          lost: text, decisions
+verifiers episodes of verifiers 0.4, which prime-rl reads too
+          lost: decisions, plans, budgets
+openenv   OpenEnv's training traces, a run a line
+          lost: text, decisions; the reward is in each turn's metadata
+art       ART's trajectories, a group a line
+          lost: decisions, plans; runs with forced tokens are left out
 events    everything that was recorded; nothing is lost
 otel      OpenTelemetry spans, for Phoenix and its like
           lost: token ids and probabilities, what only a provider can read,

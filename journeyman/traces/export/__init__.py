@@ -1,6 +1,7 @@
 """Runs written for other programs: one format, one file. A format is a view of a run; nothing is added to it."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -16,7 +17,10 @@ Lines = Callable[[Sequence[Stored]], Iterator[str]]
 Pack = Callable[[BinaryIO, Iterable[str]], int]
 """Writes the lines of all runs as one file; says how many."""
 
-FORMATS = ("messages", "tokens", "grpo", "dpo", "kto", "events", "otel", "inspect", "atif")
+FORMATS = (
+    *("messages", "tokens", "grpo", "dpo", "kto", "verl", "verifiers", "openenv", "art"),
+    *("events", "otel", "inspect", "atif"),
+)
 """A module each, with `lines` and, where a file is more than its runs' lines, `pack` and the `SUFFIX` it must have.
 `FOR_TRAINING = False` in one that is only to be looked at: else runs in which a secret was typed are left out."""
 
@@ -45,10 +49,23 @@ def export(store: Store, run_ids: Sequence[str], out: Path, form: str) -> Export
         raise UsageError(f"{form} reads only files called {suffix}.", fix=f"Name it {out.with_suffix(suffix)}")
 
     skipped: dict[str, str] = {}
+    with whole(out) as file:
+        rows = pack(file, _lines(store, run_ids, module, skipped))
+
+    return Exported(rows=rows, runs=len(run_ids) - len(skipped), skipped=skipped)
+
+
+@contextmanager
+def whole(out: Path) -> Generator[BinaryIO]:
+    """A file that appears at the end of the block, or not at all.
+
+    Raises:
+        UsageError: it cannot be written.
+    """
     fresh = out.with_name(f".{out.name}.part")
     try:
         with fresh.open("wb") as file:
-            rows = pack(file, _lines(store, run_ids, module, skipped))
+            yield file
 
         fresh.replace(out)
     except OSError as error:
@@ -57,8 +74,6 @@ def export(store: Store, run_ids: Sequence[str], out: Path, form: str) -> Export
         ) from error
     finally:
         fresh.unlink(missing_ok=True)
-
-    return Exported(rows=rows, runs=len(run_ids) - len(skipped), skipped=skipped)
 
 
 def _lines(store: Store, run_ids: Iterable[str], module: Any, skipped: dict[str, str]) -> Iterator[str]:

@@ -7,52 +7,36 @@
 `completion_ids` begins with the first token that the model drew and holds what tools said too; `env_mask` is 1 where
 the model drew. `logprobs` are those it was drawn with; `null` outside of the mask.
 
-Not written: runs without a group, a reward or all their log-probabilities; those drawn under a grammar or at another
-temperature than 1, whose probabilities are not the model's own; held-out tasks; runs that a person had a hand in.
+TRL's trap: without vLLM its `GRPOTrainer` reads these `logprobs` and does not use them, as if the model being trained
+had drawn the tokens. `examples/trl_replay.py` has the subclass of five lines that puts them where the ratio is made.
+
+Lost on the way: text beyond the prompt, decisions. A run whose conversation was begun anew (compaction) is several rows
+of one `run_id`. Not written: runs without a group, a reward or all their log-probabilities; those drawn under a grammar
+or at another temperature or top_p than 1, whose probabilities are not the model's own; those that something else than
+the model ended; forks; held-out tasks; runs that a person had a hand in or a text of others steered.
 """
 
 import json
 from collections.abc import Iterator, Sequence
 
-from journeyman.traces.export import Skip
-from journeyman.traces.export.sequences import Tokens, demand_trainable, reward, sequences
+from journeyman.traces.export.practice import practice
 from journeyman.traces.writer import Stored
 
 
 def lines(run: Sequence[Stored]) -> Iterator[str]:
-    started = demand_trainable(run)
-    if started.sample is None:
-        raise Skip("it is not an attempt of a group")
-
-    value = reward(run)
-    if value is None:
-        raise Skip("it was not scored")
-
+    attempt = practice(run)
     common = {
-        "reward": value,
-        "group": f"{started.sample.batch}/{started.sample.task}",
-        "sample": started.sample.index,
-        "run_id": run[0].run_id,
-        "prompt": [{"role": "user", "content": started.prompt}],
+        "temperature": 1.0,
+        "reward": attempt.reward,
+        **attempt.about,
+        "prompt": [{"role": "user", "content": attempt.started.prompt}],
     }
-    for sequence in sequences(run):
-        yield json.dumps(_row(sequence) | common)
-
-
-def _row(sequence: Tokens) -> dict[str, object]:
-    if not sequence.exact:
-        raise Skip("tokens that it drew have no log-probability")
-
-    if sequence.temperature != 1.0:
-        raise Skip(f"it was drawn at temperature {sequence.temperature:g}")
-
-    at = sequence.prompt
-    mask = sequence.mask[at:]
-    logprobs = [value if drawn else None for value, drawn in zip(sequence.logprobs[at:], mask, strict=True)]
-    return {
-        "prompt_ids": sequence.ids[:at],
-        "completion_ids": sequence.ids[at:],
-        "env_mask": mask,
-        "logprobs": logprobs,
-        "temperature": sequence.temperature,
-    }
+    for sequence in attempt.sequences:
+        at = sequence.prompt
+        row = {
+            "prompt_ids": sequence.ids[:at],
+            "completion_ids": sequence.ids[at:],
+            "env_mask": sequence.mask[at:],
+            "logprobs": sequence.drawn(at, other=None),
+        }
+        yield json.dumps(row | common)

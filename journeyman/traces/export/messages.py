@@ -12,7 +12,7 @@ JSON objects somewhere, or that stopped in the middle of its calls. Hidden and s
 """
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from journeyman.traces.export import Skip
@@ -41,7 +41,7 @@ def conversation(run: Sequence[Stored]) -> tuple[list[dict[str, Any]], str]:
     if state.pending:
         raise Skip("it stopped in the middle of its calls")
 
-    messages = [_message(message) for message in state.messages]
+    messages = [written(message) for message in state.messages]
     if state.started.instructions:
         messages.insert(0, {"role": "system", "content": state.started.instructions})
 
@@ -49,24 +49,29 @@ def conversation(run: Sequence[Stored]) -> tuple[list[dict[str, Any]], str]:
     return messages, tools
 
 
-def _message(message: Message) -> dict[str, Any]:
+def written(message: Message, call: Callable[[ToolCall], dict[str, Any]] | None = None) -> dict[str, Any]:
+    """A message as OpenAI's interface writes it, its calls as `call` does; by default with arguments as an object.
+
+    Raises:
+        Skip: the arguments of a call are no JSON object.
+    """
     match message.type:
         case "user":
             return {"role": "user", "content": message.text}
         case "tool_result":
             return {"role": "tool", "name": message.name, "tool_call_id": message.call_id, "content": message.text}
         case "assistant":
-            return _assistant(message)
+            return _assistant(message, call or _call)
 
 
-def _assistant(message: AssistantMessage) -> dict[str, Any]:
+def _assistant(message: AssistantMessage, write: Callable[[ToolCall], dict[str, Any]]) -> dict[str, Any]:
     row: dict[str, Any] = {"role": "assistant", "content": message.text}
     thoughts = "".join(part.text for part in message.parts if part.type == "thinking" and not part.hidden)
     if thoughts:
         row["reasoning_content"] = thoughts
 
     if message.calls:
-        row["tool_calls"] = [_call(call) for call in message.calls]
+        row["tool_calls"] = [write(call) for call in message.calls]
 
     return row
 

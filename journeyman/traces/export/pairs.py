@@ -27,7 +27,7 @@ class Pair(NamedTuple):
 def candidate(run: Sequence[Stored]) -> Iterator[str]:
     """A run as `pairs` reads it."""
     started = demand_trainable(run)
-    if started.sample is None:
+    if started.sample is None or started.parent is not None:
         raise Skip("it is not an attempt of a group")
 
     value = reward(run)

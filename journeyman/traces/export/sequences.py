@@ -7,6 +7,8 @@ trained on: context and forced tokens are in the sequence and masked. Nothing is
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import takewhile
+from typing import NamedTuple
 
 from journeyman.traces.events import (
     ApprovalAnswered,
@@ -23,6 +25,17 @@ from journeyman.traces.listed import worth
 from journeyman.traces.writer import Stored
 
 
+class Turn(NamedTuple):
+    """Where one model call is in its sequence, as indices."""
+
+    step: int
+    begin: int
+    """Of the first token that the call before had not seen."""
+    at: int
+    """Of the first token after its prompt."""
+    end: int
+
+
 @dataclass(slots=True)
 class Tokens:
     """One sequence; the lists are equally long."""
@@ -32,9 +45,8 @@ class Tokens:
     """1 where the model drew the token."""
     logprobs: list[float] = field(default_factory=list)
     """In nats; NaN where none is known, and outside of the mask."""
-    temperature: float = 0.0
-    steps: int = 0
-    """Model calls in it."""
+    turns: list[Turn] = field(default_factory=list)
+    """The model calls in it."""
 
     @property
     def prompt(self) -> int:
@@ -45,6 +57,11 @@ class Tokens:
     def exact(self) -> bool:
         """Every token that was drawn has its log-probability."""
         return not any(drawn and math.isnan(value) for drawn, value in zip(self.mask, self.logprobs, strict=True))
+
+    def drawn(self, begin: int, end: int | None = None, other: float | None = 0.0) -> list[float | None]:
+        """The log-probabilities from here to there, with `other` outside of the mask."""
+        pairs = zip(self.mask[begin:end], self.logprobs[begin:end], strict=True)
+        return [value if drawn else other for drawn, value in pairs]
 
 
 def sequences(run: Sequence[Stored]) -> list[Tokens]:
@@ -81,8 +98,10 @@ def _take(event: ModelResponded, asked: ModelRequested, found: list[Tokens]) -> 
         found.append(Tokens())
 
     sequence = found[-1]
-    sequence.temperature = float(asked.sampling.get("temperature", 0.0) or 0.0)  # ty: ignore[invalid-argument-type]
-    sequence.steps += 1
+    begin = len(sequence.ids)
+    read = sum(len(span.ids) for span in takewhile(lambda span: span.kind == "context", tokens.spans))
+    written = sum(len(span.ids) for span in tokens.spans)
+    sequence.turns.append(Turn(event.step, begin, begin + read, begin + written))
     for span in tokens.spans:
         drawn = span.kind == "sampled"
         values = span.logprobs if drawn and span.logprobs is not None else (None,) * len(span.ids)
@@ -97,11 +116,11 @@ def demand_trainable(run: Sequence[Stored]) -> RunStarted:
     Raises:
         Skip: why not: its task is held out, a person changed a call or typed a secret, a text of others steered it.
     """
-    started = next((each.event for each in run if isinstance(each.event, RunStarted)), None)
-    if started is None:
+    beginnings = [each.event for each in run if isinstance(each.event, RunStarted)]  # of a fork: the parent's first
+    if not beginnings:
         raise Skip("it has no beginning")
 
-    if started.sample is not None and started.sample.split != "train":
+    if any(event.sample is not None and event.sample.split != "train" for event in beginnings):
         raise Skip("its task is held out")
 
     steering = Steering()
@@ -112,7 +131,7 @@ def demand_trainable(run: Sequence[Stored]) -> RunStarted:
     if steering.found:
         raise Skip("a text of others steered a call in it, so nothing trains on it")
 
-    return started
+    return beginnings[-1]
 
 
 def _demand_untouched(event: StoredEvent) -> None:

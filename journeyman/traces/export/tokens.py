@@ -21,5 +21,5 @@ def lines(run: Sequence[Stored]) -> Iterator[str]:
     demand_trainable(run)
     for sequence in sequences(run):
         labels = [id_ if drawn else IGNORED for id_, drawn in zip(sequence.ids, sequence.mask, strict=True)]
-        row = {"input_ids": sequence.ids, "labels": labels, "run_id": run[0].run_id, "reward": reward(run)}
+        row = {"input_ids": sequence.ids, "labels": labels, "run_id": run[-1].run_id, "reward": reward(run)}
         yield json.dumps(row)
