@@ -65,7 +65,7 @@ def recorded(completions, reward, **_):
 def trainer_for(model, tokenizer, groups, kind=OffPolicy, **settings):
     """A trainer of the groups, which have one size."""
     size = len(next(iter(groups.values())))
-    config = GRPOConfig(num_generations=size, per_device_train_batch_size=size, report_to="none", **settings)
+    config = GRPOConfig(num_generations=size, per_device_train_batch_size=size, **settings)
     return kind(
         model=model,
         processing_class=tokenizer,
@@ -80,6 +80,8 @@ if __name__ == "__main__":
     from transformers import AutoTokenizer
 
     path, model, out = sys.argv[1:]
-    trainer = trainer_for(model, AutoTokenizer.from_pretrained(model), groups_of(path, 8), output_dir=out)
+    trainer = trainer_for(
+        model, AutoTokenizer.from_pretrained(model), groups_of(path, 8), output_dir=out, report_to="none"
+    )
     trainer.train()
     trainer.save_model(out)

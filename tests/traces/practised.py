@@ -43,7 +43,7 @@ def f32(value: float) -> float:
 
 
 def span(kind: str, *ids: int) -> TokenSpan:
-    logprobs = tuple(f32(-id_ / 7) for id_ in ids) if kind == "sampled" else None
+    logprobs = tuple(f32(-id_ / 14) for id_ in ids) if kind == "sampled" else None
     return TokenSpan.model_validate({"kind": kind, "ids": ids, "logprobs": logprobs})
 
 
@@ -103,6 +103,14 @@ WRONG = attempt(
     *called(1, '{"expression": "2*3", "limit": null}', first()),
     *says(2, "6", tokens(span("context", 70), span("sampled", 76, 77))),
 )
+
+LATE = attempt(
+    2,
+    0.0,
+    *called(1, '{"expression": "2+3"}', first(), thought="Add."),
+    *says(2, "6", tokens(span("context", 70, 71), span("sampled", 78))),
+)
+"""Parts from the good one only after the tool has spoken."""
 
 PLAIN = [
     attempt(

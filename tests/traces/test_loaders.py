@@ -6,6 +6,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 from inline_snapshot import snapshot
 
@@ -14,19 +15,19 @@ from journeyman.traces.store import Store
 from journeyman.training.prompts import export_tasks
 from journeyman.training.taskfile import load_tasks
 from tests.need import loader, need
-from tests.traces.practised import GOOD, PLAIN, WRONG, truth
+from tests.traces.practised import GOOD, LATE, PLAIN, WRONG, truth
 from tests.traces.runs import record
 
 ROOT = Path(__file__).parents[2]
-ALL = (GOOD, WRONG, *PLAIN)
+ALL = (GOOD, WRONG, LATE, *PLAIN)
 
 
 @pytest.fixture(scope="module")
-async def folder(tmp_path_factory) -> Path:
+def folder(tmp_path_factory) -> Path:
     """Every format, of the same four attempts."""
     folder = tmp_path_factory.mktemp("practice")
     with Store.open(folder / "runs.db") as store:
-        ids = [await record(store, *(each.event for each in run), run_id=run[0].run_id) for run in ALL]
+        ids = anyio.run(stored, store)
         for form in ("tokens", "grpo", "dpo", "kto", "verl", "verifiers", "openenv", "art"):
             export(store, ids, folder / f"{form}.jsonl", form)
 
@@ -36,6 +37,10 @@ async def folder(tmp_path_factory) -> Path:
     export_tasks(tasks, folder / "prompts.jsonl", "trl")
     export_tasks(tasks, folder / "prompts-verl.jsonl", "verl")
     return folder
+
+
+async def stored(store: Store) -> list[str]:
+    return [await record(store, *(each.event for each in run), run_id=run[0].run_id) for run in ALL]
 
 
 def read(name: str, folder: Path) -> Any:
@@ -70,13 +75,13 @@ def test_verl_makes_tensors_of_exactly_the_tokens_that_were_drawn(folder):
             "total": reward,
             "extra": {"group": f"{run[0].run_id[:-3]}/t", "sample": sample, "run_id": run[0].run_id},
         }
-        for run, sample, reward in zip(ALL, (0, 1, 0, 1), (1.0, 0.0, 1.0, 0.0), strict=True)
+        for run, sample, reward in zip(ALL, (0, 1, 2, 0, 1), (1.0, 0.0, 0.0, 1.0, 0.0), strict=True)
         for sequence in truth(run)
     ]
     turns = [row.pop("turns") for row in found["rollouts"]]
-    got = [{**row, "total": row.pop("reward")[-1]} for row in found["rollouts"]]
-    assert got == expected
-    assert turns == [4, 4, 4, 3, 3]
+    rewards = [row.pop("reward") for row in found["rollouts"]]
+    assert [{**row, "total": reward[-1]} for row, reward in zip(found["rollouts"], rewards, strict=True)] == expected
+    assert turns == [4, 4, 4, 4, 3, 3]
 
     parquet, lines = found["tasks"]
     assert parquet == lines
@@ -93,12 +98,37 @@ def test_verifiers_reads_branches_with_their_tokens_and_messages(folder):
     assert [(each["group"], each["reward"], each["metrics"], each["turns"]) for each in found] == [
         ("b/t", 1.0, {"answer": 1.0}, 2),
         ("b/t", 0.0, {"answer": 0.0}, 2),
+        ("b/t", 0.0, {"answer": 0.0}, 2),
         ("plain/t", 1.0, {"answer": 1.0}, 2),
         ("plain/t", 0.0, {"answer": 0.0}, 2),
     ]
-    assert found[0]["branches"][0]["messages"] == snapshot()
-    assert [branch["messages"][1]["content"] for branch in found[3]["branches"]] == snapshot()
-    assert found[0]["tools"] == snapshot()
+    assert found[0]["branches"][0]["messages"] == snapshot(
+        [
+            {"role": "system", "content": "Calculate."},
+            {"role": "user", "content": "2+3?"},
+            {
+                "role": "assistant",
+                "content": "",
+                "reasoning_content": "Add.",
+                "tool_calls": [{"id": "c1", "type": "function", "name": "calc", "arguments": '{"expression": "2+3"}'}],
+            },
+            {"role": "tool", "tool_call_id": "c1", "content": "5", "name": "calc"},
+            {"role": "assistant", "content": "5"},
+        ]
+    )
+    assert [branch["messages"][1]["content"] for branch in found[4]["branches"]] == snapshot(["2+3?", "2+3?"])
+    assert found[0]["tools"] == snapshot(
+        [
+            {
+                "type": "function",
+                "name": "calc",
+                "namespace": None,
+                "description": "Calculate.",
+                "parameters": {"type": "object", "properties": {"expression": {"type": "string"}}},
+                "strict": None,
+            }
+        ]
+    )
 
 
 def test_openenv_takes_each_model_call_with_its_mask(folder):
@@ -115,16 +145,36 @@ def test_openenv_takes_each_model_call_with_its_mask(folder):
                 assert turn["loss_mask"] == [0] * at + sequence["mask"][at:end]
                 assert turn["per_token_logps"] == sequence["logprobs"][at:end]
 
-    assert found[0][1]["metadata"] == snapshot()
-    assert [turn["node_id"] for turns in found for turn in turns] == snapshot()
+    assert found[0][1]["metadata"] == snapshot(
+        {"step": 2, "sequence": 0, "reward": 1.0, "group": "b/t", "sample": 0, "run_id": "b-r0"}
+    )
+    assert [turn["node_id"] for turns in found for turn in turns] == snapshot(
+        [
+            "b-r0/1",
+            "b-r0/2",
+            "b-r1/1",
+            "b-r1/2",
+            "b-r2/1",
+            "b-r2/2",
+            "plain-r0/1",
+            "plain-r0/2",
+            "plain-r1/1",
+            "plain-r1/2",
+        ]
+    )
 
 
 def test_art_needs_no_tokenizer_and_gets_no_forced_token(folder):
     found = read("art", folder)
 
-    assert [(group["metadata"], [run["metadata"] for run in group["runs"]]) for group in found] == snapshot()
+    assert [(group["metadata"], [run["metadata"] for run in group["runs"]]) for group in found] == snapshot(
+        [
+            ({"group": "b/t"}, [{"run_id": "b-r1", "sample": 1}, {"run_id": "b-r2", "sample": 2}]),
+            ({"group": "plain/t"}, [{"run_id": "plain-r0", "sample": 0}, {"run_id": "plain-r1", "sample": 1}]),
+        ]
+    )
     tokens = {run["metadata"]["run_id"]: run["tokens"] for group in found for run in group["runs"]}
-    assert tokens == {run[0].run_id: [{**each, "exact": True} for each in truth(run)] for run in (WRONG, *PLAIN)}
+    assert tokens == {run[0].run_id: [{**each, "exact": True} for each in truth(run)] for run in (WRONG, LATE, *PLAIN)}
 
 
 @pytest.fixture(scope="module")
@@ -135,7 +185,38 @@ def trl(folder) -> Any:
 @pytest.mark.timeout(300)
 def test_trl_trains_on_what_the_model_said_and_on_nothing_a_tool_said(trl, folder):
     assert trl["raw"] == rows(folder / "messages.jsonl")
-    assert [row["trained"] for row in trl["messages"]] == snapshot()
+    assert [row["trained"] for row in trl["messages"]] == snapshot(
+        [
+            """\
+<think>
+Add.
+</think>
+
+<tool_call>
+{"name": "calc", "arguments": {"expression": "2+3"}}
+</tool_call><|im_end|>
+<think>
+
+</think>
+
+5<|im_end|>
+""",
+            """\
+<think>
+
+</think>
+
+<tool_call>
+{"name": "calc", "arguments": {"expression": "2*3", "limit": null}}
+</tool_call><|im_end|>
+<think>
+
+</think>
+
+6<|im_end|>
+""",
+        ]
+    )
 
 
 def test_trl_trains_on_the_very_tokens(trl):
@@ -151,8 +232,66 @@ def test_trl_trains_on_the_very_tokens(trl):
 
 
 def test_trl_compares_one_turn_after_the_same_conversation(trl):
-    assert trl["dpo"] == snapshot()
-    assert trl["kto"] == snapshot()
+    asked = "<|im_start|>user\n2+3?<|im_end|>\n"
+    pairs = [(row["prompt_ids"].split(asked)[1], row["chosen_ids"], row["rejected_ids"]) for row in trl["dpo"]]
+    turns = [(row["prompt_ids"].split(asked)[1], row["completion_ids"], row["label"]) for row in trl["kto"]]
+    assert pairs == snapshot(
+        [
+            (
+                "<|im_start|>assistant\n",
+                """\
+<think>
+Add.
+</think>
+
+<tool_call>
+{"name": "calc", "arguments": {"expression": "2+3"}}
+</tool_call><|im_end|>
+""",
+                """\
+<think>
+
+</think>
+
+<tool_call>
+{"name": "calc", "arguments": {"expression": "2*3", "limit": null}}
+</tool_call><|im_end|>
+""",
+            ),
+            (
+                """\
+<|im_start|>assistant
+<think>
+Add.
+</think>
+
+<tool_call>
+{"name": "calc", "arguments": {"expression": "2+3"}}
+</tool_call><|im_end|>
+<|im_start|>user
+<tool_response>
+5
+</tool_response><|im_end|>
+<|im_start|>assistant
+""",
+                """\
+<think>
+
+</think>
+
+5<|im_end|>
+""",
+                """\
+<think>
+
+</think>
+
+6<|im_end|>
+""",
+            ),
+        ]
+    )
+    assert turns == [turn for before, good, bad in pairs for turn in ((before, good, True), (before, bad, False))]
 
 
 def test_trl_replays_practice_with_the_probabilities_it_was_drawn_with(trl):
@@ -172,8 +311,7 @@ def test_trl_replays_practice_with_the_probabilities_it_was_drawn_with(trl):
 
 def test_without_the_subclass_trl_does_not_use_the_probabilities(trl):
     assert trl["plain"]["gradient"] == trl["plain_other_logprobs"]["gradient"]
-    assert trl["grpo"]["gradient"] != trl["grpo_other_logprobs"]["gradient"]
-    assert trl["grpo"]["gradient"] != trl["plain"]["gradient"]
+    assert len({trl[name]["gradient"] for name in ("grpo", "grpo_other_logprobs", "plain")}) == 3
 
 
 def test_trl_gets_the_columns_of_prompts_as_they_are_written(trl, folder):

@@ -6,7 +6,9 @@ import pytest
 
 from journeyman.traces.events import (
     ApprovalAnswered,
+    CallDecided,
     CallFinished,
+    MessageAdded,
     ModelRequested,
     ModelResponded,
     RunFinished,
@@ -15,7 +17,7 @@ from journeyman.traces.events import (
     SampleScored,
     StoredEvent,
 )
-from journeyman.traces.export import Skip, dpo, grpo, kto, tokens
+from journeyman.traces.export import Skip, art, dpo, grpo, kto, messages, openenv, tokens, verifiers, verl
 from journeyman.traces.export.pairs import Pair, pairs
 from journeyman.traces.export.sequences import reward
 from journeyman.traces.messages import AssistantMessage, Text, Tokens, TokenSpan, ToolCall, ToolResult
@@ -27,8 +29,8 @@ def started(index: int = 0, split: str = "train") -> RunStarted:
     return RunStarted(prompt="2+3?", model="local:starter", sample=sample)
 
 
-def asked(step: int, temperature: float = 1.0) -> ModelRequested:
-    return ModelRequested(step=step, sampling={"temperature": temperature, "logprobs": True})
+def asked(step: int, temperature: float = 1.0, **more: float) -> ModelRequested:
+    return ModelRequested(step=step, sampling={"temperature": temperature, "logprobs": True, **more})
 
 
 def spans(*spans: TokenSpan, root: bool = False) -> Tokens:
@@ -117,6 +119,9 @@ def test_practice_is_replayed_with_the_probabilities_it_was_drawn_with():
     ]
 
 
+REPLAYED = (grpo, verl, verifiers, openenv, art)
+fork = started().model_copy(update={"parent": "r", "parent_seq": 4})
+steered = CallDecided(call_id="c1", effect="deny", provenance={"to": [{"from": "outsider", "enough": False}]})
 edited = ApprovalAnswered(call_id="c1", approved=True, arguments={"expression": "3+2"})
 text_only = says("5").model_copy(update={"tokens": Tokens(level="text")})
 
@@ -126,11 +131,15 @@ text_only = says("5").model_copy(update={"tokens": Tokens(level="text")})
     [
         ((started(split="held_out"), *RIGHT[1:]), "its task is held out"),
         ((*RIGHT, edited), "a person changed the arguments of call c1"),
+        ((*RIGHT[:3], steered, *RIGHT[3:]), "a text of others steered a call in it"),
+        ((RIGHT[0].model_copy(update={"secret": True}), *RIGHT[1:]), "a secret was typed in it"),
+        ((*RIGHT, MessageAdded(text="?", secret=True)), "a secret was typed in it"),
+        ((*RIGHT[:2], calls("2+3", context(1), forced(3)), *RIGHT[3:5], says("5", context(5)), *RIGHT[6:]), "no token"),
         ((*RIGHT[:5], text_only, *RIGHT[6:]), "the tokens of step 2 were not recorded exactly"),
         ((started(), RunFinished(outcome="failed"), scored(0.0)), "no token of it was drawn by the model and recorded"),
     ],
 )
-@pytest.mark.parametrize("form", [tokens, grpo])
+@pytest.mark.parametrize("form", [tokens, *REPLAYED])
 def test_what_must_not_be_trained_on_is_refused_with_the_reason(form, events, why):
     with pytest.raises(Skip, match=why):
         list(form.lines(run(*events)))
@@ -142,16 +151,44 @@ def test_what_must_not_be_trained_on_is_refused_with_the_reason(form, events, wh
         ((RunStarted(prompt="?", model="m"), *RIGHT[1:]), "it is not an attempt of a group"),
         (RIGHT[:-1], "it was not scored"),
         ((*RIGHT, scored(None)), "it was not scored"),
-        ((*RIGHT[:1], asked(1, 0.7), *RIGHT[2:4], asked(2, 0.7), *RIGHT[5:]), "it was drawn at temperature 0.7"),
+        ((*RIGHT[:1], asked(1, 0.7), *RIGHT[2:]), "it was drawn at temperature 0.7"),
+        ((*RIGHT[:4], asked(2, top_p=0.9), *RIGHT[5:]), "it was drawn at top_p 0.9"),
+        ((*RIGHT[:6], RunFinished(outcome="model_error"), scored(0.0)), "it ended in model_error, which is no doing"),
+        ((*RIGHT[:4], fork, *RIGHT[4:]), "it is a fork"),
         (
             (*RIGHT[:2], calls("2+3", context(1), drawn(3, 4, logprobs=(-0.1, None))), *RIGHT[3:]),
             "tokens that it drew have no log-probability",
         ),
     ],
 )
-def test_what_cannot_be_replayed_is_refused_with_the_reason(events, why):
+@pytest.mark.parametrize("form", REPLAYED)
+def test_what_cannot_be_replayed_is_refused_with_the_reason(form, events, why):
     with pytest.raises(Skip, match=why):
-        list(grpo.lines(run(*events)))
+        list(form.lines(run(*events)))
+
+
+@pytest.mark.parametrize("form", [messages, dpo, kto])
+@pytest.mark.parametrize("at", ["held out", "steered", "edited", "secret"])
+def test_texts_of_what_must_not_be_trained_on_are_refused_too(form, at):
+    events = {
+        "held out": (started(split="held_out"), *RIGHT[1:]),
+        "steered": (*RIGHT[:3], steered, *RIGHT[3:]),
+        "edited": (*RIGHT, edited),
+        "secret": (*RIGHT, MessageAdded(text="?", secret=True)),
+    }
+    with pytest.raises(Skip):
+        list(form.lines(run(*events[at])))
+
+
+def test_a_forced_token_is_masked_in_every_format_and_refused_where_there_is_no_mask():
+    masks = [
+        json.loads(next(verl.lines(run(*RIGHT))))["response_mask"],
+        json.loads(next(openenv.lines(run(*RIGHT))))["turns"][1]["loss_mask"],
+        json.loads(next(verifiers.lines(run(*RIGHT))))["traces"][0]["nodes"][-1]["mask"],
+    ]
+    assert masks == [[1, 1, 0, 0, 1, 0], [0, 0, 0, 0, 0, 0, 1, 0], [False, False, True, False]]
+    with pytest.raises(Skip, match="a token in it was forced"):
+        list(art.lines(run(*RIGHT)))
 
 
 def test_the_newest_reward_counts_and_without_one_the_mean_of_the_checks():

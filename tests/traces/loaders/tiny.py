@@ -1,7 +1,9 @@
 """A tokenizer of bytes and a model of some thousand weights: what a trainer needs to be started, with no download."""
 
+from pathlib import Path
+
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
-from transformers import PreTrainedTokenizerFast, Qwen2Config, Qwen2ForCausalLM
+from transformers import PreTrainedTokenizerFast, Qwen2Config, Qwen2ForCausalLM, set_seed
 
 SPECIAL = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
 CHATML = (
@@ -22,7 +24,9 @@ def tokenizer(template: str = CHATML) -> PreTrainedTokenizerFast:
     return found
 
 
-def model() -> Qwen2ForCausalLM:
+def model(folder: Path, template: str) -> str:
+    """Saved there with its tokenizer, because trainers look for both where a model is from."""
+    set_seed(0)
     config = Qwen2Config(
         vocab_size=272,
         hidden_size=32,
@@ -31,4 +35,6 @@ def model() -> Qwen2ForCausalLM:
         num_attention_heads=2,
         num_key_value_heads=2,
     )
-    return Qwen2ForCausalLM(config)
+    Qwen2ForCausalLM(config).save_pretrained(folder)
+    tokenizer(template).save_pretrained(folder)
+    return str(folder)
