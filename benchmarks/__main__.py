@@ -6,7 +6,7 @@ time, not wall time, because machines are shared. Nothing here fails a build.
 
 import sys
 
-from benchmarks import concurrency, containers, peers, policy, secrets, startup, steps, traces
+from benchmarks import concurrency, containers, peers, policy, sandbox, secrets, startup, steps, traces
 
 ALL = {
     "startup": startup.main,
@@ -14,6 +14,7 @@ ALL = {
     "concurrency": concurrency.main,
     "traces": traces.main,
     "containers": containers.main,
+    "sandbox": sandbox.main,
     "secrets": secrets.main,
     "policy": policy.main,
     "peers": peers.main,

@@ -33,6 +33,7 @@ _STATUSES: dict[str, Status] = {
     status: status for status in ("ok", "error", "timeout", "oom", "output_limit", "crashed", "protocol_violation")
 }
 R = TypeVar("R", bound=Ran)
+_GONE = (anyio.EndOfStream, anyio.BrokenResourceError, anyio.ClosedResourceError)
 
 
 class Line(Protocol):
@@ -67,10 +68,10 @@ class Box:
     ) -> None:
         self.probe = probe
         self._spec = spec
-        self._line = line
+        self.line = line
         self._again = again
         self._decided = decided
-        self._lock = anyio.Lock()
+        self._lock = anyio.Lock(fast_acquire=True)
         self._reader = Reader(max(REPLY_MAX, 2 * spec.limits.disk_mb * MEBIBYTE))
         self._owed = 0
         self._closed = ""
@@ -152,8 +153,8 @@ class Box:
     async def close(self) -> None:
         self._closed = self._closed or "this sandbox is closed"
         with anyio.CancelScope(shield=True):
-            await self._line.end()
-            await self._line.stream.aclose()
+            await self.line.end()
+            await self.line.stream.aclose()
 
     async def fill(self, archive: bytes) -> None:
         """Have the workspace begin with an archive that `copies.pack` made."""
@@ -179,7 +180,7 @@ class Box:
                 {"op": op, "timeout": seconds, "room": limits.output_kb * 1024, **header}, body, seconds + GRACE_S
             )
         except _Lost:
-            return "oom" if self._line.oom() else "lost"
+            return "oom" if self.line.oom() else "lost"
 
         return {**header, "wall_ms": (anyio.current_time() - started) * 1e3}, body
 
@@ -205,7 +206,7 @@ class Box:
             "cpu_ms": header["cpu_ms"],
             "max_rss_kb": header["rss_kb"],
         }
-        if fields["status"] in {"crashed", "error"} and self._line.oom():
+        if fields["status"] in {"crashed", "error"} and self.line.oom():
             fields.update(status="oom", error=f"the code needed more memory than it may use; {fields['error']}")
 
         last = fields["error"].rpartition("\n")[2]
@@ -258,12 +259,12 @@ class Box:
             try:
                 with anyio.fail_after(seconds):
                     return await self._exchange(request)
-            except (TimeoutError, Malformed, anyio.EndOfStream, anyio.BrokenResourceError):
+            except (TimeoutError, Malformed, *_GONE):
                 await self._lose()
                 raise _Lost from None
 
     async def _exchange(self, request: bytes) -> Frame:
-        stream = self._line.stream
+        stream = self.line.stream
         while self._owed:
             await self._frame()
             self._owed -= 1
@@ -287,14 +288,14 @@ class Box:
     async def _frame(self) -> Frame:
         frame = self._reader.feed(b"")
         while frame is None:
-            frame = self._reader.feed(await self._line.stream.receive())
+            frame = self._reader.feed(await self.line.stream.receive())
 
         return frame
 
     async def _lose(self) -> None:
         self._closed = GONE
         with anyio.CancelScope(shield=True):
-            await self._line.end()
+            await self.line.end()
 
 
 class _Lost(Exception):

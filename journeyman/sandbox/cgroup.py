@@ -4,7 +4,9 @@ Version 1 has a hierarchy for each controller, version 2 one for all. In version
 folder above ours that hands the controllers down, because a folder that has processes of its own cannot.
 """
 
+import atexit
 import os
+from collections import defaultdict
 from collections.abc import Mapping
 from contextlib import suppress
 from functools import cache
@@ -19,13 +21,17 @@ _MEBIBYTE = 1024 * 1024
 
 
 class Group:
-    """One sandbox's. Raises OSError where it cannot be made."""
+    """One sandbox's at a time; made once and used again, because making it takes longer than a sandbox lives.
+
+    Everything here blocks. Raises OSError where it cannot be made.
+    """
 
     def __init__(self, parents: Mapping[str, Path], limits: Limits) -> None:
         name = f"journeyman-{os.getpid()}-{token_hex(4)}"
         self._folders = {controller: parent / name for controller, parent in parents.items()}
         self._memory = self._folders["memory"]
         self._killed = 0
+        self.limits = limits
         try:
             for folder in set(self._folders.values()):
                 folder.mkdir()
@@ -50,11 +56,49 @@ class Group:
 
         return False
 
+    def throttled(self) -> bool:
+        """Whether the kernel has held it to its share of the processors."""
+        with suppress(OSError):
+            stat = dict(line.split() for line in (self._folders["cpu"] / "cpu.stat").read_text().splitlines())
+            return int(stat.get("nr_throttled", 0)) > 0
+
+        return False
+
+    def free(self) -> None:
+        """Nothing is alive in it any more: the next sandbox with these limits may have it."""
+        _idle[self.limits].append(self)
+
     def remove(self) -> None:
         """Nothing may be alive in it."""
         for folder in set(self._folders.values()):
             with suppress(OSError):
                 folder.rmdir()
+
+
+_idle: defaultdict[Limits, list[Group]] = defaultdict(list)
+
+
+def take(limits: Limits) -> Group | None:
+    """One that is free, or a new one; None where none can be had. Raises OSError."""
+    try:
+        return _idle[limits].pop()
+    except IndexError:
+        found = parents()
+        return Group(found, limits) if found is not None else None
+
+
+def stock(limits: Limits, n: int) -> None:
+    """Have `n` free ones. Raises OSError."""
+    found = parents()
+    while found is not None and len(_idle[limits]) < n:
+        _idle[limits].append(Group(found, limits))
+
+
+@atexit.register
+def remove_all() -> None:
+    for groups in _idle.values():
+        while groups:
+            groups.pop().remove()
 
 
 @cache
@@ -64,9 +108,18 @@ def parents() -> Mapping[str, Path] | None:
         if found is not None:
             with suppress(OSError):
                 Group(found, Limits()).remove()
+                _sweep(found)
                 return found
 
     return None
+
+
+def _sweep(found: Mapping[str, Path]) -> None:
+    """Remove what programs left behind that were killed."""
+    for folder in {group for parent in found.values() for group in parent.glob("journeyman-*")}:
+        if not Path(f"/proc/{folder.name.split('-')[1]}").exists():
+            with suppress(OSError):
+                folder.rmdir()
 
 
 def _settings(limits: Limits, *, two: bool) -> list[tuple[str, str, str]]:

@@ -28,7 +28,10 @@ START_S = 60.0
 CODE = str(Path(__file__).parents[2])
 NOBODY = 64_000
 """Who sandboxes are, outside, where the host is root: a user that nothing belongs to."""
-_BOOT = "import sys; sys.path.insert(0, {code!r}); from journeyman.sandbox.inside.zygote import main; main()"
+_BOOT = (
+    "import gc, sys; gc.disable(); sys.path.insert(0, {code!r}); "
+    "from journeyman.sandbox.inside.zygote import main; main()"
+)
 _servers: dict[tuple[bool, tuple[str, ...]], "Server"] = {}
 _starting = Lock()
 

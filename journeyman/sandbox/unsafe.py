@@ -13,13 +13,13 @@ import tempfile
 
 import anyio
 import anyio.to_thread
-from anyio.abc import UNIXSocketStream
 
 from journeyman.errors import SandboxError
 from journeyman.sandbox.box import Box
 from journeyman.sandbox.inside.copies import pack
 from journeyman.sandbox.sandbox import Probe, Spec
 from journeyman.sandbox.server import CODE
+from journeyman.sandbox.wire import Wire
 
 NAME = "unsafe-subprocess"
 PROBE = Probe(backend=NAME, available=True, level=0, reason="nothing is isolated")
@@ -57,7 +57,7 @@ class Unsafe:
 class _Line:
     """See `box.Line`."""
 
-    stream: UNIXSocketStream
+    stream: Wire
 
     def __init__(self, home: str) -> None:
         self._home = home
@@ -67,7 +67,7 @@ class _Line:
         with theirs:
             self._process = await anyio.to_thread.run_sync(_supervisor, self._home, theirs.fileno())
 
-        self.stream = await UNIXSocketStream.from_socket(ours)
+        self.stream = Wire(ours)
         return self
 
     def oom(self) -> bool:

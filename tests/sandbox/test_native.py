@@ -236,7 +236,7 @@ async def test_closing_ends_every_process(box: Box):
 
 
 async def test_a_sandbox_that_died_says_so_and_the_next_one_opens(box: Box):
-    supervisor = box._line.pid  # ty: ignore[missing-attribute]
+    supervisor = box.line.pid  # ty: ignore[missing-attribute]
     os.kill(supervisor, 9)
     result = await box.run_python("1")
     assert (result.status, result.error) == ("lost", "the sandbox ended; its files and variables are lost")

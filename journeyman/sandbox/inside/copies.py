@@ -27,6 +27,9 @@ class Copies:
         return len(self._states) - 1
 
     def restore(self, number: int) -> None:
+        if not 0 <= number < len(self._states):
+            raise OSError(f"there is no snapshot {number}")
+
         fill(self.home, self._states[number])
         if number == 0:
             self._known = stamps(self.home)
@@ -82,7 +85,10 @@ def fill(folder: str, archive: bytes) -> None:
             os.unlink(entry.path)
 
     with tarfile.open(fileobj=io.BytesIO(archive)) as packed:
-        packed.extractall(folder, members=packed.getmembers()[1:], filter=_as_it_was)  # noqa: S202 - by our own filter
+        vars(packed)["extraction_filter"] = lambda member, _: member  # ours comes first; before 3.11.4 there is none
+        for member in packed.getmembers()[1:]:
+            if _as_it_was(member, folder):
+                packed.extract(member, folder)
 
 
 def walk(folder: str, most: int = 100_000) -> list[tuple[str, os.stat_result]]:
@@ -107,11 +113,10 @@ def stamps(folder: str) -> dict[str, tuple[int, int, int]]:
     return {path: (status.st_ctime_ns, status.st_ino, status.st_size) for path, status in walk(folder)}
 
 
-def _as_it_was(member: tarfile.TarInfo, folder: str) -> tarfile.TarInfo | None:
-    """Nothing that would be written through a link or outside; `pack` makes no such archive."""
-    parts = member.name.split("/")
-    if member.name.startswith("/") or ".." in parts:
-        return None
+def _as_it_was(member: tarfile.TarInfo, folder: str) -> bool:
+    """Whether it comes to lie inside, not through a link; `pack` makes no others."""
+    parts = [part for part in member.name.split("/")[:-1] if part != "."]
+    if member.name.startswith("/") or ".." in member.name.split("/"):
+        return False
 
-    parent = os.path.realpath(os.path.join(folder, *parts[:-1]))
-    return member if parent == os.path.join(os.path.realpath(folder), *[p for p in parts[:-1] if p != "."]) else None
+    return os.path.realpath(os.path.join(folder, *parts)) == os.path.join(os.path.realpath(folder), *parts)

@@ -37,6 +37,7 @@ class Job:
     answer: Frame | None = None
     kept: dict[int, bytearray] = field(default_factory=dict)
     written: int = 0
+    peak_kb: int = 0
 
     def run(self, deadline: float, wake: int, host: int, ended: Callable[[], bool]) -> End:
         """Move bytes until it answers, ends (`ended`, asked whenever `wake` is readable), or must be stopped.
@@ -47,10 +48,9 @@ class Job:
         for source in (self.out, self.err, wake, host):
             poller.register(source, select.POLLIN)
 
-        if self.channel is not None:
-            poller.register(self.channel, select.POLLIN | select.POLLOUT)
-        elif self.feed >= 0:
-            poller.register(self.feed, select.POLLOUT)
+        if self.feed >= 0:
+            poller.register(self.feed, select.POLLIN | select.POLLOUT)
+            self._push(poller)
 
         while (left := deadline - time.monotonic()) > 0:
             events = dict(poller.poll(left * 1000))
@@ -66,7 +66,7 @@ class Job:
                 return "flood"
 
             if self.answer is not None or over:
-                self._drain()
+                self._drain(poller)
                 return "answered" if self.answer is not None else "ended"
 
         return "late"
@@ -110,13 +110,12 @@ class Job:
         self.written += len(data)
         return bool(data)
 
-    def _drain(self) -> None:
+    def _drain(self, poller: select.poll) -> None:
         """What was written before the end and not read yet; no more than a pipe holds."""
-        for source in (self.out, self.err):
-            for _ in range(16):
-                before = self.written
-                if not self._take(source) or self.written == before:
-                    break
+        for _ in range(16):
+            ready = [source for source, _ in poller.poll(0) if source in {self.out, self.err}]
+            if not [source for source in ready if self._move(poller, source, select.POLLIN)]:
+                return
 
     def _talk(self, poller: select.poll, source: int, event: int) -> bool:
         """Move bytes of the channel or of stdin. Whether all is well with what came."""
@@ -135,26 +134,27 @@ class Job:
                 return True
 
         if event & (select.POLLOUT | select.POLLERR | select.POLLHUP):
-            self._push(poller, source)
+            self._push(poller)
 
         return True
 
-    def _push(self, poller: select.poll, source: int) -> None:
+    def _push(self, poller: select.poll) -> None:
+        """Write what fits; when all is written, a worker is listened to, and a command gets the end of its input."""
         gone = False
         with suppress(BlockingIOError):
             try:
-                self.pending = self.pending[os.write(source, self.pending[:_CHUNK]) :]
-            except (BrokenPipeError, ConnectionError):
+                self.pending = self.pending[os.write(self.feed, self.pending[:_CHUNK]) :]
+            except ConnectionError:
                 gone = True
 
         if self.pending and not gone:
             return
 
         if self.channel is not None and not gone:
-            poller.modify(source, select.POLLIN)
+            poller.modify(self.feed, select.POLLIN)
             return
 
-        poller.unregister(source)
+        poller.unregister(self.feed)
         if self.channel is None:
-            os.close(source)
+            os.close(self.feed)
             self.feed = -1

@@ -53,6 +53,18 @@ def serve(channel: socket.socket, home: str, seed: int | None) -> None:
         channel.sendall(answer)
 
 
+def rehearse() -> None:
+    """Have the interpreter set up what it sets up on first use."""
+    tree = ast.parse("x = 1\nx")
+    names: dict[str, Any] = {}
+    exec(compile(ast.Module(tree.body[:1], []), "", "exec"), names)  # noqa: S102 - our own code
+    last = tree.body[1]
+    if isinstance(last, ast.Expr):
+        eval(compile(ast.Expression(last.value), "", "eval"), names)  # noqa: S307 - the same
+
+    joined({"status": "ok"}, [("value", b"1")])
+
+
 class _Cells:
     def __init__(self, home: str, seed: int | None) -> None:
         self._home = home

@@ -24,7 +24,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, NoReturn
 
-from journeyman.sandbox.inside import kernel, landlock, seccomp, tree
+from journeyman.sandbox.beneath import best_open
+from journeyman.sandbox.inside import kernel, landlock, seccomp, tree, worker
 from journeyman.sandbox.inside.copies import Copies, fill
 from journeyman.sandbox.inside.frames import pack
 from journeyman.sandbox.inside.layers import Layers
@@ -75,8 +76,9 @@ class Zygote:
         for name in self._settings["preload"]:
             importlib.import_module(name)
 
-        gc.collect()
-        gc.freeze()  # pages that a collection does not write to stay shared
+        best_open()  # found out once, for all of them; so is what a first cell would have to
+        worker.rehearse()
+        gc.freeze()  # what no collection looks at or frees stays shared
 
     def serve(self) -> None:
         poller = select.poll()
@@ -171,6 +173,7 @@ def _live(
         kernel.prctl(kernel.DEATH_SIGNAL, signal.SIGKILL)
         kernel.prctl(kernel.SET_DUMPABLE, 0)
         os.environ["HOME"] = files.home
+        gc.enable()
         number = stream.detach()
         Supervisor(number, number, files, confine=confine, alone=namespaces).serve()
     except OSError as error:
@@ -206,7 +209,7 @@ def _confine() -> None:
     """The last thing that a worker or a command does as one of us."""
     kernel.drop_capabilities()
     with suppress(OSError):  # a second wall; the probe tells whether it stands
-        landlock.restrict(["/"], [tree.WRITABLE, "/tmp", "/dev/shm", *[f"/dev/{name}" for name in tree.DEVICES]])  # noqa: S108
+        landlock.restrict(["/"], [tree.WRITABLE, "/tmp", "/dev"])  # noqa: S108
 
     seccomp.refuse(_FILTER)
 
