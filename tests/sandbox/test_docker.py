@@ -258,7 +258,7 @@ async def test_a_folder_that_is_too_large_for_the_workspace_is_refused(docker, t
 
 async def test_a_daemon_that_goes_away_is_a_result_and_then_an_error(docker):
     box = await docker.open(Spec())
-    docker.client().api.kill(box._line._container.id)
+    docker.client().api.kill(box.line._container.id)
     assert (await box.run_python("1")).status == "lost"
     with pytest.raises(SandboxError, match="the sandbox ended"):
         await box.run_python("1")
