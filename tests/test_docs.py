@@ -112,7 +112,6 @@ def test_the_tree_of_the_readme_names_what_is_there():
         "background.py",
         "stream.py",
         "tomlfile.py",
-        "veil.py",
         "shapes.py",
     }  # behind the face, the settings and the runs
     for name in re.findall(r"^(\w+)/ ", tree, re.MULTILINE):
