@@ -38,6 +38,9 @@ class Unsafe:
         if spec.backend != NAME or spec.min_isolation > 0:
             raise SandboxError(f"{NAME} isolates nothing", fix=f"name it, with min_isolation 0: {NAME}")
 
+        if sys.platform != "linux":
+            raise SandboxError(f"{NAME} needs Linux", fix="take monty, or docker")
+
         line = _Line(await anyio.to_thread.run_sync(lambda: tempfile.mkdtemp(prefix="journeyman-")))
         box = Box(spec, PROBE, await line.start(), self.open)
         try:

@@ -266,6 +266,16 @@ async def test_long_output_keeps_its_begin_and_its_end() -> None:
     assert len(text) < MAX_CHARACTERS + 100
 
 
+async def test_a_session_whose_sandbox_ended_says_so_and_goes_on_in_a_new_one() -> None:
+    session = Session(Spec(limits=Limits(wall_s=5)))
+    await session.python("x = 1")
+    sandbox = session._sandbox
+    assert sandbox is not None
+    await sandbox.close()
+    assert await session.python("'x' in globals()") == "False"
+    await session.close()
+
+
 async def test_a_sandbox_that_is_not_to_be_had_is_told_to_the_model(tmp_path: Path) -> None:
     async with Client(build("code", tmp_path, sandbox="moon")) as client:
         is_error, text = told(await client.call_tool("python", {"code": "1"}))

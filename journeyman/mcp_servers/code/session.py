@@ -2,7 +2,7 @@
 
 import anyio
 
-from journeyman.errors import ToolError
+from journeyman.errors import SandboxError, ToolError
 from journeyman.sandbox.sandbox import CellResult, Sandbox, Spec
 from journeyman.sandbox.select import open_sandbox
 
@@ -29,15 +29,23 @@ class Session:
             raise ToolError(f"the code has {len(code)} characters; at most {MAX_CODE} are allowed")
 
         async with self._lock:
-            if self._sandbox is None:
-                self._sandbox = await open_sandbox(self._spec)
-
-            result = await self._sandbox.run_python(code)
+            result = await self._run(code)
 
         if result.status != "ok":
             raise ToolError(_text(result, result.error or result.status))
 
         return _text(result, result.value or "") or "(no output)"
+
+    async def _run(self, code: str) -> CellResult:
+        """In the sandbox that there is; in a new one where it ended, which its last result told."""
+        if self._sandbox is not None:
+            try:
+                return await self._sandbox.run_python(code)
+            except SandboxError:
+                await self.close()
+
+        self._sandbox = await open_sandbox(self._spec)
+        return await self._sandbox.run_python(code)
 
     async def close(self) -> None:
         sandbox, self._sandbox = self._sandbox, None

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
-from journeyman.sandbox.inside import proc, worker
+from journeyman.sandbox.inside import kernel, proc, worker
 from journeyman.sandbox.inside.frames import Reader
 from journeyman.sandbox.inside.job import End, Job
 
@@ -164,9 +164,9 @@ class Children:
             _limit(resource.RLIMIT_AS, proc.mapped() + memory)
 
         if not self._alone:
-            proc.prctl(proc.DEATH_SIGNAL, signal.SIGKILL)
+            kernel.prctl(kernel.DEATH_SIGNAL, signal.SIGKILL)
 
-        proc.prctl(proc.SET_DUMPABLE, 1)
+        kernel.prctl(kernel.SET_DUMPABLE, 1)
         with suppress(OSError), open("/proc/self/oom_score_adj", "w") as score:  # before the supervisor
             score.write("1000")
 

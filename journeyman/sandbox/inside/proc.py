@@ -1,18 +1,10 @@
 """What the kernel tells of processes. Only the standard library."""
 
-import ctypes
 import os
 import resource
 import signal
 import time
 from contextlib import suppress
-
-SET_DUMPABLE = 4
-DEATH_SIGNAL = 1
-
-
-def prctl(option: int, value: int) -> None:
-    ctypes.CDLL(None).prctl(option, value, 0, 0, 0)
 
 
 def ending(code: int) -> str:

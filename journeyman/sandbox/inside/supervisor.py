@@ -23,7 +23,7 @@ from contextlib import suppress
 from typing import Any, NoReturn, Protocol
 
 from journeyman.errors import ToolError
-from journeyman.sandbox.inside import proc, worker
+from journeyman.sandbox.inside import kernel, proc, worker
 from journeyman.sandbox.inside.children import Children
 from journeyman.sandbox.inside.copies import Copies, fill, pack
 from journeyman.sandbox.inside.frames import Frame, Malformed, Reader, joined, split
@@ -236,7 +236,7 @@ def main() -> NoReturn:
             door.connect(f"{folder}/{DOOR}")
             hand_over(door)
 
-    proc.prctl(proc.SET_DUMPABLE, 0)
+    kernel.prctl(kernel.SET_DUMPABLE, 0)
     source, sink = os.dup(0), os.dup(1)
     nothing = os.open("/dev/null", os.O_RDWR)
     for number in (0, 1, 2):
