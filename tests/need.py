@@ -17,7 +17,7 @@ from journeyman.errors import ModelNotFound, SandboxError
 
 PROMISED = frozenset(filter(None, os.environ.get("TESTS_REQUIRE", "").split(",")))
 
-SANDBOXES = {"docker", "gvisor", "native", "landlock"}
+SANDBOXES = {"docker", "gvisor", "native"}
 
 
 def need(part: str) -> None:

@@ -56,6 +56,12 @@ class Group:
 
         return False
 
+    def share(self, cpus: float) -> None:
+        """Give it another share of the processors from now on."""
+        quota, folder = str(int(cpus * PERIOD_US)), self._folders["cpu"]
+        two = (folder / "cpu.max").exists()
+        (folder / ("cpu.max" if two else "cpu.cfs_quota_us")).write_text(f"{quota} {PERIOD_US}" if two else quota)
+
     def throttled(self) -> bool:
         """Whether the kernel has held it to its share of the processors."""
         with suppress(OSError):
