@@ -16,7 +16,16 @@ from typing import Any, Literal, TypeVar, cast, get_args, get_origin
 from pydantic import BaseModel
 
 from journeyman.home import placeholder_key
-from journeyman.traces.events import ApprovalAnswered, Event, MessageAdded, ModelDelta, ModelResponded, RunStarted
+from journeyman.traces.events import (
+    ApprovalAnswered,
+    CallStarted,
+    Event,
+    MessageAdded,
+    ModelDelta,
+    ModelRequested,
+    ModelResponded,
+    RunStarted,
+)
 from journeyman.traces.messages import Thinking, Tokens, ToolCall
 from journeyman.veil import Veil, named, over
 
@@ -25,6 +34,8 @@ OWN = frozenset(
     {"type", "call_id", "id", "token", "status", "usage", "tokens", "provider_state", "signature", "sampling"}
 )
 """Fields that hold our own words, or what only its provider can read."""
+SILENT = frozenset({ModelDelta, ModelRequested, CallStarted})
+"""Events without words of others; a delta is written by a model that has read no secret."""
 UNTOLD = Tokens(level="text")
 
 
@@ -45,7 +56,7 @@ def veiled(event: E, veil: Veil, *, typed: bool) -> E:
         veil: the run's.
         typed: a person has typed a secret in this run.
     """
-    if isinstance(event, ModelDelta):  # words of a model that has read none
+    if type(event) in SILENT:
         return event
 
     texts: list[str] = []

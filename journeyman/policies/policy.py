@@ -225,8 +225,8 @@ class Policy:
         full = given._replace(arguments={**defaults, **arguments}) if defaults else given
 
         def matches(rule: Rule) -> bool:
-            sure = not defaults or rule.effect != "allow" or tool.server in OURS or rule.matches(given)
-            return sure and rule.matches(full)
+            sure = not defaults or rule.effect != "allow" or tool.server in OURS or rule.matches(given, fits=True)
+            return sure and rule.matches(full, fits=True)
 
         hits = [hit for hit in named if matches(hit[1])]
         effect = self._effect(hits)

@@ -82,8 +82,9 @@ class Condition(Value):
 
         return self.read_only is None or self.read_only == is_read_only(tool)
 
-    def holds(self, call: Call) -> Answer:
-        if not self.fits(call.tool, call.label):
+    def holds(self, call: Call, *, fits: bool = False) -> Answer:
+        """`fits`: known to fit the tool."""
+        if not (fits or self.fits(call.tool, call.label)):
             return False
 
         if self.untrusted is not None and self.untrusted == all(finding.enough for finding in call.findings):
@@ -146,9 +147,14 @@ class Rule(Condition):
     match: Examples = ()
     not_match: Examples = ()
 
-    def matches(self, call: Call) -> bool:
-        """Doubt counts against the call: it matches a rule that asks or denies, and none that allows."""
-        main = self.holds(call)
+    def matches(self, call: Call, *, fits: bool = False) -> bool:
+        """Doubt counts against the call: it matches a rule that asks or denies, and none that allows.
+
+        Args:
+            call: what is to be decided.
+            fits: the rule is known to fit the tool.
+        """
+        main = self.holds(call, fits=fits)
         if self.effect == "allow":
             return main is True and all(each.holds(call) is False for each in self.unless)
 

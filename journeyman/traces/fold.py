@@ -88,7 +88,6 @@ class State:
         return last.text if isinstance(last, AssistantMessage) and not last.calls else None
 
     def apply(self, event: Event) -> None:  # noqa: C901 - one line for each kind of event
-        self.secret = self.secret or getattr(event, "secret", False)
         match event:
             case ModelResponded():
                 self._responded(event)
@@ -98,12 +97,16 @@ class State:
                 self._call_finished(event)
             case RunStarted():
                 self.started = event
+                self.secret = self.secret or event.secret
                 self.finished = None
                 if event.parent_seq is None:  # else the parent's own events have said it
                     self.messages.append(UserMessage(text=event.prompt))
             case MessageAdded():
+                self.secret = self.secret or event.secret
                 self.messages.append(UserMessage(text=event.text))
                 self.finished = None
+            case ApprovalAnswered():
+                self.secret = self.secret or event.secret
             case PlanUpdated():
                 self.plan = event.steps
             case Compacted():
