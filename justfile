@@ -32,6 +32,11 @@ attacks *args:
 constraints:
     uv pip freeze --exclude-editable | grep '==' > constraints.txt
 
+# Other projects' own loaders read what we export, each in an environment of its own (a minute to make, 4 GB).
+loaders folder="/tmp/journeyman-loaders":
+    .ci/loaders {{folder}}
+    LOADERS={{folder}} uv run pytest tests/traces/test_loaders.py
+
 # Speed, printed beside its floor; nothing here fails a build.
 bench:
     uv run python -m benchmarks

@@ -6,13 +6,14 @@ time, not wall time, because machines are shared. Nothing here fails a build.
 
 import sys
 
-from benchmarks import concurrency, containers, peers, policy, sandbox, secrets, startup, steps, traces
+from benchmarks import concurrency, containers, exports, peers, policy, sandbox, secrets, startup, steps, traces
 
 ALL = {
     "startup": startup.main,
     "steps": steps.main,
     "concurrency": concurrency.main,
     "traces": traces.main,
+    "exports": exports.main,
     "containers": containers.main,
     "sandbox": sandbox.main,
     "secrets": secrets.main,

@@ -26,3 +26,17 @@ def test_tasks_are_listed_and_shown(journeyman):
     assert (shown["key"], shown["oracle"][0]["tool"]) == (key, "calculator__calculate")
     missing = journeyman("tasks", "show", "starter:arithmetic", "zzz")
     assert (missing.code, "no task 'zzz'" in missing.err) == (2, True)
+
+
+def test_tasks_are_written_as_prompts_without_those_that_are_held_out(journeyman):
+    asked = [{"prompt": f"What is {n} + 1?", "answer": str(n + 1)} for n in range(12)]
+    (journeyman.folder / "t.jsonl").write_text("\n".join(json.dumps(each) for each in asked))
+    listed = json.loads(journeyman("tasks", "list", "t.jsonl", "--json").out)
+    train = [task["key"] for task in listed if task["split"] == "train"]
+
+    done = json.loads(journeyman("tasks", "export", "t.jsonl", "out.jsonl", "--json").out)
+
+    assert 0 < len(train) < 12
+    assert (done["rows"], len(done["skipped"])) == (len(train), 12 - len(train))
+    rows = [json.loads(line) for line in (journeyman.folder / "out.jsonl").read_text().splitlines()]
+    assert [row["task"] for row in rows] == train

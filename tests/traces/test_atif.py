@@ -112,7 +112,13 @@ def test_tokens_are_those_that_were_read_and_written() -> None:
     )
     assert (second.prompt_token_ids, second.completion_token_ids, second.logprobs) == ([1, 2, 3, 4, 5, 6], [7, 8], None)
     assert second.extra == snapshot(
-        {"reasoning_tokens": 2, "seconds": 1.0, "sampled": [False, True], "logprob_kind": "raw"}
+        {
+            "reasoning_tokens": 2,
+            "seconds": 1.0,
+            "sampled": [False, True],
+            "logprob_kind": "raw",
+            "logprobs": [None, -0.125],
+        }
     )
 
 

@@ -18,6 +18,7 @@ from tests.need import loader, need
 from tests.traces.practised import GOOD, LATE, PLAIN, WRONG, truth
 from tests.traces.runs import record
 
+pytestmark = pytest.mark.timeout(300)  # PyTorch and its kin take their time to be imported
 ROOT = Path(__file__).parents[2]
 ALL = (GOOD, WRONG, LATE, *PLAIN)
 
@@ -59,7 +60,6 @@ def cut(sequence: dict[str, list]) -> int:
     return sequence["mask"].index(1)
 
 
-@pytest.mark.timeout(300)
 def test_verl_makes_tensors_of_exactly_the_tokens_that_were_drawn(folder):
     need("pyarrow")
     export_tasks(load_tasks("starter", n=2, seed=1), folder / "prompts.parquet", "verl")
@@ -182,7 +182,6 @@ def trl(folder) -> Any:
     return read("trl", folder)
 
 
-@pytest.mark.timeout(300)
 def test_trl_trains_on_what_the_model_said_and_on_nothing_a_tool_said(trl, folder):
     assert trl["raw"] == rows(folder / "messages.jsonl")
     assert [row["trained"] for row in trl["messages"]] == snapshot(

@@ -21,6 +21,8 @@ from journeyman.traces.fold import State
 from journeyman.traces.messages import Tokens, ToolCall
 from journeyman.traces.writer import Stored
 
+VERSION = version("journeyman")  # a file is read for it
+
 
 def lines(run: Sequence[Stored]) -> Iterator[str]:
     story = _Story(run[-1].run_id if run else "")
@@ -92,7 +94,7 @@ class _Story:
         }
         agent = {
             "name": "journeyman",
-            "version": version("journeyman"),
+            "version": VERSION,
             "model_name": started.model,
             "tool_definitions": [tool(spec) for spec in started.tools],
             "extra": {"policy": started.policy, "model_info": started.model_info, "limits": started.limits},
@@ -163,19 +165,21 @@ class _Story:
             written = [span for span in event.tokens.spans if span.kind != "context"]
             sampled = [span.kind == "sampled" for span in written for _ in span.ids]
             known["extra"] |= {"sampled": sampled, "logprob_kind": event.tokens.logprob_kind}
+            logprobs = [value for span in written for value in span.logprobs or [None] * len(span.ids)]
+            known |= {} if None in logprobs else {"logprobs": logprobs}
+            if None in logprobs and any(value is not None for value in logprobs):
+                known["extra"]["logprobs"] = logprobs  # the format's own has a number for each token
 
         return _known(known)
 
     def _tokens(self, tokens: Tokens) -> dict[str, Any]:
-        """Ids of what was read and of what was written then; probabilities where each of those has one."""
+        """Ids of what was read and of what was written then."""
         before = [] if tokens.root else self._read
         prompt = before + [i for span in tokens.spans if span.kind == "context" for i in span.ids]
         written = [span for span in tokens.spans if span.kind != "context"]
         completion = [i for span in written for i in span.ids]
-        logprobs = [p for span in written for p in span.logprobs or [None] * len(span.ids)]
         self._read = prompt + completion
-        ids = {"prompt_token_ids": prompt, "completion_token_ids": completion}
-        return ids if None in logprobs else {**ids, "logprobs": logprobs}
+        return {"prompt_token_ids": prompt, "completion_token_ids": completion}
 
 
 def _known(values: dict[str, Any]) -> dict[str, Any]:

@@ -21,6 +21,8 @@ from journeyman.traces.listed import REWARD
 from journeyman.traces.messages import ToolCall
 from journeyman.traces.writer import Stored
 
+VERSION = version("journeyman")  # a file is read for it
+
 
 def lines(run: Sequence[Stored]) -> Iterator[str]:
     attempt = practice(run)
@@ -31,7 +33,7 @@ def lines(run: Sequence[Stored]) -> Iterator[str]:
     scores = (each.event for each in run if isinstance(each.event, SampleScored))
     trace = {
         "id": attempt.run_id,
-        "verifiers": {"version": f"none: journeyman {version('journeyman')}"},
+        "verifiers": {"version": f"none: journeyman {VERSION}"},
         "task": _task(attempt),
         "agent": {"config": {"model": attempt.started.model}, "trainable": True},
         "tools": graph.tools,
