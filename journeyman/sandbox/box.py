@@ -4,8 +4,9 @@ Backends differ in how the supervisor came to be, which is theirs: they hand ove
 """
 
 import json
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import suppress
+import os
+from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from typing import Any, Protocol, TypeVar
 
 import anyio
@@ -75,7 +76,6 @@ class Box:
         self._reader = Reader(max(REPLY_MAX, 2 * spec.limits.disk_mb * MEBIBYTE))
         self._owed = 0
         self._closed = ""
-        self._begin: dict[str, Any] = {}
         self._cells: list[tuple[str, Status]] = []
 
     async def begin(self, **settings: Any) -> None:
@@ -112,15 +112,18 @@ class Box:
 
     async def list(self, path: str = ".") -> Sequence[Entry]:
         _, body = await self._do("list", path=path)
-        return [Entry(name, kind, size, tuple(stamp)) for name, kind, size, stamp in json.loads(body)]
+        with _sense():
+            return [Entry(name, kind, size, tuple(stamp)) for name, kind, size, stamp in json.loads(body)]
 
     async def artefacts(self) -> Sequence[str]:
         _, body = await self._do("changed")
-        return sorted(json.loads(body))
+        with _sense():
+            return sorted(json.loads(body), key=os.fsencode)
 
     async def snapshot(self) -> int:
         header, _ = await self._do("snapshot")
-        return int(header["id"])
+        with _sense():
+            return int(header["id"])
 
     async def restore(self, snapshot: int) -> None:
         await self._do("restore", id=snapshot)
@@ -302,6 +305,18 @@ class _Lost(Exception):
     """There is nothing at the other end any more."""
 
 
+@contextmanager
+def _sense() -> Generator[None]:
+    """What the supervisor answers is not believed to make sense. Raises SandboxError where it makes none."""
+    try:
+        yield
+    except (KeyError, TypeError, ValueError, RecursionError):
+        raise SandboxError("the sandbox answered nonsense", fix="open another one") from None
+
+
 def rlimits(limits: Limits) -> dict[str, int]:
-    """What the kernel holds each process to, by the names of `resource`."""
-    return {"NOFILE": limits.files, "FSIZE": limits.file_mb * MEBIBYTE, "CORE": 0}
+    """What the kernel holds each process to, by the names of `resource`.
+
+    A core of at most one byte is none, and unlike one of none it is not handed to a program of the host's either.
+    """
+    return {"NOFILE": limits.files, "FSIZE": limits.file_mb * MEBIBYTE, "CORE": 1}

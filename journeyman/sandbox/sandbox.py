@@ -12,7 +12,7 @@ from journeyman.sandbox.entry import Entry
 from journeyman.traces.messages import Value
 
 Status = Literal["ok", "error", "timeout", "oom", "output_limit", "crashed", "protocol_violation", "lost"]
-"""lost: the sandbox itself is gone, files too. crashed and the rest: variables are gone, files are kept."""
+"""lost: the sandbox itself is gone, files too. Else files are kept; where variables are gone, the error says so."""
 
 
 class Limits(Value):
