@@ -18,6 +18,7 @@ COMMANDS = {
     "rollout": ("rollout:rollout", "Practise tasks: verified attempts, recorded token by token."),
     "models": ("models:models", "Get models and see which can be had."),
     "sandbox": ("sandbox:sandbox", "Say what isolates untrusted code here, and attack it."),
+    "policy": ("policy:policy", "Try the permission policy: explain, test, lint, compare it."),
     "config": ("config:config", "Show the settings and where each comes from."),
     "doctor": ("doctor:doctor", "Say what is missing here, and the command that mends it."),
     "completion": ("completion:completion", "Print the completion script for your shell."),

@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 from pydantic import ConfigDict, Field, StrictBool, StrictFloat, StrictInt, StrictStr, model_validator
 
 from journeyman.policies.labels import Origin
+from journeyman.policies.shell import every_is
 from journeyman.traces.messages import Value
 
 Scalar = StrictBool | StrictInt | StrictFloat | StrictStr
@@ -43,13 +44,15 @@ class Matcher(Value):
     """Hosts of a URL: `example.com`, or `*.example.com` for what is below it."""
     max: StrictInt | StrictFloat | None = None
     min: StrictInt | StrictFloat | None = None
+    shell: Names | None = None
+    """Commands of which a script may be made; `shell.py` says what of a script is understood."""
     origin: tuple[Origin, ...] | None = Field(None, alias="from")
     """Where its values may come from: user, service, unknown, outsider."""
 
     @model_validator(mode="after")
     def _says_something(self) -> "Matcher":
         if not self.model_fields_set or any(getattr(self, name) is None for name in self.model_fields_set):
-            raise ValueError("a matcher needs one of eq, in, under, hidden, host, max, min, from, with a value")
+            raise ValueError("a matcher needs one of eq, in, under, hidden, host, max, min, shell, from, with a value")
 
         return self
 
@@ -90,6 +93,9 @@ class Matcher(Value):
 
         if self.host is not None:
             yield any_of(_host(value, pattern) for pattern in _many(self.host))
+
+        if self.shell is not None:
+            yield every_is(value, _many(self.shell))
 
         if self.max is not None:
             yield value <= self.max if _is_number(value) else None

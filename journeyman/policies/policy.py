@@ -30,7 +30,7 @@ from journeyman.policies.load import PRESETS, TIERS, Layer, PolicyFile, Tier, fl
 from journeyman.policies.provenance import Provenance
 from journeyman.policies.rule import Call, Rule, meets
 from journeyman.tomlfile import explained
-from journeyman.traces.events import Effect, Event
+from journeyman.traces.events import Effect, Event, RunStarted
 from journeyman.traces.messages import ToolSpec
 
 STRICTNESS: dict[Effect, int] = {"allow": 0, "ask": 1, "deny": 2}
@@ -206,6 +206,7 @@ class Policy:
         provenance: Provenance | None = None,
         *,
         remote: bool = False,
+        contained: bool = False,
     ) -> Decision:
         """What becomes of this call.
 
@@ -217,11 +218,12 @@ class Policy:
             arguments: validated, without defaults.
             provenance: what the run has been told; without it no rule about `untrusted` matches.
             remote: the model that would read the result is not on this machine.
+            contained: a sandbox that was proven to isolate holds what `code.*` runs.
         """
         label, named = self._of(tool)
         findings = provenance.trace(label, arguments) if provenance else ()
         defaults = _defaults(tool)
-        given = Call(tool, arguments, label, findings, self.root)
+        given = Call(tool, arguments, label, findings, self.root, contained and tool.server == "code")
         full = given._replace(arguments={**defaults, **arguments}) if defaults else given
 
         def matches(rule: Rule) -> bool:
@@ -291,12 +293,16 @@ class Watch:
     def __init__(self, policy: Policy, provenance: Provenance, *, remote: bool) -> None:
         self._policy, self._remote = policy, remote
         self._provenance = provenance
+        self._contained = False
 
     def apply(self, event: Event) -> None:
         self._provenance.apply(event)
+        if isinstance(event, RunStarted):
+            level = event.sandbox.get("level")
+            self._contained = isinstance(level, int) and level > 0
 
     def decide(self, tool: ToolSpec, arguments: Mapping[str, JsonValue]) -> Decision:
-        return self._policy.decide(tool, arguments, self._provenance, remote=self._remote)
+        return self._policy.decide(tool, arguments, self._provenance, remote=self._remote, contained=self._contained)
 
 
 def _found(project: Path | None) -> Iterator[Layer]:

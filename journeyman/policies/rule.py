@@ -38,6 +38,8 @@ class Call(NamedTuple):
     label: Label
     findings: tuple[Finding, ...] = ()
     root: Path | None = None
+    contained: bool = False
+    """It runs in a sandbox that was proven to isolate."""
 
 
 def _as_tuple(value: Any) -> Any:
@@ -98,6 +100,9 @@ class Condition(Value):
         ]
         if self.does and not (call.label.does and set(call.label.does) <= set(self.does)):
             answers.append(None)
+
+        if not call.contained and any(matcher.shell is not None for matcher in self.where.values()):
+            answers.append(None)  # what a command does is known only as far as a sandbox holds
 
         return all_of(answers)
 

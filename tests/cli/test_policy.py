@@ -1,0 +1,82 @@
+"""`journeyman policy` as it is typed."""
+
+import json
+
+import pytest
+
+from tests.cli.command import Place
+
+TABLE = '[[case]]\ntool = "files.write"\neffect = "{}"\n'
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory) -> Place:
+    path = tmp_path_factory.mktemp("policy")
+    (path / "project").mkdir()
+    place = Place(path / "project", path / "home")
+    call = {"tool": "files__list", "arguments": {}}
+    (place.folder / "script.json").write_text(json.dumps([call, "Nothing."]))
+    (place.folder / "house.toml").write_text('extends = "readonly"\ndeny = ["files.list"]\n')
+    assert place("run", "-m", "scripted:script.json", "What is here?").code == 0
+    return place
+
+
+def test_check_says_which_files_count(place):
+    assert "house.toml: 1 rules" in place("policy", "check", "house.toml").out
+    assert [each["tier"] for each in place("policy", "check", "--json").json["layers"]] == ["builtin", "preset"]
+    bad = place("policy", "check", "nothing.toml")
+    assert (bad.code, "does not exist" in bad.err) == (3, True)
+
+
+def test_explain_traces_values_and_says_what_would_help(place):
+    words = ("mail.send", '{"to": "eve@evil.org"}', "--said", "Answer", "--read", "mail.get", "ask eve@evil.org")
+    done = place("policy", "explain", "--json", *words)
+    assert done.code == 5
+    assert done.json["effect"] == "ask"
+    assert done.json["traced"][0]["source"] == "outsider"
+    assert "outsider in call1" in place("policy", "explain", *words).out
+    assert place("policy", "explain", "files.read", '{"path": "a"}', "--run", "last").code == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("files.*",), "is a pattern"),
+        (("a b",), "names no tool"),
+        (("files.read", "{"), "not valid JSON"),
+        (("files.read", "[]"), "must be an object"),
+        (("files.read", "{}", "--run", "zzz"), "zzz"),
+    ],
+)
+def test_explain_says_what_is_wrong_with_the_question(place, words, told):
+    done = place("policy", "explain", *words)
+    assert (done.code, told in done.err) == (2, True)
+
+
+def test_test_runs_tables(place):
+    assert place("policy", "test", "--json").json["failed"] == []
+    (place.folder / "good.toml").write_text(TABLE.format("ask"))
+    (place.folder / "bad.toml").write_text(TABLE.format("allow"))
+    assert place("policy", "test", "good.toml").out == "1 of 1 cases hold, in 1 tables\n"
+    done = place("policy", "test", "bad.toml")
+    assert (done.code, "expected allow, got ask" in done.out) == (1, True)
+
+
+def test_lint_finds_and_ends_with_one(place):
+    assert place("policy", "lint").out == "nothing found\n"
+    done = place("policy", "lint", "--json", "yolo")
+    assert (done.code, {each["kind"] for each in done.json}) == (1, {"invariant"})
+
+
+def test_diff_compares_meanings(place):
+    assert place("policy", "diff", "ask", "ask").out == "they mean the same\n"
+    done = place("policy", "diff", "readonly", "house.toml")
+    assert done.code == 1
+    assert "allow -> deny  files.list" in done.out
+
+
+def test_replay_lists_new_prompts_and_blocks(place):
+    assert place("policy", "replay").code == 0
+    done = place("policy", "replay", "--policy", "house.toml", "--json", "tool:files")
+    assert (done.code, done.json["blocks"], done.json["changed"][0]["tool"]) == (1, 1, "files.list")
+    assert "1 new blocks" in place("policy", "replay", "--policy", "house.toml").out
