@@ -364,7 +364,9 @@ class Thing:
 
 
 @pytest.mark.parametrize(
-    "function", [generator, positional, variadic, opaque, forward, Thing.method, lambda a: a], ids=str
+    "function",
+    [generator, positional, variadic, opaque, forward, Thing.method, lambda a: a],
+    ids=lambda each: each.__name__,
 )
 def test_a_signature_that_no_model_could_use_is_refused_at_once(function):
     with pytest.raises(UsageError) as caught:
