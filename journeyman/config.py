@@ -103,6 +103,10 @@ class Settings(BaseModel):
     """Think before answering: off, auto (as the model does it by itself), on, or tokens it may take."""
     effort: Effort | None = None
     """How much a model is to think and do: minimal, low, medium, high, xhigh, max; unset: its own default."""
+    context: int | None = Field(None, ge=512)
+    """Tokens of the model's window; unset: 8192 or less of a local model, all that is known of another's."""
+    compact_at: float = Field(0.75, gt=0, le=1)
+    """The share of the window that is filled before older parts of a run make room."""
     sandbox: str = Field("auto", min_length=1)
     """Where code runs that the model writes: auto, or a backend that `journeyman sandbox doctor` lists.
     unsafe-subprocess isolates nothing, and nothing trains on such a run."""

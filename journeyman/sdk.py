@@ -115,6 +115,8 @@ class Agent:
             sampling=_sampling(sampling or Sampling(), self._settings),
             timeout=timeout,
             root=str(self._root),
+            context=self._settings.context,
+            compact_at=self._settings.compact_at,
         )
         self._store = store
         self._told: set[str] = set()
@@ -170,7 +172,7 @@ class Agent:
         """A runtime of its own, which ends with all that was opened for it."""
         model = self._model or await find_spec()
         if isinstance(model, str):
-            model = make_model(model, Engine(threads=self._settings.threads))
+            model = make_model(model, Engine(threads=self._settings.threads, context=self._settings.context))
 
         store = self._store
         opened = (

@@ -40,7 +40,7 @@ from journeyman.traces.span import in_call
 from journeyman.veil import over
 
 MAX_RESULT = 24_000
-"""Characters of a result that the model reads; the rest is cut, and it is told so. A small window takes less: no more
+"""Characters of a result that the model reads at once. A small window takes less: no more
 characters than it has tokens, which is about a third of it."""
 REFUSALS = 3
 """Of a person, in a row; then the run is stopped, so that nobody is worn down."""
@@ -280,7 +280,8 @@ async def _call(run: Run, plan: Ready) -> CallFinished:
 
     try:
         with anyio.move_on_after(run.call_seconds), in_call(run.run_id, plan.call.id):
-            output = await plan.tool.call(plan.arguments, _reporter(run, plan.call))
+            rest = run.rests.take(plan.tool.spec, plan.arguments)
+            output = Output(rest) if rest else await plan.tool.call(plan.arguments, _reporter(run, plan.call))
     except ToolError as error:
         output = _failed(f"error: {error}")
     except ServerError as error:
@@ -298,9 +299,10 @@ async def _call(run: Run, plan: Ready) -> CallFinished:
 
     longest = min(MAX_RESULT, run.model.capabilities.context)
     if len(output.text) > longest:
-        output = replace(output, text=run.veil.hide(output.text))  # before a secret is cut in two
+        whole = run.veil.hide(output.text)  # before a secret is cut in two
+        output = replace(output, text=run.rests.cut(whole, longest, plan.tool.spec, plan.arguments))
 
-    return _result(plan.call, output, status, round(perf_counter() - started, 6), longest)
+    return _result(plan.call, output, status, round(perf_counter() - started, 6))
 
 
 def _is_approved(run: Run, plan: Ready, approved: str, label: Label) -> bool:
@@ -339,12 +341,6 @@ def _finished(call: ToolCall, text: str, status: CallStatus) -> CallFinished:
     return _result(call, Output(text, is_error=status != "repeated"), status)
 
 
-def _result(
-    call: ToolCall, output: Output, status: CallStatus, seconds: float = 0.0, longest: int = MAX_RESULT
-) -> CallFinished:
-    text = output.text
-    if len(text) > longest:
-        text = f"{text[:longest]}\n[{len(text) - longest:,} more characters were left out]"
-
-    result = ToolResult(call_id=call.id, name=call.name, text=text, is_error=output.is_error, data=output.data)
+def _result(call: ToolCall, output: Output, status: CallStatus, seconds: float = 0.0) -> CallFinished:
+    result = ToolResult(call_id=call.id, name=call.name, text=output.text, is_error=output.is_error, data=output.data)
     return CallFinished(result=result, status=status, seconds=seconds)

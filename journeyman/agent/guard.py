@@ -7,7 +7,17 @@ after something was changed, looking again is not.
 import json
 from dataclasses import dataclass, field
 
-from journeyman.traces.events import CallFinished, CallProposed, Event, ModelRequested, RunResumed, RunStarted
+from journeyman.agent.rest import GO_ON
+from journeyman.traces.events import (
+    CallFinished,
+    CallProposed,
+    Compacted,
+    Event,
+    MessageAdded,
+    ModelRequested,
+    RunResumed,
+    RunStarted,
+)
 from journeyman.traces.messages import ToolResult
 
 DONE = {"ok", "error", "timeout", "unknown"}
@@ -29,6 +39,8 @@ class Guard:
     _times: dict[str, int] = field(default_factory=dict)
     _results: dict[str, ToolResult] = field(default_factory=dict)
     _invalid: int = 0
+    _summing: bool = False
+    """The next answer is a summary of the run so far, and not what `stop` waits for."""
 
     def apply(self, event: Event) -> None:
         if isinstance(event, CallProposed):
@@ -36,7 +48,11 @@ class Guard:
         elif isinstance(event, CallFinished):
             self._finish(event)
         elif isinstance(event, ModelRequested) and event.choice == "none":
-            self.stop = False
+            self.stop = self.stop and self._summing
+        elif isinstance(event, MessageAdded | Compacted):
+            self._summing = isinstance(event, MessageAdded) and event.origin == "compaction"
+            if isinstance(event, Compacted):  # what was read may have been left out
+                self._times.clear()
         elif isinstance(event, RunStarted | RunResumed):
             self._readers |= {tool.identity for tool in event.tools if tool.read_only}
 
@@ -62,7 +78,9 @@ class Guard:
             self.stop = True
         elif proposed is not None:
             tool, key = proposed
-            if key in self._results and self._results[key].text != event.result.text:
+            if event.result.text.endswith(GO_ON):
+                self._times[key] = 0  # the same call reads on
+            elif key in self._results and self._results[key].text != event.result.text:
                 self._times[key] = 1  # it brings something new each time: no circle
 
             self._results[key] = event.result

@@ -5,13 +5,12 @@ is resumed from stored events simply goes on: with the calls that have no result
 model.
 """
 
-from contextlib import aclosing
-
+from journeyman.agent.ask import ask
 from journeyman.agent.calls import perform
-from journeyman.agent.models.model import Request
+from journeyman.agent.compact import make_room, squeeze, sum_up
 from journeyman.agent.run import Run
-from journeyman.errors import CutOff, ModelError, Refusal
-from journeyman.traces.events import BudgetRaised, Choice, MessageAdded, ModelRequested, ModelResponded
+from journeyman.errors import ContextOverflow, ModelError
+from journeyman.traces.events import BudgetRaised, Choice, MessageAdded
 
 MENDS = 2
 """How often a model may be asked to mend an answer that does not fit."""
@@ -25,7 +24,10 @@ async def drive(run: Run) -> str:
     """
     mends = 0
     while True:
-        if calls := run.state.pending:
+        if run.state.asked_summary is not None:  # taken up again in the middle of it
+            await _afford(run)
+            await sum_up(run)
+        elif calls := run.state.pending:
             await perform(run, calls)
         elif (answer := run.state.answer) is None:
             await _respond(run)
@@ -38,18 +40,20 @@ async def drive(run: Run) -> str:
 
 async def _respond(run: Run) -> None:
     await _afford(run)
+    if run.window.full:
+        await make_room(run)
+        await _afford(run)
+
     for warning in run.budget.warnings():
         run.emit(warning)
 
-    request = _request(run)
-    run.emit(ModelRequested(step=request.step, choice=request.choice, sampling=run.asked))
-    response: ModelResponded | None = None
-    async with aclosing(run.model.respond(request)) as stream:
-        async for item in stream:
-            run.emit(item)
-            response = item if isinstance(item, ModelResponded) else response
+    try:
+        await ask(run, _choice(run))
+    except ContextOverflow:
+        if not await squeeze(run):
+            raise
 
-    _judge(run, response)
+        await ask(run, _choice(run))  # once: what is too long still is the caller's to know
 
 
 async def _afford(run: Run) -> None:
@@ -66,38 +70,6 @@ async def _afford(run: Run) -> None:
             raise run.budget.exceeded(spent, run.run_id)
 
         run.emit(BudgetRaised(what=spent.what, limit=limit))
-
-
-def _judge(run: Run, response: ModelResponded | None) -> None:
-    """An answer that is none ends the run.
-
-    Raises:
-        CutOff: it broke off on its way.
-        Refusal: the model will not answer.
-    """
-    if response is None or response.finish == "cut":
-        raise CutOff(
-            f"{run.model.spec} stopped in the middle of its answer.",
-            fix=f"Ask it again: journeyman run --resume {run.run_id}",
-        )
-
-    if response.finish == "refusal":
-        said = response.message.text.strip()
-        raise Refusal(f"{run.model.spec} refuses to answer: {said or 'without a word'}", fix="Ask in other words.")
-
-
-def _request(run: Run) -> Request:
-    started = run.state.started
-    return Request(
-        run_id=run.run_id,
-        step=run.state.steps + 1,
-        instructions=started.instructions if started else "",
-        messages=run.state.messages,
-        tools=run.tools,
-        choice=_choice(run),
-        returns=started.returns if started else None,
-        sampling=run.sampling,
-    )
 
 
 def _choice(run: Run) -> Choice:

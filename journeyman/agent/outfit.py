@@ -54,7 +54,7 @@ async def outfit(settings: Settings, rules: Rules, notices: list[str], *, resume
     if settings.model is None:
         notices += unused_keys()
 
-    model = make_model(settings.model or await find_spec(), Engine(threads=settings.threads))
+    model = make_model(settings.model or await find_spec(), Engine(threads=settings.threads, context=settings.context))
     catalog = Catalog([*builtins(root, sandbox=settings.sandbox), *found.targets], pins=Pins.of_user())
     return Runtime(model, catalog, policy.within(root), store, secrets=settings.secrets, ended=sender(settings))
 

@@ -12,13 +12,15 @@ from pydantic import JsonValue
 from journeyman.agent.calls import MAX_RESULT
 from journeyman.agent.models.model import Capabilities, Request
 from journeyman.agent.plan import SPEC as PLAN
-from journeyman.errors import ModelError, ServerError, ToolError
+from journeyman.agent.rest import GO_ON, LEFT_OUT
+from journeyman.errors import ContextOverflow, ModelError, ServerError, ToolError
 from journeyman.policies.decision import Decision
 from journeyman.tools.tool import Output, Report
 from journeyman.traces.events import (
     CallDecided,
     CallFinished,
     CallProposed,
+    Compacted,
     Event,
     ModelDelta,
     ModelResponded,
@@ -62,6 +64,9 @@ class PlayedModel:
         return self._info
 
     async def respond(self, request: Request) -> AsyncGenerator[ModelDelta | ModelResponded, None]:
+        if self._tape and isinstance(self._tape.next, Compacted):  # asked, and it did not fit
+            raise ContextOverflow("The conversation did not fit the model's window.")
+
         answer = self._answers.get(request.step)
         if answer is not None:
             yield answer
@@ -163,7 +168,7 @@ def output_of(done: CallFinished, longest: int = MAX_RESULT) -> Output:
     return Output(text, data=result.data, is_error=result.is_error)
 
 
-_CUT = re.compile(r"\n\[([\d,]+) more characters were left out\]\Z")
+_CUT = re.compile(rf"\n\[([\d,]+) (?:{re.escape(LEFT_OUT)}|{re.escape(GO_ON)})\Z")
 
 
 class PlayedPolicy:

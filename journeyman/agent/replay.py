@@ -22,6 +22,7 @@ from journeyman.agent.models.model import Sampling
 from journeyman.agent.parts import nobody
 from journeyman.agent.plan import SPEC as PLAN
 from journeyman.agent.played import PlayedModel, PlayedPolicy, PlayedTools, Unveiled
+from journeyman.agent.rest import Rests
 from journeyman.agent.session import Crew, Order, execute, fork, resume
 from journeyman.errors import UsageError
 from journeyman.traces.events import (
@@ -96,6 +97,8 @@ def read(path: Path) -> list[StoredEvent]:
 
 
 _STORED = {"run_id", "seq", "at"}
+NEVER = 1e9
+"""Share of a window: traces of the first days come from a loop that did not look at it."""
 
 
 def _segments(events: Sequence[StoredEvent]) -> Iterator[tuple[int, int]]:
@@ -158,6 +161,7 @@ class Tape:
             run_id="replay",
             approver=nobody if self._nobody_was_there() else self.answer,
             policy_info=self.started.policy,
+            rests=lambda: Rests(keeps=False),
             veil=Unveiled(),
         )
         with self.scope:
@@ -175,6 +179,7 @@ class Tape:
         first = self.events[0]
         limits = dict(first.limits if isinstance(first, RunStarted | RunResumed) else {})
         seconds = limits.pop("call_seconds", 120.0)
+        context, compact_at = limits.pop("context", None), limits.pop("compact_at", NEVER)
         said = self.events[1] if len(self.events) > 1 else None
         return Order(
             prompt=said.text if said and said.type == "message_added" and said.origin == "user" else "",
@@ -186,6 +191,8 @@ class Tape:
             check=self.check,
             plan=any(spec.identity == PLAN.identity for spec in self.started.tools),
             more=self.more,
+            context=context if isinstance(context, int) else None,
+            compact_at=float(compact_at) if isinstance(compact_at, int | float) else NEVER,
         )
 
     async def _run(self, order: Order, crew: Crew) -> None:
@@ -285,5 +292,6 @@ def _from_outside(end: RunFinished) -> bool:
 
 def asked_of(events: Sequence[StoredEvent]) -> Sampling:
     """How the run's model was asked to sample."""
-    first = next((event for event in events if event.type == "model_requested"), None)
+    first = next((event for event in events if event.type == "model_requested" and event.choice != "none"), None)
+    first = first or next((event for event in events if event.type == "model_requested"), None)
     return Sampling.model_validate(first.sampling if first else {})

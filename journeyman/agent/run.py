@@ -4,13 +4,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from pydantic import JsonValue
-
 from journeyman.agent.budget import Budget, More
 from journeyman.agent.guard import Guard
 from journeyman.agent.models.model import Model, Sampling
 from journeyman.agent.parts import Approver, Recorder, Toolbox, Watch, nobody
+from journeyman.agent.rest import Rests
 from journeyman.agent.veiled import veiled
+from journeyman.agent.window import Window
 from journeyman.policies.approvals import Book
 from journeyman.traces.events import EphemeralEvent, Event
 from journeyman.traces.fold import State
@@ -40,12 +40,14 @@ class Run:
     budget: Budget = field(default_factory=Budget)
     guard: Guard = field(default_factory=Guard)
     sampling: Sampling = field(default_factory=Sampling)
-    asked: dict[str, JsonValue] = field(default_factory=dict)
-    """What of the sampling differs from the defaults, as the trace has it."""
+    window: Window = field(default_factory=lambda: Window(8192))
+    """How full the model's window is."""
     check: Check | None = None
     more: More | None = None
     """Asked where something of the budget is spent."""
     listeners: Sequence[Listener] = ()
+    rests: Rests = field(default_factory=Rests)
+    """What the model has not read yet of long results."""
     call_seconds: float = 120.0
     """How long one tool call may take before it becomes a result that says so."""
 
@@ -67,3 +69,4 @@ class Run:
         self.policy.apply(event)
         self.guard.apply(event)
         self.budget.apply(event)
+        self.window.apply(event, self.state.messages)

@@ -5,7 +5,7 @@ a failure is an outcome in the trace and an error on the result; only cancellati
 leaves by an exception, and then too the trace has an end.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from time import perf_counter
 from typing import Any
@@ -20,8 +20,10 @@ from journeyman.agent.loop import drive
 from journeyman.agent.models.model import Model, Sampling
 from journeyman.agent.parts import Approver, Policy, Recorder, Toolbox, nobody
 from journeyman.agent.plan import UpdatePlan
+from journeyman.agent.rest import Rests
 from journeyman.agent.returns import fits
 from journeyman.agent.run import Check, Listener, Run
+from journeyman.agent.window import FULL, Window
 from journeyman.errors import (
     BudgetExceeded,
     JourneymanError,
@@ -68,6 +70,10 @@ class Order:
     """Asked for a new limit where the budget is spent; without it the run ends there."""
     plan: bool = True
     """Offer the model a plan to keep."""
+    context: int | None = None
+    """Tokens of the model's window that may be used; None for all of it. It is believed of a server's model."""
+    compact_at: float = FULL
+    """The share of the window that is filled before older parts make room."""
     root: str = ""
     sample: Sample | None = None
     """Its place in a batch of practice."""
@@ -91,6 +97,8 @@ class Crew:
     """Name, hash and mode, for the trace."""
     sandbox: Mapping[str, JsonValue] = field(default_factory=dict)
     """Where code is run, for the trace."""
+    rests: Callable[[], Rests] = Rests
+    """What keeps the rest of long results."""
     veil: Veil = field(default_factory=Veil)
     """Knows the secrets, and keeps from the model and the trace what has the form of one."""
 
@@ -197,7 +205,13 @@ def _started(
 
 
 def _limits(order: Order) -> dict[str, JsonValue]:
-    return {**order.limits.model_dump(exclude_none=True), "call_seconds": order.call_seconds}
+    window = {"context": order.context} if order.context else {}
+    return {
+        **order.limits.model_dump(exclude_none=True),
+        "call_seconds": order.call_seconds,
+        "compact_at": order.compact_at,
+        **window,
+    }
 
 
 async def resume(events: Sequence[StoredEvent], order: Order, crew: Crew) -> Result:
@@ -242,6 +256,12 @@ def _budget(order: Order, crew: Crew) -> Budget:
     return Budget(order.limits, unpriced=not able.priced, costs=able.remote)
 
 
+def _window(order: Order, model: Model) -> Window:
+    able = model.capabilities
+    known = min(order.context or able.context, able.context) if able.token_ids else order.context or able.context
+    return Window(known, order.compact_at)
+
+
 def _run(order: Order, crew: Crew) -> Run:
     run = Run(
         run_id=crew.run_id,
@@ -250,12 +270,13 @@ def _run(order: Order, crew: Crew) -> Run:
         policy=crew.policy.watch(remote=crew.model.capabilities.remote),
         recorder=crew.recorder,
         veil=crew.veil.fresh(),
+        rests=crew.rests(),
         approver=crew.approver,
         book=crew.book,
         budget=_budget(order, crew),
         guard=Guard(repeats=1 if crew.model.capabilities.small else 3),
         sampling=order.sampling,
-        asked=order.sampling.model_dump(exclude_defaults=True),
+        window=_window(order, crew.model),
         more=order.more,
         check=order.check or (fits(order.returns) if order.returns is not None else None),
         call_seconds=order.call_seconds,

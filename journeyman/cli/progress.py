@@ -18,6 +18,7 @@ from journeyman.traces.events import (
     CallProgress,
     CallProposed,
     CallStarted,
+    Compacted,
     Event,
     MessageAdded,
     ModelDelta,
@@ -28,7 +29,7 @@ from journeyman.traces.events import (
     RunResumed,
     RunStarted,
 )
-from journeyman.traces.transcript import dollars
+from journeyman.traces.transcript import dollars, told
 
 DIM, BOLD, RED, GREEN, YELLOW, CYAN, OFF = "\33[2m", "\33[1m", "\33[31m", "\33[32m", "\33[33m", "\33[36m", "\33[0m"
 MARKS = {"done": "x", "active": ">", "pending": " ", "dropped": "-"}
@@ -56,6 +57,8 @@ class Progress:
                 )
             case RunResumed():
                 self.line("going on with the stored run", DIM)
+            case MessageAdded(origin="compaction"):
+                self.line("the window is nearly full: asked for a summary", YELLOW)
             case MessageAdded(origin="runtime"):
                 self.line(f"asked to mend: {safe(event.text, 200)}", YELLOW)
             case ModelRequested():
@@ -83,6 +86,8 @@ class Progress:
                 self.line(f"budget: {event.used:g} of {event.limit:g} {event.what} used", YELLOW)
             case BudgetRaised():
                 self.line(f"budget: {event.limit:g} {event.what} from here on", YELLOW)
+            case Compacted():
+                self.line(told(event), YELLOW)
             case RunFinished():
                 self._ended(event)
 

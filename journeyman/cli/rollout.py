@@ -78,7 +78,7 @@ async def _rollout(options: dict[str, Any]) -> "Tally":
     split = None if options["split"] == "all" else options["split"]
     tasks = load_tasks(options["source"], n=options["limit"], seed=options["seed"], split=split)
     settings = load_settings(model=options["model"])
-    engine = Engine(threads=settings.threads, parallel=options["parallel"], stream=False)
+    engine = Engine(threads=settings.threads, context=settings.context, parallel=options["parallel"], stream=False)
     model = make_model(settings.model or await find_spec(), engine)
     sampling = Sampling(
         temperature=options["temperature"],

@@ -58,6 +58,7 @@ EFFORTS = ("minimal", "low", "medium", "high", "xhigh", "max")
 )
 @click.option("--think", metavar="HOW", help="off, auto, on, or the tokens it may take.  [default: auto]")
 @click.option("--effort", type=click.Choice(EFFORTS), help="How much to think and do, for models that know.")
+@click.option("--context", type=click.IntRange(512), metavar="N", help="Tokens of the model's window.")
 @click.option("--sandbox", metavar="NAME", help="Where the model's code runs; see `sandbox doctor`.  [default: auto]")
 @click.option("--threads", type=click.IntRange(1, 512), metavar="N", help="Threads of the local engine.")
 @click.option("--temperature", type=click.FloatRange(0, 10), default=0.0, show_default=True)
@@ -146,7 +147,9 @@ def _settings(options: dict[str, Any]) -> "Settings":
     from journeyman.config import load_settings  # noqa: PLC0415
 
     names = {"steps": "max_steps", "tokens": "max_tokens", "seconds": "max_seconds", "usd": "max_usd"}
-    plain = {name: options[name] for name in ("model", "root", "policy", "sandbox", "threads", "think", "effort")}
+    plain = {
+        name: options[name] for name in ("model", "root", "policy", "sandbox", "threads", "think", "effort", "context")
+    }
     return load_settings(**plain, **{name: options[option] for name, option in names.items()})
 
 
@@ -162,6 +165,8 @@ def _order(prompt: str, settings: "Settings", options: dict[str, Any]) -> "Order
             temperature=options["temperature"], seed=options["seed"], think=settings.think, effort=settings.effort
         ),
         timeout=options["timeout"],
+        context=settings.context,
+        compact_at=settings.compact_at,
         returns=_schema(options["returns"]) if options["returns"] else None,
         root=str(working_folder(settings)),
     )

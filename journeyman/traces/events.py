@@ -93,8 +93,9 @@ class MessageAdded(Value):
     text: str
     secret: bool = False
     """As in `run_started`."""
-    origin: Literal["user", "runtime"] = "user"
-    """runtime: the loop's own, such as the question to mend an answer that does not match its schema."""
+    origin: Literal["user", "runtime", "compaction"] = "user"
+    """runtime: the loop's own, such as the question to mend an answer that does not match its schema. compaction: its
+    question for a summary, which goes with its answer when the conversation is compacted."""
 
 
 class ModelRequested(Value):
@@ -253,10 +254,17 @@ class BudgetRaised(Value):
 
 
 class Compacted(Value):
+    """Room was made in the model's window: from here on it reads the prompt, what stands here, and what was kept."""
+
     type: Literal["compacted"] = "compacted"
     kept: int
     """Messages at the end that were kept as they are."""
-    summary: str
+    summary: str = ""
+    """Stands for all between the prompt and those; empty where only results were cut."""
+    results: int | None = None
+    """Characters that each result before the kept messages was cut to; None where none was."""
+    tokens: int = 0
+    """What the conversation had before."""
 
 
 class FilesKept(Value):

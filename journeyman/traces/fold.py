@@ -23,7 +23,7 @@ from journeyman.traces.events import (
     RunResumed,
     RunStarted,
 )
-from journeyman.traces.messages import AssistantMessage, Message, ToolCall, Usage, UserMessage
+from journeyman.traces.messages import AssistantMessage, Message, ToolCall, ToolResult, Usage, UserMessage
 
 
 @dataclass(slots=True)
@@ -62,6 +62,10 @@ class State:
     """Calls whose intent is stored and whose result is not."""
     finish: str | None = None
     """How the last model call ended."""
+    said: list[str] = field(default_factory=list)
+    """What the user said after the prompt."""
+    asked_summary: int | None = None
+    """Where in the conversation the question for a summary stands, while it is being compacted."""
     finished: RunFinished | None = None
     secret: bool = False
     """A person has typed a secret: nothing may train on the run."""
@@ -84,7 +88,7 @@ class State:
     @property
     def answer(self) -> str | None:
         """The model's last words, once it calls nothing more."""
-        last = self.messages[-1] if self.messages else None
+        last = self.messages[-1] if self.messages and self.asked_summary is None else None
         return last.text if isinstance(last, AssistantMessage) and not last.calls else None
 
     def apply(self, event: Event) -> None:  # noqa: C901 - one line for each kind of event
@@ -103,15 +107,13 @@ class State:
                     self.messages.append(UserMessage(text=event.prompt))
             case MessageAdded():
                 self.secret = self.secret or event.secret
-                self.messages.append(UserMessage(text=event.text))
-                self.finished = None
+                self._message_added(event)
             case ApprovalAnswered():
                 self.secret = self.secret or event.secret
             case PlanUpdated():
                 self.plan = event.steps
             case Compacted():
-                kept = self.messages[len(self.messages) - event.kept :]
-                self.messages = [self.messages[0], UserMessage(text=event.summary), *kept]
+                self._compacted(event)
             case RunResumed():
                 self.denied = self.refusals = 0
             case RunFinished():
@@ -120,13 +122,35 @@ class State:
     def _responded(self, event: ModelResponded) -> None:
         if event.finish != "cut":  # half a message: whoever goes on asks again
             self.messages.append(event.message)
-            self._pending = {call.id: call for call in event.message.calls}
+            calls = event.message.calls if self.asked_summary is None else ()
+            self._pending = {call.id: call for call in calls}
 
         self.usage = self.usage + event.usage
         known = self.cost_usd is not None and event.cost_usd is not None
         self.cost_usd = self.cost_usd + event.cost_usd if known else None
         self.steps = event.step
         self.finish = event.finish
+
+    def _message_added(self, event: MessageAdded) -> None:
+        """What the user says while a summary is being asked for comes in its place."""
+        if self.asked_summary is not None:
+            self.messages = self.messages[: self.asked_summary]
+
+        self.asked_summary = len(self.messages) if event.origin == "compaction" else None
+        self.messages.append(UserMessage(text=event.text))
+        self.finished = None
+        if event.origin == "user":
+            self.said.append(event.text)
+
+    def _compacted(self, event: Compacted) -> None:
+        messages = self.messages[: self.asked_summary]
+        older, kept = messages[: len(messages) - event.kept], messages[len(messages) - event.kept :]
+        if event.results is not None:
+            self.messages = [*(_cut(message, event.results) for message in older), *kept]
+        else:
+            self.messages = [messages[0], UserMessage(text=event.summary), *kept]
+
+        self.asked_summary = None
 
     def _call_finished(self, event: CallFinished) -> None:
         call_id = event.result.call_id
@@ -137,3 +161,11 @@ class State:
             self.denied += 1
 
         self.refusals = self.refusals + 1 if event.status == "refused" else 0
+
+
+def _cut(message: Message, length: int) -> Message:
+    if not isinstance(message, ToolResult) or len(message.text) <= length:
+        return message
+
+    left = f"[{len(message.text) - length:,} more characters were left out to make room]"
+    return message.model_copy(update={"text": f"{message.text[:length]}\n{left}"})

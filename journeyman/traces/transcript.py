@@ -14,6 +14,7 @@ from journeyman.traces.events import (
     CallDecided,
     CallFinished,
     CallProposed,
+    Compacted,
     MessageAdded,
     ModelResponded,
     PlanUpdated,
@@ -75,6 +76,10 @@ def lines(event: StoredEvent, safe: Safe) -> Iterator[str]:  # noqa: C901, PLR09
             yield from _said(f"  {event.status}", event.result.text, safe)
         case BudgetRaised():
             yield f"budget: {event.limit:g} {event.what} from here on"
+        case Compacted():
+            yield told(event)
+            if event.summary:
+                yield from _said("summary", event.summary, safe)
         case RunResumed():
             yield "-- taken up again --"
         case SampleScored():
@@ -85,6 +90,13 @@ def lines(event: StoredEvent, safe: Safe) -> Iterator[str]:  # noqa: C901, PLR09
 
             tokens = f"{event.usage.total_tokens} tokens{dollars(event.cost_usd)}"
             yield f"{event.outcome}: {event.steps} steps, {tokens}, {event.seconds:.1f} s"
+
+
+def told(event: Compacted) -> str:
+    """What was done to make room."""
+    what = f"older results were cut to {event.results} characters" if event.results is not None else "a summary stands"
+    stays = f"for what came before the last {event.kept} messages" if event.summary else ""
+    return " ".join(filter(None, [f"made room ({event.tokens} tokens):", what, stays]))
 
 
 def dollars(cost: float | None) -> str:

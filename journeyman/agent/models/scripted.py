@@ -36,7 +36,7 @@ class ScriptedModel:
     `delay` is how many seconds each answer takes.
     """
 
-    capabilities = Capabilities()
+    capabilities = Capabilities(context=1 << 20)
 
     def __init__(
         self, script: Sequence[Item] | Callable[[Request], Any], *, delay: float = 0.0, spec: str = "scripted"

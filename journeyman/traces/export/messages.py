@@ -7,6 +7,9 @@ Arguments are objects, because most chat templates encode text a second time; `t
 different runs have different shapes and a table would fill them up with nulls. Read it with
 `datasets.load_dataset("json", data_files=...)`.
 
+A run whose conversation was compacted is as many rows as the model read conversations; the last steps before each time
+stand in the next row too.
+
 Lost on the way: token ids, which of them were forced, decisions and times. Not written: a run whose arguments were no
 JSON objects somewhere, or that stopped in the middle of its calls. Hidden and summarised thoughts are left out.
 """
@@ -15,6 +18,7 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+from journeyman.traces.events import Compacted, ModelResponded
 from journeyman.traces.export import Skip
 from journeyman.traces.export.sequences import demand_trainable
 from journeyman.traces.fold import State
@@ -24,8 +28,21 @@ from journeyman.traces.writer import Stored
 
 def lines(run: Sequence[Stored]) -> Iterator[str]:
     demand_trainable(run)
-    messages, tools = conversation(run)
-    yield json.dumps({"messages": messages, "tools": tools}, ensure_ascii=False)
+    for part in _parts(run):
+        messages, tools = conversation(part)
+        yield json.dumps({"messages": messages, "tools": tools}, ensure_ascii=False)
+
+
+def _parts(run: Sequence[Stored]) -> Iterator[Sequence[Stored]]:
+    """The run up to each compaction before which the model had said something, and the whole of it."""
+    said = False
+    for at, each in enumerate(run):
+        said = said or isinstance(each.event, ModelResponded)
+        if isinstance(each.event, Compacted) and said:
+            yield run[:at]
+            said = False
+
+    yield run
 
 
 def conversation(run: Sequence[Stored]) -> tuple[list[dict[str, Any]], str]:
