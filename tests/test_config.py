@@ -49,6 +49,8 @@ def test_without_any_source_the_defaults_stand(project):
         "usd": None,
         "think": "auto",
         "effort": None,
+        "context": None,
+        "compact_at": 0.75,
         "sandbox": "auto",
         "threads": None,
         "secrets": (),

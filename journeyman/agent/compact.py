@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from journeyman.agent.ask import ask_for_words
 from journeyman.agent.run import Run
-from journeyman.agent.window import guess
+from journeyman.agent.window import guess, tokens
 from journeyman.errors import ContextOverflow, Refusal
 from journeyman.traces.events import Compacted, MessageAdded
 from journeyman.traces.messages import AssistantMessage, Message, ToolResult
@@ -70,8 +70,8 @@ async def sum_up(run: Run) -> None:
 
 async def _ask_summary(run: Run) -> None:
     """Where there is a step left for it, and room."""
-    words = max(64, run.window.size // 8)
-    if run.budget.last_step or run.window.tokens + words + len(QUESTION) // 2 > run.window.size:
+    words = max(64, run.window.size // 12)
+    if run.budget.last_step or run.window.tokens + words + tokens(QUESTION) > run.window.size:
         return
 
     if run.state.asked_summary is None:

@@ -16,14 +16,13 @@ from typing import Never
 
 import anyio
 
-from journeyman.agent.budget import Limits
 from journeyman.agent.calls import MAX_RESULT
 from journeyman.agent.models.model import Sampling
 from journeyman.agent.parts import nobody
 from journeyman.agent.plan import SPEC as PLAN
 from journeyman.agent.played import PlayedModel, PlayedPolicy, PlayedTools, Unveiled
 from journeyman.agent.rest import Rests
-from journeyman.agent.session import Crew, Order, execute, fork, resume
+from journeyman.agent.session import Crew, Order, as_limited, execute, fork, resume
 from journeyman.errors import UsageError
 from journeyman.traces.events import (
     ApprovalAnswered,
@@ -97,8 +96,6 @@ def read(path: Path) -> list[StoredEvent]:
 
 
 _STORED = {"run_id", "seq", "at"}
-NEVER = 1e9
-"""Share of a window: traces of the first days come from a loop that did not look at it."""
 
 
 def _segments(events: Sequence[StoredEvent]) -> Iterator[tuple[int, int]]:
@@ -177,22 +174,17 @@ class Tape:
 
     def _order(self) -> Order:
         first = self.events[0]
-        limits = dict(first.limits if isinstance(first, RunStarted | RunResumed) else {})
-        seconds = limits.pop("call_seconds", 120.0)
-        context, compact_at = limits.pop("context", None), limits.pop("compact_at", NEVER)
+        limits = first.limits if isinstance(first, RunStarted | RunResumed) else {}
         said = self.events[1] if len(self.events) > 1 else None
         return Order(
             prompt=said.text if said and said.type == "message_added" and said.origin == "user" else "",
             instructions=self.started.instructions,
-            limits=Limits.model_validate({"steps": None} | limits),
             sampling=asked_of(self.events),
-            call_seconds=float(seconds) if isinstance(seconds, int | float) else 120.0,
             returns=self.started.returns,
             check=self.check,
             plan=any(spec.identity == PLAN.identity for spec in self.started.tools),
             more=self.more,
-            context=context if isinstance(context, int) else None,
-            compact_at=float(compact_at) if isinstance(compact_at, int | float) else NEVER,
+            **as_limited(limits),
         )
 
     async def _run(self, order: Order, crew: Crew) -> None:

@@ -214,6 +214,18 @@ def _limits(order: Order) -> dict[str, JsonValue]:
     }
 
 
+def as_limited(recorded: Mapping[str, JsonValue]) -> dict[str, Any]:
+    """The fields of an order that a run's recorded limits stand for."""
+    own: dict[str, Any] = {"call_seconds": 120.0, "context": None, "compact_at": NEVER}
+    limits = {name: value for name, value in recorded.items() if name not in own}
+    known = {name: recorded.get(name, default) for name, default in own.items()}
+    return {"limits": Limits.model_validate({"steps": None} | limits), **known}
+
+
+NEVER = 1e9
+"""Share of a window: a run of the first days did not look at it."""
+
+
 async def resume(events: Sequence[StoredEvent], order: Order, crew: Crew) -> Result:
     """Go on with a stored run; `order.prompt`, if any, is what the user says next.
 

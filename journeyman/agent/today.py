@@ -12,12 +12,11 @@ from typing import Any, Self
 
 from pydantic import JsonValue
 
-from journeyman.agent.budget import Limits
 from journeyman.agent.models.model import Model
 from journeyman.agent.parts import Approver, Policy, Toolbox
 from journeyman.agent.plan import SPEC as PLAN
 from journeyman.agent.played import PlayedModel, Unveiled, output_of
-from journeyman.agent.session import Crew, Order, execute
+from journeyman.agent.session import Crew, Order, as_limited, execute
 from journeyman.errors import ToolError, UsageError
 from journeyman.policies.decision import Decision
 from journeyman.tools.tool import Output, Report
@@ -97,13 +96,12 @@ def start_of(events: Sequence[StoredEvent]) -> RunStarted:
 
 
 def _order_of(started: RunStarted) -> Order:
-    limits = {name: value for name, value in started.limits.items() if name != "call_seconds"}
     return Order(
         prompt=started.prompt,
         instructions=started.instructions,
-        limits=Limits.model_validate({"steps": None} | limits),
         returns=started.returns,
         plan=any(spec.identity == PLAN.identity for spec in started.tools),
+        **as_limited(started.limits),
     )
 
 

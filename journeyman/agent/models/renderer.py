@@ -226,13 +226,16 @@ SAMPLE: tuple[Message, ...] = (
 
 def signature(tool: ToolSpec) -> str:
     """`files__read(path: string, start?: integer) - Read a text file`: a quarter of the tokens of its JSON Schema."""
-    properties = tool.parameters.get("properties") or {}
-    required = tool.parameters.get("required") or []
-    arguments = ", ".join(
-        f"{name}{'' if name in required else '?'}: {_type(schema)}" for name, schema in properties.items()
-    )
     description = tool.description.strip().split("\n", 1)[0]
-    return f"{tool.name}({arguments}) - {description}"
+    return f"{tool.name}({_fields(tool.parameters)}) - {description}"
+
+
+def _fields(schema: Mapping[str, Any]) -> str:
+    required = schema.get("required") or []
+    return ", ".join(
+        f"{name}{'' if name in required else '?'}: {_type(inner)}"
+        for name, inner in (schema.get("properties") or {}).items()
+    )
 
 
 def _type(schema: Any) -> str:
@@ -249,6 +252,7 @@ def _type(schema: Any) -> str:
         case "array":
             return f"list[{_type(schema.get('items') or {})}]"
         case str() as name:
-            return name
+            inside = _fields(schema) if name == "object" else ""
+            return f"{{{inside}}}" if inside else name
         case _:
             return "any"

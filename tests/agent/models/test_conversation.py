@@ -6,9 +6,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from journeyman.agent.models.conversation import Completion, Conversation
+from journeyman.agent.models.examples import examples
 from journeyman.agent.models.families import CHATML
 from journeyman.agent.models.model import Request
-from journeyman.traces.messages import AssistantMessage, Text, Tokens, TokenSpan, UserMessage
+from journeyman.agent.models.renderer import signature
+from journeyman.traces.messages import (
+    AssistantMessage,
+    Text,
+    Tokens,
+    TokenSpan,
+    ToolCall,
+    ToolResult,
+    ToolSpec,
+    UserMessage,
+)
 
 END, OTHER_END = 100_000, 100_001
 
@@ -141,3 +152,35 @@ async def test_the_schema_of_the_answer_is_told_and_nothing_where_there_is_none(
     at = head.index(ord("B")) + len("Be kind.")
     assert opening[: len(head)] == head
     assert longer == [*opening[:at], *told, *opening[at:]]
+
+
+def test_a_stranger_is_shown_with_the_example_in_its_own_schema():
+    about = {"type": "object", "properties": {"city": {"type": "string"}}, "examples": [{"city": "Oslo"}]}
+    weather = ToolSpec(name="w__now", server="w", tool="now", description="Weather now.\nFrom far.", parameters=about)
+
+    assert examples([weather, weather.model_copy(update={"parameters": {}})]) == (
+        UserMessage(text="For example: Weather now."),
+        AssistantMessage(parts=(ToolCall(id="e0", name="w__now", arguments='{"city": "Oslo"}'),)),
+        ToolResult(call_id="e0", name="w__now", text="ok"),
+        AssistantMessage(parts=(Text(text="Done."),)),
+    )
+
+
+def test_a_signature_tells_what_is_inside_of_objects_lists_and_unions():
+    place = {
+        "type": "object",
+        "properties": {"lat": {"type": "number"}, "name": {"type": "string"}},
+        "required": ["lat"],
+    }
+    fields = {
+        "at": place,
+        "via": {"type": "array", "items": place},
+        "kind": {"enum": ["car", "foot"]},
+        "speed": {"anyOf": [{"type": "integer"}, {"type": "null"}]},
+    }
+    route = ToolSpec(name="route", server="python", tool="route", parameters={"properties": fields, "required": ["at"]})
+
+    assert signature(route) == (
+        "route(at: {lat: number, name?: string}, via?: list[{lat: number, name?: string}],"
+        ' kind?: "car"|"foot", speed?: integer) - '
+    )
