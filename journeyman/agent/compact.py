@@ -65,7 +65,7 @@ async def sum_up(run: Run) -> None:
     words = last.text.strip() if answered else ""
     kept = _last_steps(whole, run.window.size // 4)
     summary = _summary(run, words or _listed(whole[1 : len(whole) - kept], run.window.size // 2))
-    run.emit(Compacted(kept=kept, summary=summary, tokens=run.window.tokens))
+    _go_on(run, Compacted(kept=kept, summary=summary, tokens=run.window.tokens))
 
 
 async def _ask_summary(run: Run) -> None:
@@ -87,7 +87,13 @@ async def _ask_summary(run: Run) -> None:
 def _shorten(run: Run, kept: int, length: int) -> None:
     messages = run.state.messages
     if any(isinstance(each, ToolResult) and len(each.text) > length for each in messages[: len(messages) - kept]):
-        run.emit(Compacted(kept=kept, results=length, tokens=run.window.tokens))
+        _go_on(run, Compacted(kept=kept, results=length, tokens=run.window.tokens))
+
+
+def _go_on(run: Run, compacted: Compacted) -> None:
+    """From the new conversation: what the model remembers of the old one would be taken for its beginning."""
+    run.emit(compacted)
+    run.model.forget(run.run_id)
 
 
 def _to_gain(messages: Sequence[Message], kept: int) -> int:
