@@ -63,7 +63,7 @@ async def test_each_time_room_is_made_a_new_sequence_begins_and_no_other_time(st
     assert compacted >= 2
     assert any(isinstance(event, MessageAdded) for event in memory.events), "the model was asked for a summary"
     trained = sequences([Stored("run", n, 0, event) for n, event in enumerate(memory.events, 1)])
-    assert [each.steps for each in trained] == [len(part) for part in _stretches(roots)]
+    assert [len(each.turns) for each in trained] == [len(part) for part in _stretches(roots)]
     assert all(len(each.ids) <= WINDOW for each in trained)
     assert (await replay(memory.events)).same
 
