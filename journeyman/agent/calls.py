@@ -297,7 +297,7 @@ async def _call(run: Run, plan: Ready) -> CallFinished:
     elif output.is_error and status == "ok":
         status = "error"
 
-    longest = min(MAX_RESULT, run.model.capabilities.context)
+    longest = min(MAX_RESULT, run.window.size)
     if len(output.text) > longest:
         whole = run.veil.hide(output.text)  # before a secret is cut in two
         output = replace(output, text=run.rests.cut(whole, longest, plan.tool.spec, plan.arguments))

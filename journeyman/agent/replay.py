@@ -22,7 +22,7 @@ from journeyman.agent.parts import nobody
 from journeyman.agent.plan import SPEC as PLAN
 from journeyman.agent.played import PlayedModel, PlayedPolicy, PlayedTools, Unveiled
 from journeyman.agent.rest import Rests
-from journeyman.agent.session import Crew, Order, as_limited, execute, fork, resume
+from journeyman.agent.session import Crew, Order, as_limited, execute, fork, resume, window_of
 from journeyman.errors import UsageError
 from journeyman.traces.events import (
     ApprovalAnswered,
@@ -149,7 +149,8 @@ class Tape:
 
     async def play(self) -> None:
         model = PlayedModel(self.started, self.events, self)
-        self.longest = min(MAX_RESULT, model.capabilities.context)
+        order = self._order()
+        self.longest = min(MAX_RESULT, window_of(order, model).size)
         crew = Crew(
             model=model,
             toolbox=PlayedTools(self),
@@ -162,7 +163,7 @@ class Tape:
             veil=Unveiled(),
         )
         with self.scope:
-            await self._run(self._order(), crew)
+            await self._run(order, crew)
 
     def _nobody_was_there(self) -> bool:
         """A call that may have happened was given up without asking."""

@@ -268,8 +268,9 @@ def _budget(order: Order, crew: Crew) -> Budget:
     return Budget(order.limits, unpriced=not able.priced, costs=able.remote)
 
 
-def _window(order: Order, model: Model) -> Window:
+def window_of(order: Order, model: Model) -> Window:
     able = model.capabilities
+    """As much as the caller allows, of a local model no more than there is."""
     known = min(order.context or able.context, able.context) if able.token_ids else order.context or able.context
     return Window(known, order.compact_at)
 
@@ -288,7 +289,7 @@ def _run(order: Order, crew: Crew) -> Run:
         budget=_budget(order, crew),
         guard=Guard(repeats=1 if crew.model.capabilities.small else 3),
         sampling=order.sampling,
-        window=_window(order, crew.model),
+        window=window_of(order, crew.model),
         more=order.more,
         check=order.check or (fits(order.returns) if order.returns is not None else None),
         call_seconds=order.call_seconds,

@@ -289,6 +289,20 @@ async def test_the_rest_of_a_long_result_is_read_by_the_same_call_again(small: b
     assert (await replay(memory.events)).same
 
 
+async def test_a_result_is_cut_to_the_window_that_the_caller_allows() -> None:
+    @tool(read_only=True)
+    def book() -> str:
+        """A whole book."""
+        return "a" * 5000
+
+    memory = Memory()
+    await execute(order(context=1000), crew(Counting([call("book"), "done"], window=8192), book, memory=memory))
+
+    [read] = [event.result.text for event in memory.events if isinstance(event, CallFinished)]
+    assert read == "a" * 1000 + "\n[4,000 more characters: make the same call again to read on]"
+    assert (await replay(memory.events)).same
+
+
 async def test_the_rest_of_what_may_have_changed_something_is_not_promised() -> None:
     @tool
     def build() -> str:
