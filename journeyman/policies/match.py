@@ -132,7 +132,9 @@ def _same(value: Any, expected: Scalar) -> bool:
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    return (isinstance(value, int) and not isinstance(value, bool)) or (
+        isinstance(value, float) and math.isfinite(value)
+    )
 
 
 def _under(value: Any, folder: str, root: Path | None) -> Answer:
