@@ -9,6 +9,7 @@
     arguments = { to = "eve@evil.org", body = "hi" }
     effect = "ask"
     rules = ["preset:steered"]                # all that match, where given
+    does = ["external"]                       # what its label says it does, where given
 
 A case may have its own `said` and `read` in the place of the table's, be `read_only`, `remote` (the model is not on
 this machine) or `contained` (a sandbox holds what runs), and add `allow`, `ask`, `deny` and `scope` as flags would.
@@ -23,6 +24,7 @@ from pydantic import BeforeValidator, Field, JsonValue, StrictBool, StrictStr
 
 from journeyman.errors import PolicyError
 from journeyman.policies.decision import Decision
+from journeyman.policies.labels import Does
 from journeyman.policies.load import PRESETS
 from journeyman.policies.policy import Policy
 from journeyman.policies.provenance import Provenance
@@ -56,6 +58,8 @@ class Case(Value):
     effect: Effect
     rules: tuple[StrictStr, ...] | None = None
     """`tier:id` of every rule that must match, in any order."""
+    does: tuple[Does, ...] | None = None
+    """What the tool's label must say that it does, in any order."""
     said: StrictStr | None = None
     read: Readings | None = None
     read_only: StrictBool = False
@@ -140,15 +144,20 @@ def run(table: Table, policy: Policy, name: str) -> Iterator[Verdict]:
     for number, case in enumerate(table.case, start=1):
         decision = case.decide(policy, table)
         alike = case.rules is None or set(case.rules) == set(decision.rules)
+        labelled = case.does is None or set(case.does) == set(decision.label.does)
         yield Verdict(
             table=name,
             case=case.name or f"{number} {case.tool}",
-            ok=decision.effect == case.effect and alike,
+            ok=decision.effect == case.effect and alike and labelled,
             expected=case.effect,
             got=decision.effect,
             rules=decision.rules,
-            reason=decision.reason if decision.effect != case.effect else "" if alike else "other rules matched",
+            reason=_why(decision.reason if decision.effect != case.effect else "", alike, labelled),
         )
+
+
+def _why(reason: str, alike: bool, labelled: bool) -> str:
+    return reason or ("" if alike else "other rules matched") or ("" if labelled else "its label says otherwise")
 
 
 def shipped_tables() -> Path:

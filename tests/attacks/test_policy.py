@@ -42,7 +42,7 @@ def cases(name: str) -> dict[str, Any]:
 
 
 def spec(server: str, tool: str, **fields: Any) -> ToolSpec:
-    return ToolSpec(**{"name": f"{server}__{tool}", "server": server, "tool": tool, **fields})
+    return ToolSpec.model_validate({"name": f"{server}__{tool}", "server": server, "tool": tool, **fields})
 
 
 def test_there_are_as_many_cases_as_we_say():
