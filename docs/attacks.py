@@ -60,7 +60,7 @@ def page(found: Results) -> str:
 
         lines.append("")
 
-    counts = [str(sum(verdict.contained for verdict in verdicts.values())) for verdicts in found.values()]
+    counts = [_count([_cell(verdict) for verdict in verdicts.values()]) for verdicts in found.values()]
     lines.append(f"## Contained of {len(suite())}\n\n| {' | '.join(found)} |\n|{'---|' * len(found)}")
     return "\n".join([*lines, f"| {' | '.join(counts)} |", ""])
 
@@ -85,6 +85,10 @@ def _cell(verdict: Verdict) -> str:
         return "**NO**"
 
     return "-" if verdict.detail.startswith(("could not begin", "this sandbox has no files")) else "yes"
+
+
+def _count(cells: list[str]) -> str:
+    return f"{cells.count('yes')}{f' and {idle} could not begin' if (idle := cells.count('-')) else ''}"
 
 
 def main() -> int:

@@ -112,8 +112,9 @@ class Arena:
             await sandbox.close()
 
     def processes(self) -> list[int]:
-        """Those that carry our name, in whatever namespace, as the kernel lists them here."""
-        return [pid for pid in _pids() if _text(f"/proc/{pid}/comm").strip() == self.token]
+        """Living ones that carry our name, in whatever namespace, as the kernel lists them here."""
+        stats = {pid: _text(f"/proc/{pid}/stat") for pid in _pids()}
+        return [pid for pid, stat in stats.items() if f"({self.token}) " in stat and f"({self.token}) Z" not in stat]
 
     def refuse_secret(self, *texts: str | bytes) -> None:
         """Raises Escaped if the secret is in one of them."""

@@ -13,6 +13,7 @@ from typing import Any
 
 import anyio
 
+from journeyman.errors import SandboxError
 from journeyman.sandbox.attacks.attack import Arena, Box, Escaped, attack, listening, reached_daemon
 from journeyman.sandbox.sandbox import CellResult
 
@@ -251,21 +252,29 @@ async def _dial(arena: Arena, listener: socket.socket, path: str) -> str:
 
 async def _within(box: Box, code: str, unit: str, limit: float, witness: Any = lambda: 0) -> str:
     """Run code that takes what it can and holds it for a moment. Raises Escaped if that is far beyond the limit."""
-    taken = 0
-    results: list[CellResult] = []
+    taken, stop = 0, anyio.Event()
 
-    async def take() -> None:
-        results.append(await box.run(code))
-
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(take)
-        while not results:
+    async def watch() -> None:
+        nonlocal taken
+        while not stop.is_set():
             taken = max(taken, await anyio.to_thread.run_sync(witness))
             await anyio.sleep(0.02)
 
-    said = [int(word) for word in results[0].stdout.split() if word.isdecimal()]
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(watch)
+        try:
+            result: CellResult | SandboxError = await box.run(code)
+        except SandboxError as error:
+            result = error
+
+        stop.set()
+
+    if isinstance(result, SandboxError):  # raised here, where no group of tasks wraps it
+        raise result
+
+    said = [int(word) for word in result.stdout.split() if word.isdecimal()]
     taken = max([taken, *said])
-    return _unless(taken > SLACK * limit, f"{taken} {unit}, {limit:g} are allowed", box, results[0], f"{taken} {unit}")
+    return _unless(taken > SLACK * limit, f"{taken} {unit}, {limit:g} are allowed", box, result, f"{taken} {unit}")
 
 
 async def _dead(arena: Arena, note: str) -> str:
