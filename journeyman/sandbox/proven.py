@@ -76,6 +76,7 @@ def _file() -> Path:
 def _here() -> str:
     """A name for everything that a proof rests on."""
     facts = [platform.version(), sys.executable, sys.version, getattr(os, "getuid", int)()]
+    facts.append(os.environ.get("DOCKER_HOST", ""))
     for path in ("/proc/sys/kernel/random/boot_id", "/proc/self/cgroup", "/proc/sys/user/max_user_namespaces"):
         with contextlib.suppress(OSError):
             facts.append(Path(path).read_text())

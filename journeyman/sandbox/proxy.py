@@ -11,12 +11,13 @@ from collections import deque
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
+from threading import Event, Thread
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import anyio
+import anyio.to_thread
 from anyio.abc import ByteStream, Listener, SocketListener
-from anyio.from_thread import start_blocking_portal
 
 from journeyman.errors import ToolError
 from journeyman.sandbox.egress import Decision, Egress
@@ -208,6 +209,7 @@ class Outlet:
     def __init__(self, hosts: Sequence[str]) -> None:
         self._decisions: deque[Decision] = deque(maxlen=MOST_DECISIONS)
         self._proxy = Proxy(Egress(hosts, self._decisions.append))
+        self._over = Event()
         self._running = ExitStack()
         self.folder = Path(tempfile.mkdtemp(prefix="journeyman-outlet-"))
         self._running.callback(shutil.rmtree, self.folder, ignore_errors=True)
@@ -230,8 +232,7 @@ class Outlet:
         if not numbers:
             raise OSError("no listener came out of the sandbox")
 
-        portal = self._running.enter_context(start_blocking_portal())
-        self._running.callback(portal.start_task_soon(self._serve, socket.socket(fileno=numbers[0])).cancel)
+        Thread(target=anyio.run, args=(self._serve, socket.socket(fileno=numbers[0])), daemon=True).start()
 
     def decisions(self) -> tuple[Decision, ...]:
         """Those since this was last asked."""
@@ -243,7 +244,10 @@ class Outlet:
 
     def close(self) -> None:
         self._running.close()
+        self._over.set()
 
     async def _serve(self, listening: socket.socket) -> None:
-        async with await SocketListener.from_socket(listening) as listener:
-            await self._proxy.serve(listener)
+        async with await SocketListener.from_socket(listening) as listener, anyio.create_task_group() as tasks:
+            tasks.start_soon(self._proxy.serve, listener)
+            await anyio.to_thread.run_sync(self._over.wait, abandon_on_cancel=True)
+            tasks.cancel_scope.cancel()

@@ -184,10 +184,10 @@ def test_doctor_says_what_was_tried_and_what_auto_takes():
     assert told["auto"] in {probe["backend"] for probe in told["backends"] if probe["available"]}
 
 
-def test_doctor_refuses_when_nothing_is_good_enough():
+def test_doctor_refuses_when_nothing_is_good_enough(tmp_path):
     done = subprocess.run(
         [sys.executable, "-m", "journeyman", "sandbox", "doctor", "--min-isolation", "4", "--json"],
-        env={**os.environ, "DOCKER_HOST": "unix:///nowhere/docker.sock"},
+        env={**os.environ, "DOCKER_HOST": "unix:///nowhere/docker.sock", "JOURNEYMAN_HOME": str(tmp_path)},
         capture_output=True,
         encoding="utf-8",
         check=False,

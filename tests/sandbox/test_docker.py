@@ -137,7 +137,7 @@ async def test_what_is_closed_says_so(docker):
 def test_without_a_daemon_the_error_says_how_to_get_one(backend, tmp_path):
     pytest.importorskip("docker")
     command = [sys.executable, "-m", "journeyman", "sandbox", "attack", "--json", "--backend", backend]
-    environment = {**os.environ, "DOCKER_HOST": f"unix://{tmp_path}/nobody.sock"}
+    environment = {**os.environ, "DOCKER_HOST": f"unix://{tmp_path}/nobody.sock", "JOURNEYMAN_HOME": str(tmp_path)}
     done = subprocess.run(command, env=environment, capture_output=True, check=False, timeout=50)
     error = json.loads(done.stdout)["error"]
     assert (done.returncode, error["kind"], error["fix"]) == (8, "sandbox", "sudo systemctl start docker")
@@ -194,14 +194,11 @@ def fetch(url):
 """
 
 
-async def test_only_allowed_hosts_are_reached_and_every_decision_is_told(docker):
-    server = HTTPServer(("127.0.0.1", 0), Site)
-    Thread(target=server.serve_forever, args=(0.01,)).start()
-    box = await docker.open(Spec(allow_hosts=(f"127.0.0.1:{server.server_port}",)))
+async def test_only_allowed_hosts_are_reached_and_every_decision_is_told(docker, site):
+    box = await docker.open(Spec(allow_hosts=(site,)))
     try:
-        site = f"http://127.0.0.1:{server.server_port}/"
         result = await box.run_python(
-            f"{FETCH}\nfetch({site!r}), fetch('http://169.254.169.254/'), fetch('http://x.test/')"
+            f"{FETCH}\nfetch('http://{site}/'), fetch('http://169.254.169.254/'), fetch('http://x.test/')"
         )
         assert result.value
         assert result.value.startswith(
@@ -218,8 +215,18 @@ async def test_only_allowed_hosts_are_reached_and_every_decision_is_told(docker)
         assert (await box.exec(["sh", "-c", "ls /run; echo $http_proxy"])).stdout == "http://127.0.0.1:3128\n"
     finally:
         await box.close()
-        server.shutdown()
-        server.server_close()
+
+
+@pytest.fixture
+def site():
+    """The address of a web server on this machine."""
+    server = HTTPServer(("127.0.0.1", 0), Site)
+    thread = Thread(target=server.serve_forever, args=(0.01,))
+    thread.start()
+    yield f"127.0.0.1:{server.server_port}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
 
 
 class Site(BaseHTTPRequestHandler):
