@@ -29,31 +29,40 @@ RUNNERS = frozenset(
     """
     . alias ash awk bash bg builtin busybox bwrap capsh chroot chrt command compgen complete coproc crontab csh dash
     declare disown docker doas ed emacs enable env eval exec expect export fakeroot fc fg firejail fish flock function
-    gawk gdb getopts hash history if ionice jobs kill ksh less let local logout logger ltrace m4 make mail man mapfile
-    mawk more nawk nc ncat nice nohup nsenter parallel perl php pkexec podman popd pushd read readarray
+    gawk gdb getopts go hash history if ionice jobs kill ksh less let local logout logger ltrace m4 make mail man
+    mapfile mawk more nawk nc ncat nice nohup nsenter parallel perl php pkexec podman popd pushd read readarray
     readonly rlwrap ruby runuser rush sed screen script select set setarch setpriv setsid sg sh shift shopt socat source
-    ssh start-stop-daemon stdbuf strace su sudo systemd-run taskset tclsh time timeout tmux toybox trap typeset ulimit
-    umask unalias unbuffer unset unshare until vi view vim wait watch while xargs xterm zsh
+    ssh start-stop-daemon stdbuf strace su sudo systemd-run tar taskset tclsh time timeout tmux toybox trap typeset
+    ulimit umask unalias uniq unbuffer unset unshare until vi view vim wait watch while xargs xterm zip zsh
     """.split()  # noqa: SIM905 - a list that is read and grows
 )
 """Commands and words of the shell that run others, or change what the next one means."""
 ESCAPES: dict[str, tuple[str, ...]] = {
-    "date": ("-s", "--set", "-f", "--file"),
-    "diff": ("--to-file", "--from-file", "-l", "--paginate"),
-    "find": ("-exec", "-ok", "-delete", "-fprint", "-fls", "-files0"),
+    "date": ("-s", "--s", "-f", "--f"),
+    "diff": ("-l", "--pag"),
     "fd": ("-x", "-X", "--exec"),
-    "git": ("-c", "-C", "--c", "--exec", "--git-dir", "--work-tree", "--out", "-o", "-O", "--ext", "--textconv", "--up",
-            "--rec", "--receive", "--super", "--config", "--namespace", "-p", "--paginate", "--open", "--no-index"),
-    "go": ("-exec", "-toolexec", "-vettool"),
-    "grep": ("-f", "--file"),
-    "rg": ("--pre", "--hostname-bin", "-z", "--search-zip", "-f"),
-    "sort": ("-o", "--o", "--comp", "-T", "--temp", "--files0", "-S"),
-    "tar": ("--to", "--checkpoint", "-I", "--use", "-F", "--info", "--new", "--rsh", "--rmt", "-x", "--ext", "--get"),
+    "find": ("-exec", "-ok", "-delete", "-fprint", "-fls", "-files0"),
+    "git": (
+        "-c",
+        "-C",
+        "-O",
+        "--ou",
+        "--op",
+        "--ex",
+        "--te",
+        "--gi",
+        "--wo",
+        "--up",
+        "--rec",
+        "--sup",
+        "--conf",
+        "--pag",
+    ),
+    "rg": ("-z", "--pre", "--hostname-bin", "--search-zip"),
+    "sort": ("-o", "-S", "-T", "--o", "--c", "--t", "--f", "--b"),
     "tree": ("-o", "-R"),
-    "uniq": (),
-    "zip": ("-T", "-TT", "--unzip"),
-}  # fmt: skip
-"""Options by which a command that reads writes, or runs another."""
+}
+"""Options by which a command that reads writes, or runs another; of long ones as much as the command needs."""
 
 
 def understood(script: object) -> tuple[tuple[str, ...], ...] | None:
@@ -119,7 +128,12 @@ def _word(node: "Node") -> str | None:
 
 def _runs_others(words: Sequence[str]) -> bool:
     name, *rest = words
-    return name in RUNNERS or any(word.startswith(each) for word in rest for each in ESCAPES.get(name, ()))
+    return name in RUNNERS or any(_is_option(word, each) for word in rest for each in ESCAPES.get(name, ()))
+
+
+def _is_option(word: str, option: str) -> bool:
+    """A letter also among others: `sort -uo FILE`."""
+    return word.startswith(option) or (len(option) == 2 and option[1] in re.sub(r"^(?!-\w).*", "", word))  # noqa: PLR2004
 
 
 @cache
