@@ -74,7 +74,7 @@ def test_a_rule_that_denies_commands_denies_what_is_not_understood():
 
 
 PIECES = st.sampled_from(
-    ["zz", "yy", "-a", "b=c", "'q r'", '"s t"', "x*", " ", " ", " ", ";", "|", "&&", "||", "\n", "#", "$", "`", "(",
+    ["zz", "zz ", "zz ", "yy ", "\nzz ", "; yy ", "| zz ", "&& yy ", "-a", "b=c", "'q r'", '"s t"', "x*", " ", " ", " ", ";", "|", "&&", "||", "\n", "#", "$", "`", "(",
      ")", "<", ">", "{", "}", "\\", "'", '"', "&", "!", "~", "=", "[", "]", ",", "\t", "\r", "%1", "^", "0"]
 )  # fmt: skip
 SHOW = 'command_not_found_handle() { printf "%s\\x1f" "$@"; printf "\\x1e"; }\n'
