@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 LONGEST = 10_000
 """Characters of a script that anybody reads."""
 JOINED = frozenset({"program", "list", "pipeline", "\n", ";", "&", "&&", "||", "|", "comment"})
-WORD = re.compile(r"(?![*?])[A-Za-z0-9_@%+=:,./*?~-]+")
+WORD = re.compile(r"(?![*?])[A-Za-z0-9_@%+=:,./*?-]+")
 """What the shell takes as it stands. A pattern may become names of files, and one that begins so may become options."""
 NAME = re.compile(r"[A-Za-z0-9_.][A-Za-z0-9_.+-]*")
 """Of a command: no path, as another program may stand there; no pattern."""
