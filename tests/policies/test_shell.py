@@ -78,7 +78,8 @@ ODD = st.sampled_from([*"#$`()<>{}\\'\"&!~=[],\t\r^;|\n ", "%1", "||", ""])
 SCRIPTS = st.tuples(st.lists(PLAIN, max_size=5), ODD, st.lists(PLAIN, max_size=3)).map(
     lambda parts: "zz " + "".join(parts[0]) + parts[1] + "".join(parts[2])
 )
-SHOW = 'command_not_found_handle() { printf "%s\\x1f" "$@"; printf "\\x1e"; }\n'
+SHOW = "command_not_found_handle() { local IFS=$'\\x1f'; printf '%s\\x1f\\x1e' \"$*\"; }\n"
+"""One write for each command, as those in the background write at the same time."""
 
 
 @settings(max_examples=60, deadline=None)
