@@ -46,9 +46,11 @@ def doctor(min_isolation: int, json: bool) -> None:
     """
     import anyio  # noqa: PLC0415 - after --help
 
+    from journeyman.sandbox.proven import remember  # noqa: PLC0415
     from journeyman.sandbox.select import choose, probe_all  # noqa: PLC0415
 
     probes = anyio.run(probe_all)
+    remember(probes)
     if not json:
         for probe in probes:
             _show(probe)

@@ -46,6 +46,9 @@ class ToolServer(MCPServer[Any]):
         finally:
             namespace["configure_logging"] = configure
 
+        self.lifespan = lifespan
+        """Opens and closes what the server holds; for whoever calls its tools without a session."""
+
     def offer(self, function: FunctionType, hints: ToolAnnotations, output: type[BaseModel] | None = None) -> None:
         """Add a tool: its name, arguments and one-line description are the function's own.
 

@@ -6,7 +6,7 @@ from journeyman.errors import SandboxError
 from journeyman.sandbox.docker import Docker, GVisor
 from journeyman.sandbox.monty import Monty
 from journeyman.sandbox.native import Native
-from journeyman.sandbox.proven import proven, remember
+from journeyman.sandbox.proven import proven
 from journeyman.sandbox.sandbox import Probe, Provider, Sandbox, Spec
 from journeyman.sandbox.unsafe import NAME, Unsafe
 
@@ -55,9 +55,7 @@ async def chosen(spec: Spec) -> Probe | None:
 
 async def probe_all(backends: Sequence[Provider] = BACKENDS) -> list[Probe]:
     """What each backend proves here, now."""
-    probes = [await backend.probe() for backend in backends]
-    remember(probes)
-    return probes
+    return [await backend.probe() for backend in backends]
 
 
 def _tried(spec: Spec, backends: Sequence[Provider]) -> Iterator[tuple[Provider, int]]:

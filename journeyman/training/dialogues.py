@@ -75,7 +75,9 @@ async def _play(task: Task, offered: set[str], random: Random) -> list[Message] 
     with TemporaryDirectory() as folder:
         root = Path(folder)
         lay_out(task.files, root)
-        messages = await play(task, Workshop(root).call, offered=offered, denial=random.choice(DENIALS))
+        async with Workshop(root) as workshop:
+            messages = await play(task, workshop.call, offered=offered, denial=random.choice(DENIALS))
+
         return _reworded(messages, random) if _right(task, messages, root) else None
 
 

@@ -61,11 +61,11 @@ async def _scored(task: Task, desk: Desk, cheat: Cheat | None) -> Score:
     with TemporaryDirectory() as folder:
         root = Path(folder)
         lay_out(task.files | (cheat.files if cheat else {}), root)
-        workshop = Workshop(root)
-        if cheat is None:
-            messages = await play(task, workshop.call, offered={"update_plan"})
-        else:
-            messages = await _cheated(task, cheat, workshop)
+        async with Workshop(root) as workshop:
+            if cheat is None:
+                messages = await play(task, workshop.call, offered={"update_plan"})
+            else:
+                messages = await _cheated(task, cheat, workshop)
 
         case = case_of(task, messages, collect(root))
         return reward(task.verifiers, await desk.verify(task.verifiers, case))

@@ -22,8 +22,12 @@ async def test_the_built_in_tools_are_offered_in_one_order(tmp_path):
 async def test_an_oracle_without_a_planner_does_not_plan(tmp_path):
     task = generate("plan", 1, seed=1, split="train")[0]
     lay_out(task.files, tmp_path)
-    with_plan = await play(task, Workshop(tmp_path).call, offered=NAMES)
-    without = await play(task, Workshop(tmp_path).call, offered=NAMES[:-1])
+    async with Workshop(tmp_path) as workshop:
+        with_plan = await play(task, workshop.call, offered=NAMES)
+
+    async with Workshop(tmp_path) as workshop:
+        without = await play(task, workshop.call, offered=NAMES[:-1])
+
     called = [call.name for message in without if isinstance(message, AssistantMessage) for call in message.calls]
     assert called == [step.tool for step in task.oracle if step.tool != "update_plan"]
     assert (with_plan[0], with_plan[-1]) == (without[0], without[-1])
@@ -45,7 +49,9 @@ async def test_an_oracle_that_fails_is_dropped_not_learnt(tmp_path):
 
     task = generate("search", 1, seed=1, split="train")[0]
     lay_out(task.files, tmp_path)
-    messages = await play(task, Workshop(tmp_path).call, offered=NAMES)
+    async with Workshop(tmp_path) as workshop:
+        messages = await play(task, workshop.call, offered=NAMES)
+
     lies = [
         message.model_copy(update={"text": "no"}) if isinstance(message, ToolResult) else message
         for message in messages

@@ -25,7 +25,9 @@ async def perfect(tasks: Sequence[Task], folder: Path) -> ScriptedModel:
     for task in tasks:
         root = Path(mkdtemp(dir=folder))
         lay_out(task.files, root)
-        messages = await play(task, Workshop(root).call, offered={"update_plan"})
+        async with Workshop(root) as workshop:
+            messages = await play(task, workshop.call, offered={"update_plan"})
+
         scripts[task.prompt] = [message for message in messages if message.type == "assistant"]
 
     return ScriptedModel(lambda request: scripts[request.messages[0].text][request.step - 1])
