@@ -1,5 +1,6 @@
 """`journeyman rollout`: practise tasks; every attempt is verified and recorded token by token."""
 
+import shlex
 import sys
 import time
 from typing import TYPE_CHECKING, Any
@@ -53,7 +54,8 @@ def rollout(**options: Any) -> None:
     from journeyman.traces.store import new_run_id  # noqa: PLC0415
 
     options["batch"] = options["batch"] or new_run_id()
-    again = f"Go on with it: journeyman rollout {options['source']} --batch {options['batch']}"
+    words = sys.argv[1:] if "--batch" in sys.argv else [*sys.argv[1:], "--batch", options["batch"]]
+    again = f"Go on with it: journeyman {shlex.join(words)}"
     try:
         result = anyio.run(_rollout, options)
     except KeyboardInterrupt:

@@ -7,6 +7,7 @@
 Opening creates or migrates the tables. Reading is synchronous and sees what is committed.
 """
 
+import os
 import secrets
 import time
 import zlib
@@ -30,6 +31,13 @@ HEAD = "0004"
 """The newest migration."""
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
+
+
+def _reserve(path: Path) -> None:
+    """Make a new file for its owner alone: it holds what was read and said. What SQLite puts beside it follows."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if not path.exists():
+        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
 
 
 def new_run_id() -> str:
@@ -83,7 +91,7 @@ class Store:
         shown = make_url(url).render_as_string() if "://" in url else url  # without a password
         try:
             if "://" not in url:
-                Path(url).parent.mkdir(parents=True, exist_ok=True)
+                _reserve(Path(url))
 
             store = cls(make_engine(url, durable), shown, power=durable == "power")
             with ExitStack() as failed:

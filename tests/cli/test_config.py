@@ -23,6 +23,8 @@ def test_every_setting_is_shown_with_its_value_and_origin(journeyman):
         ["usd", "-", "default"],
         ["think", "auto", "default"],
         ["effort", "-", "default"],
+        ["context", "-", "default"],
+        ["compact_at", "0.75", "default"],
         ["sandbox", "auto", "default"],
         ["threads", "-", "default"],
         ["secrets", "-", "default"],

@@ -2,6 +2,7 @@ import json
 import os
 import signal
 import sqlite3
+import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -224,3 +225,13 @@ def test_a_folder_that_cannot_be_written_is_refused(tmp_path: Path, anyio_backen
         Store.open(tmp_path / "sub" / "runs.db")
 
     assert "JOURNEYMAN_STORE" in caught.value.fix
+
+
+async def test_a_store_is_its_owners_alone(tmp_path):
+    path = tmp_path / "new/runs.db"
+    with Store.open(path) as store:
+        store.runs()
+        files = sorted(path.parent.iterdir())
+
+    assert {stat.S_IMODE(each.stat().st_mode) for each in files} == {0o600}
+    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700

@@ -44,6 +44,9 @@ def export(store: Store, run_ids: Sequence[str], out: Path, form: str) -> Export
         StoreError: the store cannot be read.
     """
     module = _module(form)
+    if not run_ids and out.exists():
+        raise UsageError(f"No run fits, and {out} is left as it is.", fix="Ask for others: --where FILTER")
+
     pack: Pack = getattr(module, "pack", _plainly)
     if not out.name.endswith(suffix := getattr(module, "SUFFIX", "")):
         raise UsageError(f"{form} reads only files called {suffix}.", fix=f"Name it {out.with_suffix(suffix)}")
