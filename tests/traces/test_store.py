@@ -229,9 +229,9 @@ def test_a_folder_that_cannot_be_written_is_refused(tmp_path: Path, anyio_backen
 
 async def test_a_store_is_its_owners_alone(tmp_path):
     path = tmp_path / "new/runs.db"
-    with Store.open(path) as store:
-        store.runs()
-        files = sorted(path.parent.iterdir())
+    with Store.open(path) as store, store.reading() as connection:
+        connection.execute(select(schema.run))
+        modes = {each.name: stat.S_IMODE(each.stat().st_mode) for each in path.parent.glob("runs.db*")}
 
-    assert {stat.S_IMODE(each.stat().st_mode) for each in files} == {0o600}
+    assert modes == dict.fromkeys(modes, 0o600)
     assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
