@@ -62,8 +62,8 @@ class Agent:
         model: a spec string (`local:starter`, `http://127.0.0.1:8080/v1#NAME`, ...) or a model; from the settings by
             default.
         tools: functions, `mcp(...)` servers, names of the built-in servers; by default the built-in servers.
-        policy: what may be called; by default what the settings and policy files say, where your own functions are
-            allowed.
+        policy: what may be called, or the name of a preset or a file that says it; by default what the settings and
+            policy files say, where your own functions are allowed.
         approve: answers what the policy asks about; without it such calls are refused.
         instructions: the system prompt.
         root: the folder the built-in servers work in; the current one by default.
@@ -88,7 +88,7 @@ class Agent:
         model: str | Model | None = None,
         *,
         tools: Iterable[Source] | None = None,
-        policy: Policy | None = None,
+        policy: Policy | str | None = None,
         approve: Approve | None = None,
         instructions: str = DEFAULT,
         root: str | Path | None = None,
@@ -100,12 +100,17 @@ class Agent:
         store: Store | str | Path | None = None,
     ) -> None:
         self._settings = load_settings(root=Path(root) if root is not None else None, think=thinking, effort=effort)
+        if not (model is None or isinstance(model, str) or hasattr(model, "respond")):
+            raise UsageError(f"model={model!r} is no model.", fix='Write model="local:starter", or give a Model.')
+
         self._model = model or self._settings.model
         self._root = working_folder(self._settings)
         self._sources = _sources(
             builtins(self._root, sandbox=self._settings.sandbox) if tools is None else tools, self._root
         )
-        policy = policy or Policy.assemble(self._settings.policy, project=self._root)
+        if not isinstance(policy, Policy):
+            policy = Policy.assemble(policy or self._settings.policy, project=self._root)
+
         self._policy = policy.within(self._root)
         self._approver = _approver(approve)
         self._order = Order(

@@ -18,7 +18,7 @@ from journeyman import Agent, Policy, Result, ScriptedModel, mcp, tool
 from journeyman.agent.budget import Limits
 from journeyman.agent.outfit import sender
 from journeyman.config import load_settings
-from journeyman.errors import BudgetExceeded, ConfigError, ModelError, UsageError
+from journeyman.errors import BudgetExceeded, ConfigError, ModelError, PolicyError, UsageError
 from journeyman.tools.target import Command, Url
 from journeyman.traces.events import ApprovalRequested, RunFinished
 from journeyman.traces.store import Store
@@ -454,3 +454,12 @@ def test_no_arguments_are_an_answer_too() -> None:
     agent.close()
 
     assert calls == ["ping"]
+
+
+def test_a_policy_may_be_named_and_a_wrong_name_or_model_is_told():
+    assert Agent(ScriptedModel(["hi"]), tools=[], policy="readonly")("?").answer == "hi"
+    with pytest.raises(PolicyError, match="no policy 'nope'"):
+        Agent(policy="nope")
+
+    with pytest.raises(UsageError, match="model=3 is no model"):
+        Agent(model=cast("Any", 3))

@@ -24,9 +24,11 @@ Try:
 def verify(runs: tuple[str, ...], quiet: bool, json: bool) -> int:
     """Derive every hash again and list what is wrong with the record.
 
-    fatal: something is not what was stored, or must not be trained on. The exit code is 1 where anything is.
+    fatal: something is not what was stored, or must not be trained on. The exit code is 1 where a record is at fault;
+    that a secret was typed in a run, or a stranger's text steered it, is none.
     """
-    from journeyman.traces.verify import last_link  # noqa: PLC0415 - after --help
+    from journeyman.traces.findings import UNTRAINED  # noqa: PLC0415 - after --help
+    from journeyman.traces.verify import last_link  # noqa: PLC0415
     from journeyman.traces.verify import verify as check  # noqa: PLC0415
 
     with opened() as store:
@@ -34,7 +36,7 @@ def verify(runs: tuple[str, ...], quiet: bool, json: bool) -> int:
         reports = [report for report in check(store, ids) if report.level == "fatal" or not quiet]
         links = {run_id: last_link(store, run_id) for run_id in ids or [run.run_id for run in store.runs(None)]}
 
-    bad = sum(report.level == "fatal" for report in reports)
+    bad = sum(report.level == "fatal" and report.code not in UNTRAINED for report in reports)
     if json:
         print_json({"ok": not bad, "findings": [report.model_dump() for report in reports], "links": links})
         return 1 if bad else 0

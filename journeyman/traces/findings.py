@@ -36,6 +36,8 @@ STEERED = Finding(
     code="steered",
     detail="a text of others steered a call that nobody approved; nothing may learn from obeying it",
 )
+UNTRAINED = frozenset({TYPED.code, STEERED.code})
+"""Nothing may train on such a run, and yet its record is as it was written."""
 
 
 def of_call(event: ModelResponded, sampling: Mapping[str, JsonValue], *, first: bool) -> Iterator[Finding]:
