@@ -29,7 +29,7 @@ _PATIENT = {"connect_timeout": 10, "keepalives_idle": 10, "keepalives_interval":
 
 
 _FIXES = {
-    "full": "Free some disk space, then go on with: journeyman run --resume last",
+    "full": "Free some disk space. Runs that were cut off: journeyman traces list is:unfinished",
     "locked": "Another process holds it; wait for it to end, or set another store: JOURNEYMAN_STORE=PATH",
     "readonly": "The file cannot be written; mend its permissions, or set another store: JOURNEYMAN_STORE=PATH",
     "UNIQUE constraint": "Another process goes on with the same run; let one of them end.",
