@@ -4,13 +4,13 @@ import pytest
 
 from journeyman.cli.tasks import TEMPLATE
 from journeyman.errors import ConfigError, UsageError
-from journeyman.training.gym import disjoint
 from journeyman.training.prove import prove
 from journeyman.training.taskfile import load_tasks
 from journeyman.training.tasks import Task
 from journeyman.verifiers.case import Case
 from journeyman.verifiers.check import Check, verify_here
 from journeyman.verifiers.desk import Desk
+from tests.need import need
 
 
 async def faults(tasks: list[Task]) -> dict[str, list[str]]:
@@ -114,6 +114,7 @@ def test_tasks_that_do_not_exist_are_refused_with_what_does():
 
 
 async def test_generators_of_reasoning_gym_are_tasks():
+    need("reasoning_gym")
     found = load_tasks("gym:chain_sum", n=6, seed=5)
     assert found == load_tasks("gym:chain_sum", n=6, seed=5)
     assert await faults(found[:2]) == {task.prompt: [] for task in found[:2]}
@@ -122,6 +123,7 @@ async def test_generators_of_reasoning_gym_are_tasks():
 
 
 def test_a_generator_that_does_not_exist_is_refused_with_near_ones():
+    need("reasoning_gym")
     with pytest.raises(UsageError) as caught:
         load_tasks("gym:chainsum")
 
@@ -129,6 +131,9 @@ def test_a_generator_that_does_not_exist_is_refused_with_near_ones():
 
 
 def test_seeds_that_overlap_are_refused_as_a_test_of_each_other():
+    need("reasoning_gym")
+    from journeyman.training.gym import disjoint  # noqa: PLC0415 - only where that is
+
     train, test = (load_tasks("gym:chain_sum", n=20, seed=seed) for seed in (42, 43))
     with pytest.raises(UsageError, match="tasks are in both sets"):
         disjoint(train, test)
