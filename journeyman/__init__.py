@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from journeyman.sdk import mcp as mcp
     from journeyman.tools.function import tool as tool
     from journeyman.traces import events as events
+    from journeyman.training.tasks import Task as Task
+    from journeyman.verifiers.check import verifier as verifier
 
 _HOME = {
     "Agent": "journeyman.sdk:Agent",
@@ -31,10 +33,12 @@ _HOME = {
     "Policy": "journeyman.policies.policy:Policy",
     "Result": "journeyman.agent.session:Result",
     "ScriptedModel": "journeyman.agent.models.scripted:ScriptedModel",
+    "Task": "journeyman.training.tasks:Task",
     "ToolError": "journeyman.errors:ToolError",
     "events": "journeyman.traces.events:",
     "mcp": "journeyman.sdk:mcp",
     "tool": "journeyman.tools.function:tool",
+    "verifier": "journeyman.verifiers.check:verifier",
 }
 
 __all__ = [
@@ -43,10 +47,12 @@ __all__ = [
     "Policy",
     "Result",
     "ScriptedModel",
+    "Task",
     "ToolError",
     "events",
     "mcp",
     "tool",
+    "verifier",
 ]
 
 

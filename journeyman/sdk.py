@@ -11,16 +11,12 @@ and closes them itself, and the sync calls keep them open in a background thread
 program.
 """
 
-import inspect
 import warnings
-from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
-from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, Self, TypeVar, cast, overload
-
-from pydantic import TypeAdapter
+from typing import TYPE_CHECKING, Any, Self, TypeVar, overload
 
 from journeyman.agent.budget import Limits
 from journeyman.agent.instructions import DEFAULT
@@ -29,30 +25,25 @@ from journeyman.agent.models.model import Model, Sampling
 from journeyman.agent.models.spec import Engine, make_model
 from journeyman.agent.outfit import builtins, sender, working_folder
 from journeyman.agent.outfit import limits as limits_of
-from journeyman.agent.parts import Approver, nobody
 from journeyman.agent.run import Listener
 from journeyman.agent.runtime import Runtime
 from journeyman.agent.session import Order, Result
 from journeyman.background import Background
-from journeyman.config import Effort, Settings, Think, load_settings
+from journeyman.config import Effort, Think, load_settings
 from journeyman.errors import UsageError
-from journeyman.mcp_servers.registry import SERVERS
+from journeyman.given import Approve, Source, adapter_of, approver_of, expect, prompt_of, sampling_of, sources_of
 from journeyman.policies.policy import Policy
 from journeyman.stream import Stream
 from journeyman.tools.catalog import Catalog
-from journeyman.tools.function import tool as make_tool
 from journeyman.tools.mcp_json import targets
 from journeyman.tools.pins import Pins
-from journeyman.tools.target import Builtin, Command, Target, Url, target
-from journeyman.tools.tool import Tool
-from journeyman.traces.events import ApprovalAnswered, ApprovalRequested
+from journeyman.tools.target import Command, Target, target
 from journeyman.traces.store import Store
 
+if TYPE_CHECKING:
+    from journeyman.group import Group, Verify
+
 T = TypeVar("T")
-Single = Tool | Target | Callable[..., Any] | str
-Source = Single | Sequence[Single]
-Approve = Callable[[ApprovalRequested], Any]
-"""Answers a question of the policy: True, False, a reason to refuse, or the arguments to call with instead."""
 
 
 class Agent:
@@ -65,7 +56,7 @@ class Agent:
         policy: what may be called, or the name of a preset or a file that says it; by default what the settings and
             policy files say, where your own functions are allowed.
         approve: answers what the policy asks about; without it such calls are refused.
-        instructions: the system prompt.
+        instructions: the system prompt; a short one by default.
         root: the folder the built-in servers work in; the current one by default.
         limits: what a run may spend; what the settings say by default.
         sampling: temperature and the like.
@@ -90,7 +81,7 @@ class Agent:
         tools: Iterable[Source] | None = None,
         policy: Policy | str | None = None,
         approve: Approve | None = None,
-        instructions: str = DEFAULT,
+        instructions: str | None = None,
         root: str | Path | None = None,
         limits: Limits | None = None,
         sampling: Sampling | None = None,
@@ -103,21 +94,28 @@ class Agent:
         if not (model is None or isinstance(model, str) or hasattr(model, "respond")):
             raise UsageError(f"model={model!r} is no model.", fix='Write model="local:starter", or give a Model.')
 
+        expect(str, instructions=instructions)
+        expect(Limits, limits=limits)
+        expect(Sampling, sampling=sampling)
+        if timeout is not None and not timeout > 0:
+            raise UsageError(f"timeout={timeout!r} is no time.", fix="Give seconds, more than 0; None for no limit.")
+
         self._model = model or self._settings.model
         self._root = working_folder(self._settings)
-        self._sources = _sources(
+        self._sources = sources_of(
             builtins(self._root, sandbox=self._settings.sandbox) if tools is None else tools, self._root
         )
         if not isinstance(policy, Policy):
             policy = Policy.assemble(policy or self._settings.policy, project=self._root)
 
         self._policy = policy.within(self._root)
-        self._approver = _approver(approve)
+        self._approver = approver_of(approve)
+        self._sampled = sampling is not None
         self._order = Order(
             prompt="",
-            instructions=instructions,
+            instructions=DEFAULT if instructions is None else instructions,
             limits=limits or limits_of(self._settings),
-            sampling=_sampling(sampling or Sampling(), self._settings),
+            sampling=sampling_of(sampling or Sampling(), self._settings),
             timeout=timeout,
             root=str(self._root),
             context=self._settings.context,
@@ -151,6 +149,26 @@ class Agent:
         """
         async with self._opened() as runtime:
             return await self._go(runtime, prompt, returns, ())
+
+    def rollouts(self, prompt: str, *, n: int = 8, verify: "Verify") -> "Group":
+        """Run a prompt `n` times, judge each run, and return them as a group; for training the model on what worked.
+
+        Args:
+            prompt: the same for all of them.
+            n: how many; eight are under way at once.
+            verify: judges a run: True, False, a number from 0 to 1, or None where it cannot tell.
+
+        Raises:
+            UsageError: there is no prompt, or `n` is less than 1.
+            ModelError, StoreError: there is no model or no store to run with.
+        """
+        there = self._background.open()
+        return there.call(self._practise, there.runtime, prompt, n, verify)
+
+    async def practise(self, prompt: str, *, n: int = 8, verify: "Verify") -> "Group":
+        """The same as `rollouts`, async."""
+        async with self._opened() as runtime:
+            return await self._practise(runtime, prompt, n, verify)
 
     def stream(self, prompt: str) -> Stream:
         """Run a prompt and hear of everything that happens, as it happens; the last event is `run_finished`."""
@@ -212,13 +230,28 @@ class Agent:
                 warnings.warn(problem, stacklevel=3)
 
     async def _go(self, runtime: Runtime, prompt: str, returns: Any, listeners: Sequence[Listener]) -> Any:
-        adapter = TypeAdapter(returns) if returns is not None else None
-        order = replace(self._order, prompt=prompt, returns=adapter.json_schema() if adapter else None)
+        adapter = adapter_of(returns) if returns is not None else None
+        order = replace(self._order, prompt=prompt_of(prompt), returns=adapter.json_schema() if adapter else None)
         result = await runtime.run(order, approver=self._approver, listeners=listeners)
         if result.error is not None:
             raise result.error
 
         return adapter.validate_json(result.answer or "") if adapter else result
+
+    async def _practise(self, runtime: Runtime, prompt: str, n: int, verify: "Verify") -> "Group":
+        from journeyman.group import Group, practise  # noqa: PLC0415 - only here: it brings the room of training
+        from journeyman.training.rollout import ON_POLICY  # noqa: PLC0415
+
+        if n < 1:
+            raise UsageError(f"n={n} is no number of runs.", fix="Write n=8.")
+
+        sampling = self._order.sampling
+        if not self._sampled:
+            sampling = ON_POLICY.model_copy(update={"think": sampling.think, "effort": sampling.effort})
+
+        order = replace(self._order, prompt=prompt_of(prompt), sampling=sampling)
+        name, attempts = await practise(runtime, order, n, verify, self._approver)
+        return Group(name, tuple(attempts), self._store or self._settings.store)
 
 
 class _Mcp:
@@ -243,57 +276,3 @@ class _Mcp:
 
 
 mcp = _Mcp()
-
-
-def _sampling(sampling: Sampling, settings: Settings) -> Sampling:
-    """With the thinking that is given, or set where it was not said with the sampling itself."""
-    given = {name for name in ("think", "effort") if settings.origin(name) == f"--{name}"}
-    names = given | ({"think", "effort"} - sampling.model_fields_set)
-    return sampling.model_copy(update={name: getattr(settings, name) for name in names})
-
-
-def _sources(tools: Iterable[Source], root: Path) -> list[Tool | Target]:
-    if isinstance(tools, str) or not isinstance(tools, Iterable):
-        raise UsageError(f"tools={tools!r} is no list.", fix=f"Write tools=[{tools!r}].")
-
-    return [source for each in tools for source in _source(each, root)]
-
-
-def _source(each: Source, root: Path) -> Sequence[Tool | Target]:
-    match each:
-        case str() if each in SERVERS:
-            return builtins(root, [each])
-        case str():
-            near = get_close_matches(each, SERVERS, n=1)
-            hint = f" Did you mean {near[0]!r}?" if near else ""
-            raise UsageError(f"{each!r} is no built-in server.{hint}", fix=f"There are: {', '.join(SERVERS)}.")
-        case Builtin() | Command() | Url():
-            return [each]
-        case Sequence():
-            return _sources(each, root)
-        case _ if hasattr(each, "spec"):
-            return [cast("Tool", each)]
-        case _ if callable(each):
-            return [make_tool(each)]
-        case _:
-            raise UsageError(f"{each!r} is no tool.", fix="Give functions, mcp(...) servers, or names such as 'files'.")
-
-
-def _approver(approve: Approve | None) -> Approver:
-    if approve is None:
-        return nobody
-
-    async def ask(request: ApprovalRequested) -> ApprovalAnswered:
-        answer = approve(request)
-        answer = await answer if inspect.isawaitable(answer) else answer
-        if isinstance(answer, ApprovalAnswered):
-            return answer
-
-        arguments = dict(answer) if isinstance(answer, Mapping) else None
-        reason = answer if isinstance(answer, str) else ""
-        approved = arguments is not None or (bool(answer) and not reason)
-        return ApprovalAnswered(
-            call_id=request.call_id, approved=approved, by="callback", reason=reason, arguments=arguments
-        )
-
-    return ask

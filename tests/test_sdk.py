@@ -463,3 +463,28 @@ def test_a_policy_may_be_named_and_a_wrong_name_or_model_is_told():
 
     with pytest.raises(UsageError, match="model=3 is no model"):
         Agent(model=cast("Any", 3))
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({"limits": 3}, "limits=3 will not do"),
+        ({"sampling": {"temperature": 1}}, "sampling="),
+        ({"instructions": 7}, "instructions=7 will not do"),
+        ({"timeout": 0}, "timeout=0 is no time"),
+    ],
+)
+def test_an_option_of_another_kind_is_refused_in_words(given: Any, told: str) -> None:
+    with pytest.raises(UsageError, match=told):
+        Agent(ScriptedModel(["5"]), tools=[], **given)
+
+
+@pytest.mark.parametrize("prompt", [None, "", "  ", 5])
+def test_a_prompt_must_say_something(prompt: Any) -> None:
+    with pytest.raises(UsageError, match="is no prompt"):
+        Agent(ScriptedModel(["5"]), tools=[])(prompt)
+
+
+def test_an_answer_has_a_type_that_exists() -> None:
+    with pytest.raises(UsageError, match="returns='nothing'"):
+        Agent(ScriptedModel(["5"]), tools=[])("2+3?", returns=cast("Any", "nothing"))

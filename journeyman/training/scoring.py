@@ -39,7 +39,7 @@ async def score_run(
     scores = await desk.verify(checks, case)
     total = reward(checks, scores)
     titles = [*(check.title for check in checks), REWARD]
-    verdicts = [_event(name, score) for name, score in zip(titles, [*scores, total], strict=True)]
+    verdicts = [verdict(name, score) for name, score in zip(titles, [*scores, total], strict=True)]
     await add(store, run, verdicts)
     return total
 
@@ -59,7 +59,8 @@ def files_after(events: Sequence[StoredEvent], before: Mapping[str, str | None])
     return {path: text for path, text in {**before, **kept.files}.items() if path not in kept.gone}
 
 
-def _event(name: str, score: Score) -> SampleScored:
+def verdict(name: str, score: Score) -> SampleScored:
+    """A score as an event of the run."""
     return SampleScored(
         verifier=score.verifier,
         name=name,
