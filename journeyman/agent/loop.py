@@ -8,6 +8,7 @@ model.
 from journeyman.agent.ask import ask
 from journeyman.agent.calls import perform
 from journeyman.agent.compact import make_room, squeeze, sum_up
+from journeyman.agent.models.parse import meant_as_call
 from journeyman.agent.run import Run
 from journeyman.errors import ContextOverflow, ModelError
 from journeyman.traces.events import BudgetRaised, Choice, MessageAdded
@@ -87,6 +88,9 @@ def _problem(run: Run, answer: str) -> str | None:
 
     if run.state.finish == "length":
         return f"Your answer was cut off at {run.sampling.max_tokens} tokens; it must be shorter."
+
+    if meant_as_call(answer):
+        return "Your answer is a call that was not made. Answer in words."
 
     return run.check(answer) if run.check else None
 

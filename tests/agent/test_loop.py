@@ -603,3 +603,14 @@ async def test_what_a_tool_refuses_in_its_own_words_reaches_the_model() -> None:
     await run([call("refuse"), "ok"], refuse, memory=memory)
 
     assert results(memory) == [("error", "error: only on Sundays")]
+
+
+@pytest.mark.parametrize(
+    "markup", ["<tool_call: files__info<tool_call: >\n</tool_call>", '{"expression": "1"}}\n</tool_call>']
+)
+async def test_the_markup_of_a_call_is_no_answer(markup) -> None:
+    told = await run([markup, "5"])
+    cut = await run([markup, "5"], steps=1)
+
+    assert (told.outcome, told.answer, told.steps) == ("answered", "5", 2)
+    assert (cut.outcome, cut.answer, cut.error and cut.error.kind) == ("budget", None, "budget")

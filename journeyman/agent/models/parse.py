@@ -46,6 +46,7 @@ CALL = re.compile(
 )
 """Nothing in it is tried twice: a model may write any number of spaces."""
 NAME = re.compile(r'"name"\s*:\s*"([^"\\]*)"')
+MEANT = re.compile(r"\s*<\|?tool_call|.*</tool_call>\s*\Z", re.DOTALL)
 FENCE = re.compile(r"\s*```(?:json)?\s*(\{.*\})\s*```\s*", re.DOTALL)
 
 
@@ -195,6 +196,11 @@ def read_bare_call(text: str, new_id: str, names: frozenset[str]) -> ToolCall | 
 
     call = read_call(text, new_id)
     return call if call.name in names and call.arguments != text else None
+
+
+def meant_as_call(text: str) -> bool:
+    """Words that have the marks of a call: what a model writes that may not make one, or cannot."""
+    return MEANT.match(text) is not None
 
 
 def _unwrapped(arguments: str) -> str:

@@ -23,8 +23,9 @@ from journeyman.traces.events import ModelDelta, ModelResponded
 from journeyman.traces.messages import AssistantMessage, Text, Thinking, ToolCall, ToolResult, Usage, UserMessage
 from tests.agent.models.conftest import ADD
 from tests.agent.models.recorded import HELLO, Play, Provider, error, heard, rerouted, said, serving, sse
+from tests.need import need
 
-pytest.importorskip("anthropic", reason="Anthropic's SDK is not installed")
+need("anthropic")
 
 NAME = "claude-sonnet-4-6"
 SIGNED = "EqQBCkYIBxgCKkD/+9w=="

@@ -12,8 +12,9 @@ from journeyman.agent.models.model import Request, Sampling
 from journeyman.errors import ContextOverflow, ModelError, ModelNotFound
 from journeyman.traces.messages import AssistantMessage, ToolCall, ToolResult, UserMessage
 from tests.agent.models.conftest import ADD, INFO
+from tests.need import need
 
-pytest.importorskip("openai", reason="OpenAI's SDK is not installed")
+need("openai")
 
 
 @pytest.fixture

@@ -22,8 +22,9 @@ from journeyman.errors import (
 from journeyman.traces.events import ModelDelta, ModelResponded
 from journeyman.traces.messages import AssistantMessage, Text, Thinking, ToolCall, Usage, UserMessage
 from tests.agent.models.conftest import ADD
+from tests.need import need
 
-pytest.importorskip("openai", reason="OpenAI's SDK is not installed")
+need("openai")
 
 MODELS = {"object": "list", "data": [{"id": "m", "object": "model", "created": 0, "owned_by": "x"}]}
 HELLO = [UserMessage(text="Hello.")]

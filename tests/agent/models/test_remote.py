@@ -12,9 +12,10 @@ from journeyman.errors import ContextOverflow, KeyRefused
 from journeyman.traces.messages import AssistantMessage, Text, Thinking, ToolCall, ToolResult, UserMessage
 from tests.agent.models.conftest import ADD, INFO
 from tests.agent.models.recorded import heard, said
+from tests.need import need
 
-pytest.importorskip("openai", reason="OpenAI's SDK is not installed")
-pytest.importorskip("anthropic", reason="Anthropic's SDK is not installed")
+need("openai")
+need("anthropic")
 
 PATHS = {ChatModel: "/v1", ResponsesModel: "/v1", AnthropicModel: ""}
 QUESTION = UserMessage(text="What is 3*4?")

@@ -14,8 +14,9 @@ from journeyman.traces.events import ModelDelta, ModelResponded
 from journeyman.traces.messages import AssistantMessage, Text, Thinking, ToolCall, ToolResult, Usage
 from tests.agent.models.conftest import ADD
 from tests.agent.models.recorded import HELLO, Play, Provider, error, heard, rerouted, said, serving, sse
+from tests.need import need
 
-pytest.importorskip("openai", reason="OpenAI's SDK is not installed")
+need("openai")
 
 PAGES = {"/v1/models": {"object": "list", "data": [{"id": "gpt-5.1", "object": "model", "created": 0}]}}
 REASONED = {
