@@ -85,7 +85,7 @@ def main() -> None:
         print(f"{RUNS:,} runs: reading their events takes {floor:.1f} CPU-s")
         for form in FORMATS:
             before = time.process_time()
-            done = export(store, ids, Path(name) / "out.jsonl", form)
+            done = export(store, ids, Path(name) / "out.jsonl", form, force=True)
             spent = time.process_time() - before
             size = (Path(name) / "out.jsonl").stat().st_size / 1e6
             print(f"  {form:<10} {spent:6.1f} CPU-s, {done.rows:,} rows, {size:,.0f} MB, {len(done.skipped)} left out")

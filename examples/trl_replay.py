@@ -12,9 +12,12 @@ import sys
 from collections import defaultdict
 from pathlib import Path
 
-import torch
-from datasets import Dataset
-from trl import GRPOConfig, GRPOTrainer
+try:
+    import torch
+    from datasets import Dataset
+    from trl import GRPOConfig, GRPOTrainer
+except ImportError as missing:
+    sys.exit(f"{missing}: this trains with TRL; pip install trl peft")
 
 
 class OffPolicy(GRPOTrainer):
@@ -79,9 +82,14 @@ def trainer_for(model, tokenizer, groups, kind=OffPolicy, **settings):
 if __name__ == "__main__":
     from transformers import AutoTokenizer
 
+    if len(sys.argv) != 4:  # noqa: PLR2004 - itself and three words
+        sys.exit(__doc__)
+
     path, model, out = sys.argv[1:]
-    trainer = trainer_for(
-        model, AutoTokenizer.from_pretrained(model), groups_of(path, 8), output_dir=out, report_to="none"
-    )
+    groups = groups_of(path, 8)
+    if not groups:
+        sys.exit(f"{path} has no group of 8 attempts with different rewards: journeyman rollout TASKS -n 8 makes them")
+
+    trainer = trainer_for(model, AutoTokenizer.from_pretrained(model), groups, output_dir=out, report_to="none")
     trainer.train()
     trainer.save_model(out)

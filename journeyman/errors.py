@@ -5,6 +5,7 @@
     ├── ConfigError                        3  config      a setting, a policy file or a path is wrong
     │   ├── PolicyError                    3  policy      a policy file does not load
     │   └── StoreError                     3  store       the trace store cannot be read or written
+    │       └── DamagedRun                 3  store       one run's record; the others can be read
     ├── ModelError                         4  model       no model, one that will not load, a server that cannot answer
     │   ├── ModelNotFound                  4  model
     │   ├── BadModelFile                   4  model_file  a model's or adapter's file is damaged, cut, or no such file
@@ -61,6 +62,10 @@ class PolicyError(ConfigError):
 
 class StoreError(ConfigError):
     kind = "store"
+
+
+class DamagedRun(StoreError):
+    """The record of one run is not what was stored, or not all there."""
 
 
 class ModelError(JourneymanError):

@@ -184,8 +184,9 @@ def check(source: str, n: int | None, seed: int, split: Any, json: bool) -> None
 @click.option("--format", "form", type=click.Choice(["trl", "verl"]), default="trl", show_default=True)
 @click.option("-n", type=click.IntRange(1), help="How many; of a generator with kinds, of each.")
 @click.option("--seed", default=1, show_default=True, help="Of a generator.")
+@click.option("--force", is_flag=True, help="Also in place of a file that is there.")
 @json_option()
-def export(*, source: str, out: Path, form: Any, n: int | None, seed: int, json: bool) -> None:
+def export(*, source: str, out: Path, form: Any, n: int | None, seed: int, force: bool, json: bool) -> None:
     """Write tasks as prompts that TRL or verl practise on: JSON lines, or Parquet if OUT ends in .parquet.
 
     Held-out tasks are left out. Lost: tools, policies, oracles and cheats.
@@ -193,7 +194,7 @@ def export(*, source: str, out: Path, form: Any, n: int | None, seed: int, json:
     from journeyman.training.prompts import export_tasks  # noqa: PLC0415 - after --help
     from journeyman.training.taskfile import load_tasks  # noqa: PLC0415
 
-    done = export_tasks(load_tasks(source, n=n, seed=seed), out, form)
+    done = export_tasks(load_tasks(source, n=n, seed=seed), out, form, force=force)
     if json:
         print_json(done.model_dump(mode="json", exclude={"runs"}))
         return

@@ -207,8 +207,9 @@ def diff(a: str, b: str, json: bool) -> int:
 @click.option("--format", "form", help="One of the above.  [default: messages; with --to, otel]")
 @click.option("--to", "url", metavar="URL", help="Send spans to an OpenTelemetry collector (OTLP over HTTP).")
 @click.option("--where", default="", metavar="FILTER", help="Which runs; for messages only those that answered.")
+@click.option("--force", is_flag=True, help="Also in place of a file that is there.")
 @json_option()
-def export(out: Path | None, form: str | None, url: str | None, where: str, json: bool) -> None:
+def export(*, out: Path | None, form: str | None, url: str | None, where: str, force: bool, json: bool) -> None:
     from journeyman.errors import UsageError  # noqa: PLC0415
     from journeyman.traces.export import export as write  # noqa: PLC0415
     from journeyman.traces.export import send  # noqa: PLC0415
@@ -222,7 +223,7 @@ def export(out: Path | None, form: str | None, url: str | None, where: str, json
     wanted = f"{where} outcome:answered" if form == "messages" else where
     with opened() as store:
         runs = [run.run_id for run in reversed(find(store, wanted, None))]
-        done = write(store, runs, out, form) if out else send(store, runs, url or "")
+        done = write(store, runs, out, form, force=force) if out else send(store, runs, url or "")
 
     if json:
         print_json(done.model_dump(mode="json"))
@@ -231,8 +232,18 @@ def export(out: Path | None, form: str | None, url: str | None, where: str, json
     click.echo(
         f"{done.rows} {'rows' if out else 'spans'} of {done.runs} runs {'in' if out else 'sent to'} {out or url}"
     )
-    for run_id, why in done.skipped.items():
-        click.echo(f"left out {run_id}: {why}", err=True)
+    for why, ids in _by_reason(done.skipped).items():
+        named = f"{ids[0]}: " if len(ids) == 1 else f"{len(ids)} runs, {ids[0]} the first: "
+        click.echo(f"left out {named}{why}", err=True)
+
+
+def _by_reason(skipped: "dict[str, str]") -> "dict[str, list[str]]":
+    """Runs that were left out, by why."""
+    reasons: dict[str, list[str]] = {}
+    for run_id, why in skipped.items():
+        reasons.setdefault(why, []).append(run_id)
+
+    return reasons
 
 
 @traces.command("export-test", epilog=TEST)

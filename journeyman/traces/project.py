@@ -14,7 +14,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Table, bindparam, delete, func, insert, or_, select, text, update
 
-from journeyman.errors import StoreError
+from journeyman.errors import DamagedRun
 from journeyman.traces import projections, words
 from journeyman.traces.codec import content_hash, sound
 from journeyman.traces.events import (
@@ -66,7 +66,7 @@ def _readable(store: Store, run_ids: Sequence[str]) -> Iterator["Projection"]:
     query = select(table).where(table.c.run_id.in_(run_ids)).order_by(table.c.run_id, table.c.seq)
     with store.reading() as connection:
         for run_id, rows in groupby(connection.execute(query).all(), lambda row: row.run_id):
-            with suppress(StoreError):
+            with suppress(DamagedRun):
                 own = [each for row in rows for each in store.stored(connection, row)]
                 forked = own[0].event.type == "run_started" and own[0].event.parent_seq is not None
                 yield Projection(run_id, list(store.events(run_id)) if forked else own)

@@ -19,7 +19,7 @@ from typing import Any, Literal, Self
 from sqlalchemy import Connection, Engine, Select, make_url, select
 from sqlalchemy.exc import SQLAlchemyError
 
-from journeyman.errors import StoreError, UsageError
+from journeyman.errors import DamagedRun, StoreError, UsageError
 from journeyman.traces import schema
 from journeyman.traces.claim import FileClaims
 from journeyman.traces.codec import Row, unpack
@@ -164,7 +164,8 @@ class Store:
         """A run's events in order, beginning with those a fork shares with its parent; none where there is no such run.
 
         Raises:
-            StoreError: content is missing, or the parent was deleted.
+            DamagedRun: content is missing, or the parent was deleted.
+            StoreError: the store cannot be read.
         """
         return self._events(run_id, None)
 
@@ -178,14 +179,14 @@ class Store:
         """The events of a row of `schema.event`.
 
         Raises:
-            StoreError: they cannot be read any more.
+            DamagedRun: they cannot be read any more.
         """
 
         def blob(key: bytes) -> bytes:
             data = connection.scalar(select(schema.blob.c.data).where(schema.blob.c.hash == key))
             if data is None:
                 message = f"{self.where} has lost the content {key.hex()[:12]}."
-                raise StoreError(message, fix="Restore the store from a backup.")
+                raise DamagedRun(message, fix="Restore the store from a backup.")
 
             return data
 
@@ -193,7 +194,7 @@ class Store:
             events = unpack(columns(row), blob)
         except (ValueError, zlib.error) as error:
             message = f"In {self.where} events of {row.run_id} are not what was stored: {error}"
-            raise StoreError(message, fix="See what else: journeyman traces verify") from error
+            raise DamagedRun(message, fix="See what else: journeyman traces verify") from error
 
         for seq, at, event in events:
             yield Stored(row.run_id, seq, at, event)
@@ -215,7 +216,7 @@ class Store:
             yield each
 
         if last != until:
-            raise StoreError(
+            raise DamagedRun(
                 f"The run {parent}, which this one was forked from, is not in {self.where}.",
                 fix="Restore the store from a backup, or delete the fork too.",
             )

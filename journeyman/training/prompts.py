@@ -24,7 +24,7 @@ from journeyman.training.tasks import Task
 Form = Literal["trl", "verl"]
 
 
-def export_tasks(tasks: Sequence[Task], out: Path, form: Form) -> Exported:
+def export_tasks(tasks: Sequence[Task], out: Path, form: Form, *, force: bool = False) -> Exported:
     """Write prompts to a file, which appears whole or not at all. What is left out is told by key.
 
     Raises:
@@ -34,7 +34,7 @@ def export_tasks(tasks: Sequence[Task], out: Path, form: Form) -> Exported:
     write = _trl if form == "trl" else _verl
     train = [task for task in tasks if task.split == "train"]
     rows = [write(task, index) for index, task in enumerate(train)]
-    with whole(out) as file:
+    with whole(out, force=force) as file:
         (_parquet if out.suffix == ".parquet" else _lines)(file, rows)
 
     skipped = {task.key: "it is held out" for task in tasks if task.split != "train"}

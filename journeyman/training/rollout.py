@@ -16,7 +16,7 @@ from sqlalchemy import select
 
 from journeyman.agent.budget import Limits
 from journeyman.agent.models.model import Model, Sampling
-from journeyman.errors import JourneymanError
+from journeyman.errors import JourneymanError, UsageError
 from journeyman.traces.events import Sample
 from journeyman.traces.listed import REWARD
 from journeyman.traces.project import refresh
@@ -78,8 +78,10 @@ async def rollout(
     """Make the attempts that are missing, each reported as it is judged, and return them.
 
     Raises:
+        UsageError: the store has a batch of that name, of other tasks or another model.
         ModelError, StoreError: there is no model or no store to go on with; what was done is stored.
     """
+    _demand_same(batch, model.spec, store)
     done = attempts(store, batch.name)
     groups = Groups(batch.n)
     for each in done.values():
@@ -136,6 +138,21 @@ class _Crew:
         )
         practice = Practice(sampling, self.batch.limits, self.desk)
         return await attempt(self.model, task, self.store, practice, sample)
+
+
+def _demand_same(batch: Batch, model: str, store: Store) -> None:
+    """A group is of one task and one model, so a batch is gone on with as it was begun."""
+    with store.reading() as connection:
+        begun = connection.execute(select(run.c.task, run.c.model).where(run.c.batch == batch.name).distinct()).all()
+
+    wanted = {task.key for task in batch.tasks}
+    if others := {row.task for row in begun} - wanted:
+        message = f"The batch {batch.name} has {len(others)} tasks that are not among the {len(wanted)} asked for."
+        raise UsageError(message, fix="Go on with the tasks it was begun with, or name another --batch.")
+
+    if others := {row.model for row in begun} - {model}:
+        message = f"The batch {batch.name} was begun with {', '.join(sorted(others))}, not {model}."
+        raise UsageError(message, fix="Go on with that model (--model), or name another --batch.")
 
 
 def attempts(store: Store, batch: str) -> dict[tuple[str, int], Tried]:

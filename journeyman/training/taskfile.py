@@ -36,7 +36,7 @@ LINE_MOST = 1 << 20
 
 
 class TaskFile(Value):
-    task: tuple[Task, ...]
+    task: tuple[Task, ...] = ()
 
 
 def load_tasks(name: str, *, n: int | None = None, seed: int = 1, split: Split | None = None) -> list[Task]:
@@ -64,11 +64,22 @@ def load_tasks(name: str, *, n: int | None = None, seed: int = 1, split: Split |
 
     found = _own(source, rest) if rest and not Path(name).exists() else _read(Path(name))
     unique = {task.key: task for task in found if split in {None, task.split}}
+    if not unique:
+        raise _empty(name, found, split)
+
     for task in unique.values():
         for check in task.verifiers:
             check.resolve()
 
     return list(unique.values())[:n]
+
+
+def _empty(name: str, found: Sequence[Task], split: Split | None) -> UsageError:
+    if found:
+        other = "held out" if split == "train" else "to train on"
+        return UsageError(f"All {len(found)} tasks of {name} are {other}.", fix="Ask for the others: --split")
+
+    return UsageError(f"There is no task in {name}.", fix="Begin with two that work: journeyman tasks new FILE.toml")
 
 
 def _read(path: Path) -> Sequence[Task]:

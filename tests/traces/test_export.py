@@ -4,8 +4,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from sqlalchemy import update
 
 from journeyman.errors import UsageError
+from journeyman.traces import schema
 from journeyman.traces.events import RunFinished, RunStarted
 from journeyman.traces.export import export
 from journeyman.traces.messages import Thinking
@@ -83,6 +85,17 @@ async def test_what_the_format_cannot_say_is_left_out_and_told(store: Store, tmp
     assert why in done.skipped[bad]
 
 
+async def test_a_damaged_run_is_left_out_and_the_others_are_written(store: Store, tmp_path: Path) -> None:
+    good, bad = await record(store, *WHOLE), await record(store, *WHOLE)
+    with store.writing() as connection:
+        connection.execute(update(schema.event).where(schema.event.c.run_id == bad).values(body=b"\0no"))
+
+    done = export(store, [bad, good], tmp_path / "out.jsonl", "messages")
+
+    assert (done.rows, done.runs, list(done.skipped)) == (1, 1, [bad])
+    assert "it is damaged" in done.skipped[bad]
+
+
 async def test_events_are_everything(store: Store, tmp_path: Path) -> None:
     run_id = await record(store, *WHOLE)
 
@@ -103,7 +116,12 @@ async def test_a_file_appears_whole_or_not_at_all(store: Store, tmp_path: Path) 
     with pytest.raises(UsageError, match="no format 'yaml'"):
         export(store, [run_id], out, "yaml")
 
+    with pytest.raises(UsageError, match="is there already"):
+        export(store, [run_id], out, "events")
+
     assert out.read_text() == "older"
+    assert export(store, [run_id], out, "events", force=True).rows == len(WHOLE)
+    assert len(rows(out)) == len(WHOLE)
     assert not out.with_name(".out.jsonl.part").is_file()
 
 

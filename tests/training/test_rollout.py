@@ -2,7 +2,7 @@ import anyio
 import pytest
 
 from journeyman.agent.models.scripted import ScriptedModel
-from journeyman.errors import ModelError
+from journeyman.errors import ModelError, UsageError
 from journeyman.traces.events import FilesKept, SampleScored
 from journeyman.traces.export import export
 from journeyman.traces.find import find
@@ -144,3 +144,17 @@ async def test_pairs_for_preference_training_come_from_groups(tmp_path):
     await practise(Batch("b", [ADD], n=4), Counted(), store)
     runs = [run.run_id for run in find(store, "batch:b")]
     assert export(store, runs, tmp_path / "dpo.jsonl", "dpo").rows == 1
+
+
+async def test_a_batch_is_not_mixed_with_other_tasks_or_another_model(tmp_path):
+    store = Store.open(tmp_path / "runs.db")
+    await practise(Batch("b", [ADD], n=1), Counted(), store)
+    with pytest.raises(UsageError, match="1 tasks that are not among the 1 asked for"):
+        await practise(Batch("b", [WRITE], n=1), Counted(), store)
+
+    other = ScriptedModel("5")
+    other.spec = "scripted:other"
+    with pytest.raises(UsageError, match="was begun with scripted, not scripted:other"):
+        await rollout(Batch("b", [ADD], n=2), other, store)
+
+    assert len(attempts(store, "b")) == 1

@@ -147,3 +147,19 @@ def test_seeds_that_overlap_are_refused_as_a_test_of_each_other():
 def test_parameters_of_a_check_stand_beside_it():
     flat = Check.model_validate({"verifier": "numeric", "expected": "5", "weight": 2})
     assert flat == Check(verifier="numeric", weight=2, parameters={"expected": "5"})
+
+
+@pytest.mark.parametrize(("name", "text"), [("e.toml", ""), ("e.jsonl", "\n\n"), ("e.json", "[]")])
+def test_a_file_without_tasks_is_refused_with_what_makes_some(name, text, tmp_path):
+    (tmp_path / name).write_text(text)
+    with pytest.raises(UsageError, match=f"There is no task in .*{name}") as caught:
+        load_tasks(str(tmp_path / name))
+
+    assert "journeyman tasks new" in caught.value.fix
+
+
+def test_tasks_that_are_all_of_the_other_split_are_told_so(tmp_path):
+    path = tmp_path / "e.jsonl"
+    path.write_text('{"prompt": "?", "answer": "5", "never": true}')
+    with pytest.raises(UsageError, match="are held out"):
+        load_tasks(str(path), split="train")

@@ -6,7 +6,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from journeyman.errors import ConfigError, UsageError
+from journeyman.errors import ConfigError, DamagedRun, UsageError
 from journeyman.traces.messages import Value
 from journeyman.traces.store import Store
 from journeyman.traces.writer import Stored
@@ -36,11 +36,11 @@ class Exported(Value):
     """Why, by run."""
 
 
-def export(store: Store, run_ids: Sequence[str], out: Path, form: str) -> Exported:
-    """Write runs to a file, which appears whole or not at all.
+def export(store: Store, run_ids: Sequence[str], out: Path, form: str, *, force: bool = False) -> Exported:
+    """Write runs to a file, which appears whole or not at all; `force`: also in place of one that is there.
 
     Raises:
-        UsageError: there is no such format, or the file cannot be written.
+        UsageError: there is no such format, the file is there already, or it cannot be written.
         StoreError: the store cannot be read.
     """
     module = _module(form)
@@ -52,19 +52,22 @@ def export(store: Store, run_ids: Sequence[str], out: Path, form: str) -> Export
         raise UsageError(f"{form} reads only files called {suffix}.", fix=f"Name it {out.with_suffix(suffix)}")
 
     skipped: dict[str, str] = {}
-    with whole(out) as file:
+    with whole(out, force=force) as file:
         rows = pack(file, _lines(store, run_ids, module, skipped))
 
     return Exported(rows=rows, runs=len(run_ids) - len(skipped), skipped=skipped)
 
 
 @contextmanager
-def whole(out: Path) -> Generator[BinaryIO]:
-    """A file that appears at the end of the block, or not at all.
+def whole(out: Path, *, force: bool = False) -> Generator[BinaryIO]:
+    """A file that appears at the end of the block, or not at all; with `force` in place of one that is there.
 
     Raises:
-        UsageError: it cannot be written.
+        UsageError: it is there already and not empty, or it cannot be written.
     """
+    if not force and out.is_file() and out.stat().st_size:
+        raise UsageError(f"{out} is there already, and was left as it is.", fix="Name another file, or say --force.")
+
     fresh = out.with_name(f".{out.name}.part")
     try:
         with fresh.open("wb") as file:
@@ -89,6 +92,8 @@ def _lines(store: Store, run_ids: Iterable[str], module: Any, skipped: dict[str,
             written = list(module.lines(run))
         except Skip as why:
             skipped[run_id] = str(why)
+        except DamagedRun as damage:
+            skipped[run_id] = f"it is damaged: {damage}"
         else:
             yield from written
 
@@ -117,6 +122,8 @@ def send(store: Store, run_ids: Sequence[str], url: str) -> Exported:
             spans = otel.spans(list(store.events(run_id)))
         except Skip as why:
             skipped[run_id] = str(why)
+        except DamagedRun as damage:
+            skipped[run_id] = f"it is damaged: {damage}"
         else:
             otlp.send(url, spans)
             rows += len(spans)
