@@ -16,8 +16,11 @@ import anyio
 from journeyman.agent.models.found import find_spec
 from journeyman.config import Settings, load_settings
 from journeyman.errors import ConfigError, JourneymanError, ModelNotFound, ServerError, StoreError
+from journeyman.home import state_dir
 from journeyman.traces.messages import Value
 
+ROOM = 1 << 20
+"""Bytes that must find room: more than a run of many steps takes."""
 PATIENCE = 30.0
 """Seconds that the engine may take to be imported; it takes a twentieth of one."""
 
@@ -47,6 +50,7 @@ def checkup() -> Iterator[Check]:
     yield _check("model", lambda: _model(spec))
     yield _check("engine", _engine, required=spec.startswith(("local:", "hf:")))
     yield _check("store", lambda: _store(settings.store))
+    yield _check("home", _home)
     yield _check("sandbox", _sandbox, required=False)
     yield _check("servers", lambda: _servers(settings.root), required=False)
 
@@ -134,6 +138,7 @@ def _store(path: Path | str) -> str:
             f"{path} cannot be written: {error}", fix="set a place that can be: JOURNEYMAN_STORE=PATH"
         ) from None
 
+    _try(path.parent, f"{path} cannot grow")
     return f"{path}, newest run {newest[0].run_id}" if newest else f"{path}, no runs yet"
 
 
@@ -149,15 +154,30 @@ def _database(url: str) -> str:
 
 
 def _room_for(path: Path) -> str:
-    folder = next(parent for parent in path.absolute().parents if parent.exists())
+    _try(path.parent, f"{path} cannot be made")
+    return f"{path}, made by the first run"
+
+
+def _home() -> str:
+    """Where saved approvals, pins and what is trusted are kept."""
+    _try(state_dir(), f"nothing can be remembered in {state_dir()}", "JOURNEYMAN_HOME=FOLDER")
+    return f"{state_dir()} can be written"
+
+
+def _try(folder: Path, otherwise: str, place: str = "JOURNEYMAN_STORE=PATH") -> None:
+    """Write in a folder, or where it would be made: permissions do not tell that a disk is full or read-only.
+
+    Raises:
+        StoreError: nothing can be written there.
+    """
+    there = next(each for each in (folder.absolute(), *folder.absolute().parents) if each.exists())
     try:
-        with tempfile.TemporaryFile(dir=folder):  # permissions do not tell all: a file system may be read-only
-            return f"{path}, made by the first run"
+        with tempfile.TemporaryFile(dir=there) as file:
+            file.write(bytes(ROOM))
+            file.flush()
     except OSError as error:
-        raise StoreError(
-            f"{path} cannot be made: nothing can be written in {folder}: {error.strerror}",
-            fix="set a place that can be: JOURNEYMAN_STORE=PATH",
-        ) from None
+        fix = f"free some of that disk, or set a place that can be written: {place}"
+        raise StoreError(f"{otherwise}: nothing can be written in {there}: {error.strerror}", fix=fix) from None
 
 
 def _sandbox() -> str:

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -83,12 +84,25 @@ def run(prompt: str | None, **options: Any) -> int:
         result = anyio.run(_run, prompt, options, heard)
     except KeyboardInterrupt:
         again = f"Go on with it: journeyman run --resume {heard.run_id}" if heard.run_id else "Nothing was started."
-        interrupted = Interrupted("Interrupted.", fix=again)
+        interrupted = Interrupted("Interrupted.", fix=_as_asked(again, heard.run_id, options))
         interrupted.run_id = heard.run_id
         raise interrupted from None
 
+    if result.error:
+        result.error.fix = _as_asked(result.error.fix, result.run_id, options)
+
     print_result(result, options)
     return result.exit_code
+
+
+def _as_asked(fix: str, run_id: str | None, options: dict[str, Any]) -> str:
+    """Advice to resume, under the rules that this command line gave: no run remembers those."""
+    given = [(name, each) for name in ("allow", "ask", "deny") for each in options[name]]
+    if options["policy"]:
+        given.insert(0, ("policy", options["policy"]))
+
+    flags = "".join(f" --{name} {quote(each)}" for name, each in given)
+    return fix.replace(f"--resume {run_id}", f"--resume {run_id}{flags}")
 
 
 class Heard:

@@ -1,9 +1,14 @@
+import json
+import os
+import subprocess
+import sys
+
 import pytest
 
 from journeyman.cli import checks
 from tests.need import need
 
-NAMES = ["python", "settings", "policy", "model", "engine", "store", "sandbox", "servers"]
+NAMES = ["python", "settings", "policy", "model", "engine", "store", "home", "sandbox", "servers"]
 
 
 def by_name(done) -> dict[str, dict[str, object]]:
@@ -50,6 +55,19 @@ def test_a_store_that_is_no_store_or_has_no_room_is_missing(journeyman, tmp_path
         done = journeyman("doctor", "--json", JOURNEYMAN_STORE=str(path))
         assert (done.code, by_name(done)["store"]["ok"]) == (3, False)
         assert "JOURNEYMAN_STORE" in str(by_name(done)["store"]["fix"])
+
+
+def test_a_disk_that_takes_no_more_is_missing_room(journeyman):
+    """A limit on what a process may write does what a full disk does."""
+    code = """import resource, runpy, sys
+resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+sys.argv = ["journeyman", "doctor", "--json"]
+runpy.run_module("journeyman", run_name="__main__")"""
+    home = {**os.environ, "JOURNEYMAN_HOME": str(journeyman.home)}
+    done = subprocess.run([sys.executable, "-c", code], env=home, capture_output=True, text=True, check=False)
+    found = {check["name"]: check for check in json.loads(done.stdout)["checks"]}
+    assert (done.returncode, found["store"]["ok"], found["home"]["ok"]) == (3, False, False)
+    assert "JOURNEYMAN_HOME" in found["home"]["fix"]
 
 
 def test_a_store_that_is_there_is_opened(journeyman, tmp_path):
