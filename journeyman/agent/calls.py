@@ -1,65 +1,19 @@
 """One step's tool calls: checked and decided in the model's order, done side by side, reported in the model's order.
 
-The intent of a call is committed before its effect. A tool that fails is a result the model reads; a call that was
-under way when an earlier process ended is never silently repeated unless repeating it changes nothing.
+The intent of a call is committed before its effect (`call.py` tells what becomes of each).
 """
 
-import json
 from collections import deque
 from collections.abc import Sequence
-from contextlib import suppress
-from dataclasses import dataclass, field, replace
-from threading import get_ident
-from time import perf_counter
+from dataclasses import dataclass, field
 
 import anyio
-from anyio import from_thread
-from anyio.lowlevel import current_token
-from pydantic import JsonValue
 
-from journeyman.agent.parts import nobody
+from journeyman.agent.call import Ready, do, preflight, too_often
 from journeyman.agent.run import Run
-from journeyman.errors import JourneymanError, Refused, ServerError, ToolError
-from journeyman.policies.approvals import Approval, offer, token
-from journeyman.policies.decision import Decision
-from journeyman.policies.labels import Label
-from journeyman.tools.tool import Output, Report, Tool
-from journeyman.traces.events import (
-    ApprovalAnswered,
-    ApprovalRequested,
-    CallDecided,
-    CallFinished,
-    CallProgress,
-    CallProposed,
-    CallStarted,
-    CallStatus,
-    Effect,
-)
-from journeyman.traces.messages import ToolCall, ToolResult
-from journeyman.traces.span import in_call
-from journeyman.veil import over
-
-MAX_RESULT = 24_000
-"""Characters of a result that the model reads at once. A small window takes less: no more
-characters than it has tokens, which is about a third of it."""
-REFUSALS = 3
-"""Of a person, in a row; then the run is stopped, so that nobody is worn down."""
-
-
-STRICT: tuple[Effect, ...] = ("allow", "ask", "deny")
-
-
-@dataclass(frozen=True, slots=True)
-class Ready:
-    """A call that may be made, with the secrets in its arguments: what is told of it goes through `Run.emit`."""
-
-    call: ToolCall
-    tool: Tool
-    arguments: dict[str, JsonValue]
-    approved: tuple[str, Label] | None = None
-    """Hash of what a person approved, and the labels in it; nothing else may be done in its name."""
-    filled: bool = False
-    """Secrets stand in the arguments where the model wrote placeholders."""
+from journeyman.errors import JourneymanError
+from journeyman.traces.events import CallFinished, CallStarted
+from journeyman.traces.messages import ToolCall
 
 
 async def perform(run: Run, calls: Sequence[ToolCall]) -> None:
@@ -68,7 +22,7 @@ async def perform(run: Run, calls: Sequence[ToolCall]) -> None:
     Raises:
         JourneymanError: a call's failure is the run's. What the others came to is recorded before.
     """
-    plans = [await _preflight(run, call) for call in calls]
+    plans = [await preflight(run, call, run.toolbox.find(call.name)) for call in calls]
     ready = [plan for plan in plans if isinstance(plan, Ready)]
     if ready:
         for plan in ready:
@@ -88,11 +42,7 @@ async def perform(run: Run, calls: Sequence[ToolCall]) -> None:
     if step.failed:
         raise step.failed[0]
 
-    if run.state.refusals >= REFUSALS:
-        raise Refused(
-            f"You refused {REFUSALS} calls in a row, so the run was stopped.",
-            fix=f'Tell it what you want instead: journeyman run --resume {run.run_id} "..."',
-        )
+    too_often(run)
 
 
 @dataclass(slots=True)
@@ -106,7 +56,7 @@ class _Step:
 
     async def do(self, plan: Ready) -> None:
         try:
-            self.done[plan.call.id] = await _call(self.run, plan)
+            self.done[plan.call.id] = await do(self.run, plan)
         except JourneymanError as error:
             self.failed.append(error)
         else:
@@ -121,226 +71,3 @@ class _Step:
 
             self.waiting.popleft()
             self.run.emit(finished)
-
-
-async def _preflight(run: Run, call: ToolCall) -> Ready | CallFinished:
-    """What is to be done with a call: do it, or answer it at once."""
-    tool = run.toolbox.find(call.name)
-    if call.id in run.state.begun and not (tool and (tool.spec.read_only or tool.spec.idempotent)):
-        return await _again(run, call, tool)
-
-    try:
-        ready = _propose(run, call, tool)
-    except ToolError as error:
-        return _finished(call, f"error: {error}", "error")
-
-    if earlier := run.guard.repeated(call.id):
-        return _finished(call, f"You made this call before. Its result was: {earlier.text}", "repeated")
-
-    return await _decide(run, ready)
-
-
-async def _again(run: Run, call: ToolCall, tool: Tool | None) -> Ready | CallFinished:
-    """What to do with a call that may have happened already: ask, where somebody is there; never just do it."""
-    unknown = _finished(call, _MAY_HAVE_HAPPENED, "unknown")
-    if tool is None or run.approver is nobody:
-        return unknown
-
-    try:
-        ready = _propose(run, call, tool)
-    except ToolError:  # it fitted an earlier version of the tool
-        return unknown
-
-    decision = _decided(run, ready)
-    if decision.effect == "deny":
-        return unknown
-
-    asked = await _ask(run, ready, replace(decision, reason=_AGAIN), remember=False)
-    return unknown if isinstance(asked, CallFinished) and asked.status in {"denied", "refused"} else asked
-
-
-def _propose(run: Run, call: ToolCall, tool: Tool | None) -> Ready:
-    """The call with its arguments validated.
-
-    Raises:
-        ToolError: there is no such tool, or the arguments do not fit it.
-    """
-    try:
-        if tool is None:
-            raise ToolError(run.toolbox.suggest(call.name))  # noqa: TRY301 - both problems are proposals all the same
-
-        text = run.veil.fill_json(call.arguments)
-        arguments = tool.parse(text)
-    except ToolError as error:
-        run.emit(CallProposed(call_id=call.id, tool=tool.spec.identity if tool else call.name, problem=str(error)))
-        raise
-
-    run.emit(CallProposed(call_id=call.id, tool=tool.spec.identity, arguments=arguments))
-    return Ready(call, tool, arguments, filled=text is not call.arguments)
-
-
-async def _decide(run: Run, ready: Ready) -> Ready | CallFinished:
-    decision = _decided(run, ready)
-    if decision.effect == "allow":
-        return ready
-
-    if decision.effect == "deny":
-        return _finished(ready.call, f"denied: {decision.reason}", "denied")
-
-    return await _ask(run, ready, decision)
-
-
-def _decided(run: Run, ready: Ready) -> Decision:
-    decision = run.policy.decide(ready.tool.spec, ready.arguments)
-    if ready.filled:  # of what will be done and of what the model has read, the stricter counts
-        shown = over(ready.arguments, run.veil.hide)
-        decision = max(run.policy.decide(ready.tool.spec, shown), decision, key=lambda each: STRICT.index(each.effect))
-
-    reason = decision.reason or f"the policy says {decision.effect}"
-    run.emit(
-        CallDecided(
-            call_id=ready.call.id,
-            effect=decision.effect,
-            rules=decision.rules,
-            reason=reason,
-            provenance=decision.provenance,
-            labels=decision.label.told,
-        )
-    )
-    return replace(decision, reason=reason)
-
-
-async def _ask(run: Run, ready: Ready, decision: Decision, *, remember: bool = True) -> Ready | CallFinished:
-    call, spec, shown = ready.call, ready.tool.spec, over(ready.arguments, run.veil.hide)
-    approval = offer(decision, spec, shown) if remember else None
-    request = run.emit(
-        ApprovalRequested(
-            call_id=call.id,
-            tool=spec.identity,
-            arguments=shown,
-            reason=decision.reason,
-            rules=decision.rules,
-            provenance=decision.provenance,
-            token=token(spec, decision.label, shown),
-            offer=str(approval or ""),
-        )
-    )
-    answer = run.emit(await _answer(run, request, approval))
-    if not answer.approved:
-        status = "denied" if answer.by == "nobody" else "refused"
-        return _finished(call, f"denied: {answer.reason or 'the user said no'}", status)
-
-    if answer.arguments is not None:
-        return await _edited(run, ready, answer)
-
-    if approval is not None and answer.keep != "once" and answer.by != "saved":
-        run.book.keep(approval, always=answer.keep == "always")
-
-    return replace(ready, approved=(request.token, decision.label))
-
-
-async def _answer(run: Run, request: ApprovalRequested, approval: Approval | None) -> ApprovalAnswered:
-    """What a person says to exactly this question, now or earlier."""
-    if run.book.has(approval, request.arguments):
-        return ApprovalAnswered(call_id=request.call_id, approved=True, by="saved", token=request.token)
-
-    await run.recorder.barrier()  # an answer may be long in coming
-    answer = await run.approver(request)
-    if answer.call_id != request.call_id or answer.token not in {"", request.token}:
-        told = "the answer was given to another question"
-        return ApprovalAnswered(call_id=request.call_id, approved=False, by=answer.by, reason=told, token=request.token)
-
-    return answer.model_copy(update={"token": request.token})
-
-
-async def _edited(run: Run, ready: Ready, answer: ApprovalAnswered) -> Ready | CallFinished:
-    """The call with what a person made of its arguments: validated and decided like any other."""
-    given = json.dumps(answer.arguments)
-    try:
-        text = run.veil.fill_json(given)
-        edited = replace(ready, arguments=ready.tool.parse(text), filled=text is not given)
-    except ToolError as error:
-        return _finished(ready.call, f"error: {error}", "error")
-
-    decision = _decided(run, edited)
-    if decision.effect == "deny":
-        return _finished(ready.call, f"denied: {decision.reason}", "denied")
-
-    shown = over(edited.arguments, run.veil.hide)
-    return replace(edited, approved=(token(edited.tool.spec, decision.label, shown), decision.label))
-
-
-async def _call(run: Run, plan: Ready) -> CallFinished:
-    """What came of one call; whatever a tool raises is for the model to read, unless it ends the run."""
-    started = perf_counter()
-    output = None
-    status: CallStatus = "ok"
-    if plan.approved and not _is_approved(run, plan, *plan.approved):
-        return _finished(plan.call, "error: the tool changed after the call was approved; nothing was done", "error")
-
-    try:
-        with anyio.move_on_after(run.call_seconds), in_call(run.run_id, plan.call.id):
-            rest = run.rests.take(plan.tool.spec, plan.arguments)
-            output = Output(rest) if rest else await plan.tool.call(plan.arguments, _reporter(run, plan.call))
-    except ToolError as error:
-        output = _failed(f"error: {error}")
-    except ServerError as error:
-        output, status = _failed(f"error: {error}"), "unknown" if error.maybe_done else "error"
-    except JourneymanError:
-        raise
-    except Exception as error:  # noqa: BLE001 - the boundary to somebody's tool
-        output = _failed(f"error: {type(error).__name__}: {error}")
-
-    if output is None:
-        output = _failed(f"error: the call was stopped after {run.call_seconds:g} seconds without a result")
-        status = "timeout"
-    elif output.is_error and status == "ok":
-        status = "error"
-
-    longest = min(MAX_RESULT, run.window.size)
-    if len(output.text) > longest:
-        whole = run.veil.hide(output.text)  # before a secret is cut in two
-        output = replace(output, text=run.rests.cut(whole, longest, plan.tool.spec, plan.arguments))
-
-    return _result(plan.call, output, status, round(perf_counter() - started, 6))
-
-
-def _is_approved(run: Run, plan: Ready, approved: str, label: Label) -> bool:
-    return token(plan.tool.spec, label, over(plan.arguments, run.veil.hide)) == approved
-
-
-def _reporter(run: Run, call: ToolCall) -> Report:
-    """Takes a tool's word of progress, from the run's own thread or from one that the tool works in."""
-    token, home = current_token(), get_ident()
-
-    def report(text: str, fraction: float | None = None) -> None:
-        event = CallProgress(call_id=call.id, text=text, fraction=fraction)
-        if get_ident() == home:
-            run.emit(event)
-            return
-
-        with suppress(anyio.RunFinishedError):  # the run is over; the tool has not noticed yet
-            from_thread.run_sync(run.emit, event, token=token)
-
-    return report
-
-
-_AGAIN = "the program ended while this call was under way: it may have happened already; do it again?"
-_MAY_HAVE_HAPPENED = (
-    "unknown: the program ended while this call was under way, so it may or may not have happened; "
-    "find out before doing it again"
-)
-
-
-def _failed(text: str) -> Output:
-    return Output(text, is_error=True)
-
-
-def _finished(call: ToolCall, text: str, status: CallStatus) -> CallFinished:
-    """A result that did not come from the tool."""
-    return _result(call, Output(text, is_error=status != "repeated"), status)
-
-
-def _result(call: ToolCall, output: Output, status: CallStatus, seconds: float = 0.0) -> CallFinished:
-    result = ToolResult(call_id=call.id, name=call.name, text=output.text, is_error=output.is_error, data=output.data)
-    return CallFinished(result=result, status=status, seconds=seconds)

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Self, cast
 
 from pydantic import JsonValue
 
-from journeyman.agent.calls import MAX_RESULT
 from journeyman.agent.models.model import Capabilities, Request
 from journeyman.agent.plan import SPEC as PLAN
 from journeyman.agent.rest import GO_ON, LEFT_OUT
-from journeyman.errors import ContextOverflow, ModelError, ServerError, ToolError
+from journeyman.agent.run import MAX_RESULT
+from journeyman.errors import ContextOverflow, ModelError, Refused, ServerError, ToolError
 from journeyman.policies.decision import Decision
 from journeyman.tools.tool import Output, Report
 from journeyman.traces.events import (
@@ -146,6 +146,10 @@ class PlayedTool:
 
         if isinstance(self.tape.next, CallFinished):  # its neighbours' results are there: the cut comes after them
             return Output("")
+
+        match self.tape.next:
+            case RunFinished(error={"kind": Refused.kind, "message": str(message), **more}):  # what it asked for
+                raise Refused(message, fix=more.get("fix", ""))
 
         return await self.tape.ended()
 

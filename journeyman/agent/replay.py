@@ -16,12 +16,12 @@ from typing import Never
 
 import anyio
 
-from journeyman.agent.calls import MAX_RESULT
 from journeyman.agent.models.model import Sampling
 from journeyman.agent.parts import nobody
 from journeyman.agent.plan import SPEC as PLAN
 from journeyman.agent.played import PlayedModel, PlayedPolicy, PlayedTools, Unveiled
 from journeyman.agent.rest import Rests
+from journeyman.agent.run import MAX_RESULT
 from journeyman.agent.session import Crew, Order, as_limited, execute, fork, resume, window_of
 from journeyman.errors import UsageError
 from journeyman.traces.events import (
@@ -31,6 +31,7 @@ from journeyman.traces.events import (
     BudgetWarned,
     CallFinished,
     CallProposed,
+    Inside,
     MessageAdded,
     RunFinished,
     RunResumed,
@@ -108,6 +109,17 @@ def _of_time(event: StoredEvent) -> bool:
     return isinstance(event, BudgetWarned | BudgetRaised) and event.what == "seconds"
 
 
+def _alone(events: Sequence[StoredEvent]) -> list[StoredEvent]:
+    """What the loop does by itself: a tool that plays its result asks for nothing, and so nothing inside is denied."""
+    inside = [event.event for event in events if isinstance(event, Inside)]
+    denied = sum(isinstance(event, CallFinished) and event.status == "denied" for event in inside)
+    return [
+        event.model_copy(update={"denied": event.denied - denied}) if isinstance(event, RunFinished) else event
+        for event in events
+        if not _of_time(event) and not isinstance(event, Inside)
+    ]
+
+
 def _timeless(event: StoredEvent) -> StoredEvent:
     """Without times, the advice that names the run, what an answer was bound to, and whether a secret was typed."""
     if isinstance(event, MessageAdded):
@@ -133,7 +145,7 @@ class Tape:
     """One stretch of a recorded run: plays every part of it, and hears what the loop does."""
 
     def __init__(self, events: Sequence[StoredEvent], before: Sequence[StoredEvent]) -> None:
-        self.events = [event for event in events if not _of_time(event)]
+        self.events = _alone(events)
         self.at = 0
         """How many events were the same so far."""
         self.got: StoredEvent | None = None

@@ -1,8 +1,10 @@
 """One run in progress: its parts, its state, and the one way anything happens in it, `emit`."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from typing import TypeVar
+from dataclasses import dataclass, field, fields
+from typing import Any, Self, TypeVar, cast
+
+import anyio
 
 from journeyman.agent.budget import Budget, More
 from journeyman.agent.guard import Guard
@@ -12,11 +14,14 @@ from journeyman.agent.rest import Rests
 from journeyman.agent.veiled import veiled
 from journeyman.agent.window import Window
 from journeyman.policies.approvals import Book
-from journeyman.traces.events import EphemeralEvent, Event
+from journeyman.traces.events import EphemeralEvent, Event, InnerEvent, Inside
 from journeyman.traces.fold import State
 from journeyman.traces.messages import ToolSpec
 from journeyman.veil import Veil
 
+MAX_RESULT = 24_000
+MAX_INSIDE = 200_000
+"""Characters of a result that goes to a program and not to the model."""
 E = TypeVar("E", bound=Event)
 Listener = Callable[[Event], None]
 Check = Callable[[str], str | None]
@@ -50,6 +55,15 @@ class Run:
     """What the model has not read yet of long results."""
     call_seconds: float = 120.0
     """How long one tool call may take before it becomes a result that says so."""
+    asking: anyio.Lock = field(default_factory=anyio.Lock)
+    """A person answers one question at a time."""
+
+    @property
+    def longest(self) -> int:
+        """Characters of a result that are given at once. A small window takes less: no more characters than it has
+        tokens, which is about a third of it.
+        """
+        return min(MAX_RESULT, self.window.size)
 
     def emit(self, event: E) -> E:
         """Hide what is secret, fold it, store it (unless it is ephemeral), show it; the event as it is stored."""
@@ -70,3 +84,28 @@ class Run:
         self.guard.apply(event)
         self.budget.apply(event)
         self.window.apply(event, self.state.messages)
+
+
+@dataclass(slots=True)
+class Inner(Run):
+    """A run as a call under way sees it: what it emits is recorded inside that call."""
+
+    inside: str = ""
+    """The call's id."""
+    outer: Run | None = None
+
+    @classmethod
+    def of(cls, run: Run, call_id: str) -> Self:
+        same: dict[str, Any] = {each.name: getattr(run, each.name) for each in fields(run)}
+        return cls(**same, inside=call_id, outer=run)
+
+    @property
+    def longest(self) -> int:
+        return MAX_INSIDE
+
+    def emit(self, event: E) -> E:
+        run = cast("Run", self.outer)
+        if isinstance(event, EphemeralEvent):
+            return run.emit(event.model_copy(update={"call_id": self.inside}))
+
+        return cast("E", run.emit(Inside(call_id=self.inside, event=cast("InnerEvent", event))).event)

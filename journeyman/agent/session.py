@@ -8,7 +8,7 @@ leaves by an exception, and then too the trace has an end.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from time import perf_counter
-from typing import Any
+from typing import Any, Literal
 
 import anyio
 from pydantic import JsonValue
@@ -78,6 +78,8 @@ class Order:
     sample: Sample | None = None
     """Its place in a batch of practice."""
     parent: str | None = None
+    origin: Literal["user", "model"] = "user"
+    """Whose words the prompt is: those of a model are nobody's leave to do what they say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,6 +189,7 @@ def _started(
 ) -> RunStarted:
     return RunStarted(
         prompt=order.prompt,
+        origin=order.origin,
         secret=run.state.secret,
         instructions=order.instructions,
         model=crew.model.spec,

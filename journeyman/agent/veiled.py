@@ -20,6 +20,7 @@ from journeyman.traces.events import (
     ApprovalAnswered,
     CallStarted,
     Event,
+    Inside,
     MessageAdded,
     ModelDelta,
     ModelRequested,
@@ -58,6 +59,10 @@ def veiled(event: E, veil: Veil, *, typed: bool) -> E:
     """
     if type(event) in SILENT:
         return event
+
+    if isinstance(event, Inside):
+        inner = veiled(event.event, veil, typed=typed)
+        return event if inner is event.event else event.model_copy(update={"event": inner})
 
     texts: list[str] = []
     _gather(event, texts)

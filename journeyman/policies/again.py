@@ -15,6 +15,7 @@ from journeyman.traces.events import (
     CallDecided,
     CallProposed,
     Effect,
+    Inside,
     RunResumed,
     RunStarted,
     StoredEvent,
@@ -72,7 +73,8 @@ def _again(policy: Policy, run_id: str, events: Sequence[StoredEvent]) -> Iterat
     watch = policy.watch(remote=isinstance(able, dict) and able.get("remote") is True)
     tools: dict[str, ToolSpec] = {}
     calls: dict[str, tuple[str, dict[str, JsonValue]]] = {}
-    for event in events:
+    for each in events:
+        event = each.event if isinstance(each, Inside) else each
         if isinstance(event, RunStarted | RunResumed):
             tools |= {tool.identity: tool for tool in event.tools}
         elif isinstance(event, CallProposed) and event.arguments is not None:

@@ -15,7 +15,7 @@ from pydantic import Field, JsonValue, TypeAdapter, ValidationError
 
 from journeyman.errors import PolicyError
 from journeyman.policies.decision import Decision
-from journeyman.policies.labels import Label
+from journeyman.policies.labels import ASKING, Label
 from journeyman.safe import safe
 from journeyman.traces.messages import ToolSpec, Value
 
@@ -45,7 +45,7 @@ class Approval(Value):
 def offer(decision: Decision, tool: ToolSpec, arguments: Mapping[str, JsonValue]) -> Approval | None:
     """What may be remembered of a call that was asked about; None where each must be looked at."""
     label = decision.label
-    if decision.untrusted and (label.shapes or not GRAVE.isdisjoint(label.does)):
+    if tool.server in ASKING or (decision.untrusted and (label.shapes or not GRAVE.isdisjoint(label.does))):
         return None
 
     steering = arguments if label.shapes else label.control

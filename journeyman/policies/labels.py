@@ -33,7 +33,9 @@ Origin = Literal["user", "service", "unknown", "outsider"]
 TRUST: dict[str, int] = {"user": 0, "service": 1, "unknown": 2, "outsider": 3, "any": 3}
 """user: said, named or made on the user's order. service: a configured service enumerates it. unknown: nowhere seen.
 outsider: found where strangers write."""
-OURS = frozenset({"agent", "calculator", "code", "files", "python", "search"})
+ASKING = frozenset({"elicitation", "sampling"})
+"""What servers ask of the user and of the model goes by these names: `elicitation.SERVER`."""
+OURS = frozenset({"agent", "calculator", "code", "files", "python", "search"}) | ASKING
 """Servers whose word on `read_only` counts: the built-in ones and the user's own functions. The names are reserved."""
 
 

@@ -13,12 +13,13 @@ from typing import Any, NamedTuple
 
 from pydantic import JsonValue
 
-from journeyman.policies.labels import LINK, TRUST, URL, Control, Label, Origin, Record, by_shape
+from journeyman.policies.labels import LINK, STRANGE, TRUST, URL, Control, Label, Origin, Record, by_shape
 from journeyman.traces.events import (
     ApprovalAnswered,
     CallFinished,
     CallProposed,
     Event,
+    Inside,
     MessageAdded,
     RunResumed,
     RunStarted,
@@ -114,16 +115,28 @@ class Provenance:
             self._calls[event.call_id] = event
         elif isinstance(event, CallFinished):
             self._finished(event)
+        elif isinstance(event, Inside):
+            self.apply(event.event)
         elif isinstance(event, RunStarted):
             self._tools |= {tool.identity: tool for tool in event.tools}
             self.say(event.instructions)
-            self.say(event.prompt)
+            if event.origin == "user":
+                self.say(event.prompt)
+            else:
+                self.learn("prompt", STRANGE, event.prompt)
         elif isinstance(event, RunResumed):
             self._tools |= {tool.identity: tool for tool in event.tools}
         elif isinstance(event, MessageAdded) and event.origin == "user":
             self.say(event.text)
         elif isinstance(event, ApprovalAnswered) and event.by != "nobody":
-            for _, value in leaves(event.arguments or {}):
+            self._edited(event)
+
+    def _edited(self, event: ApprovalAnswered) -> None:
+        """What a person wrote there is their word, what they left as it was is not."""
+        proposed = self._calls.get(event.call_id)
+        before = {str(value) for _, value in leaves((proposed.arguments or {}) if proposed else {})}
+        for _, value in leaves(event.arguments or {}):
+            if str(value) not in before:
                 self.say(str(value))
 
     def say(self, text: str) -> None:

@@ -3,7 +3,7 @@
     run_started
       ([message_added] [budget_raised] model_requested  model_delta*  model_responded
          (call_proposed  call_decided  [approval_requested approval_answered])*
-         (call_started)*  call_progress*  [plan_updated]  (call_finished)*  [budget_warned] [compacted])*
+         (call_started)*  call_progress*  inside*  [plan_updated]  (call_finished)*  [budget_warned] [compacted])*
     run_finished
 
 `model_delta` and `call_progress` are ephemeral: shown, never stored. Every other event is stored before its effect is
@@ -43,6 +43,8 @@ class Sample(Value):
 class RunStarted(Value):
     type: Literal["run_started"] = "run_started"
     prompt: str
+    origin: Literal["user", "model"] = "user"
+    """model: what asks for the run is a program's or another run's model; what it says is not the user's word."""
     secret: bool = False
     """The prompt had a secret in it, which is stored as a placeholder: nothing trains on this run."""
     instructions: str = ""
@@ -234,6 +236,21 @@ class CallFinished(Value):
     it ran. repeated: not run again, the earlier result was given back."""
 
 
+InnerEvent = Annotated[
+    CallProposed | CallDecided | ApprovalRequested | ApprovalAnswered | CallStarted | CallFinished,
+    Field(discriminator="type"),
+]
+
+
+class Inside(Value):
+    """Something that a call under way asked for: a call of its own, or a question of its server to the user."""
+
+    type: Literal["inside"] = "inside"
+    call_id: str
+    """The call under way, which the model made; the event has an id of its own."""
+    event: InnerEvent
+
+
 Resource = Literal["steps", "tokens", "seconds", "usd"]
 
 
@@ -319,6 +336,7 @@ StoredEvent = Annotated[
     | ApprovalAnswered
     | CallStarted
     | CallFinished
+    | Inside
     | BudgetWarned
     | BudgetRaised
     | Compacted

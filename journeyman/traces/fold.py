@@ -15,6 +15,7 @@ from journeyman.traces.events import (
     CallStarted,
     Compacted,
     Event,
+    Inside,
     MessageAdded,
     ModelResponded,
     PlanStep,
@@ -39,6 +40,8 @@ class Steering:
                 self._open.add(event.call_id)
             case ApprovalAnswered(approved=True):
                 self._open.discard(event.call_id)
+            case Inside():
+                self.apply(event.event)
             case CallFinished() if event.result.call_id in self._open:
                 self.found = True
 
@@ -112,6 +115,10 @@ class State:
                 self.secret = self.secret or event.secret
             case PlanUpdated():
                 self.plan = event.steps
+            case Inside(event=ApprovalAnswered() as answer):
+                self.secret = self.secret or answer.secret
+            case Inside(event=CallFinished() as finished):
+                self._count(finished)
             case Compacted():
                 self._compacted(event)
             case RunResumed():
@@ -157,6 +164,9 @@ class State:
         self.messages.append(event.result)
         self._pending.pop(call_id, None)
         self.begun.discard(call_id)
+        self._count(event)
+
+    def _count(self, event: CallFinished) -> None:
         if event.status == "denied":
             self.denied += 1
 

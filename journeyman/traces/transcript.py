@@ -15,6 +15,7 @@ from journeyman.traces.events import (
     CallFinished,
     CallProposed,
     Compacted,
+    Inside,
     MessageAdded,
     ModelResponded,
     PlanUpdated,
@@ -74,6 +75,8 @@ def lines(event: StoredEvent, safe: Safe) -> Iterator[str]:  # noqa: C901, PLR09
             yield f"  {'approved' if event.approved else 'refused'} by {event.by}"
         case CallFinished():
             yield from _said(f"  {event.status}", event.result.text, safe)
+        case Inside():
+            yield from (f"    {line}" for line in lines(event.event, safe))
         case BudgetRaised():
             yield f"budget: {event.limit:g} {event.what} from here on"
         case Compacted():

@@ -1,0 +1,87 @@
+"""The one door of a call under way: what it wants besides goes through the run's policy, and into its trace.
+
+    answer = await current()("files__read", '{"path": "a.md"}')          # a program that the model wrote calls a tool
+    answer = await current()(Question("elicitation", "time", check), text)   # a server asks the user something
+
+A refusal is an `Output` with `is_error`. A question is a call as well, of `elicitation.SERVER` or `sampling.SERVER`: a
+rule names it, a person sees it in full and may edit it, and what was agreed to comes back as `Output.data`.
+"""
+
+import json
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Literal, Protocol
+
+from pydantic import JsonValue
+
+from journeyman.errors import UsageError
+from journeyman.tools.schema import Schema
+from journeyman.tools.tool import Output, Report, Tool
+from journeyman.traces.messages import ToolSpec
+
+
+class Door(Protocol):
+    async def __call__(self, tool: Tool | str, arguments: str) -> Output:
+        """Decide about it, ask if need be, do it.
+
+        Args:
+            tool: one, or the model-visible name of one.
+            arguments: JSON text.
+
+        Raises:
+            JourneymanError: the run is over.
+        """
+        ...
+
+
+_door: ContextVar[Door | None] = ContextVar("journeyman_door", default=None)
+
+
+def current() -> Door:
+    """That of the call under way in this task. Whoever works in another task keeps it from when the call began.
+
+    Raises:
+        UsageError: no run makes this call.
+    """
+    if (door := _door.get()) is None:
+        raise UsageError("Nobody can be asked outside of a run.", fix="Make the call from a run.")
+
+    return door
+
+
+@contextmanager
+def opened(door: Door) -> Generator[None]:
+    """What is called inside uses this one."""
+    token = _door.set(door)
+    try:
+        yield
+    finally:
+        _door.reset(token)
+
+
+class Question:
+    """What a server asks of the user (`elicitation`) or of the model (`sampling`), as a call like any other.
+
+    Args:
+        kind: which of both.
+        server: its name in our configuration.
+        check: raises ToolError where what a person made of the arguments is no answer.
+    """
+
+    def __init__(
+        self,
+        kind: Literal["elicitation", "sampling"],
+        server: str,
+        check: Callable[[dict[str, JsonValue]], None] = lambda _: None,
+    ) -> None:
+        self.spec = ToolSpec(name=f"{kind}__{server}", server=kind, tool=server)
+        self._check = check
+
+    def parse(self, arguments: str) -> dict[str, JsonValue]:
+        values = Schema(self.spec).parse(arguments)
+        self._check(values)
+        return values
+
+    async def call(self, arguments: dict[str, JsonValue], report: Report) -> Output:  # noqa: ARG002 - done at once
+        return Output(json.dumps(arguments), data=arguments)
