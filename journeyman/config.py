@@ -6,6 +6,7 @@ default < user file (`config.toml` in the config folder) < project file (`./jour
 """
 
 import os
+from collections.abc import Iterable, Iterator
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
@@ -161,8 +162,14 @@ def load_settings(**explicit: Any) -> Settings:
 
     settings = Settings(**joined.values)
     settings._origins.update(joined.origins)  # noqa: SLF001 - its own maker
-    settings._notices = joined.notices  # noqa: SLF001
+    settings._notices = (*joined.notices, *_unset(settings.secrets))  # noqa: SLF001
     return settings
+
+
+def _unset(secrets: Iterable[str]) -> Iterator[str]:
+    for name in (entry.removeprefix("env:") for entry in secrets if entry.startswith("env:")):
+        if not os.environ.get(name):
+            yield f"secrets: {name} is not set in the environment, so nothing of it can be hidden"
 
 
 def _join(lower: _Source, upper: _Source) -> _Source:

@@ -267,3 +267,12 @@ def test_a_store_may_be_a_database_wherever_it_is_named(project, monkeypatch):
 
     monkeypatch.setenv("JOURNEYMAN_STORE", "traces.db")
     assert load_settings().store == Path("traces.db")
+
+
+def test_a_secret_that_is_not_there_to_hide_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("THERE_TOKEN", "xB7c9Qm2LpT4")
+    monkeypatch.delenv("GONE_TOKEN", raising=False)
+
+    settings = load_settings(secrets=("env:GONE_TOKEN", "env:THERE_TOKEN"))
+
+    assert settings.notices == ("secrets: GONE_TOKEN is not set in the environment, so nothing of it can be hidden",)

@@ -1,6 +1,7 @@
 """The `journeyman` command. Its help is a table, so that showing it imports no command."""
 
 import importlib
+import os
 import sys
 from gettext import gettext
 from typing import NoReturn
@@ -74,6 +75,7 @@ def app() -> None:
 
 def main() -> NoReturn:
     """Run the command line; every error leaves by here, as words on stderr and an exit code."""
+    _open_what_is_closed()
     try:
         code = app(prog_name="journeyman", standalone_mode=False)
     except JourneymanError as error:
@@ -91,3 +93,10 @@ def main() -> NoReturn:
         code = 130
 
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _open_what_is_closed() -> None:
+    """A caller may have closed standard input or output (`<&-`): Python then has None in its place."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode))  # noqa: SIM115, PTH123 - for as long as we live

@@ -1,6 +1,7 @@
 """What commands print: results on stdout, everything else on stderr, errors as what, why and what to do."""
 
 import json
+import sys
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
@@ -48,6 +49,19 @@ def show_click_error(error: click.ClickException, words: Sequence[str]) -> None:
         return
 
     error.show()
+
+
+def confirm(question: str) -> None:
+    """Go on only if the person says yes.
+
+    Raises:
+        UsageError: nobody is there to ask.
+        click.Abort: the answer was no.
+    """
+    if not sys.stdin.isatty():
+        raise UsageError("Nobody is there to ask.", fix="Say --yes to do it without a question.")
+
+    click.confirm(question, abort=True, err=True)
 
 
 def error_json(error: JourneymanError) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 import click
 
-from journeyman.cli.output import json_option, print_json
+from journeyman.cli.output import confirm, json_option, print_json
 from journeyman.cli.stores import opened
 
 VERIFY = """\b
@@ -62,7 +62,7 @@ def delete(runs: tuple[str, ...], yes: bool, json: bool) -> None:
     with opened() as store:
         ids = list(dict.fromkeys(store.resolve(run) for run in runs))
         if not yes:
-            click.confirm(f"Delete {', '.join(ids)} for good?", abort=True, err=True)
+            confirm(f"Delete {', '.join(ids)} for good?")
 
         swept = delete_runs(store, ids)
 
