@@ -10,6 +10,7 @@ from journeyman.cli.output import json_option, print_json
 from journeyman.cli.stores import opened
 from journeyman.cli.traces_again import fork, replay
 from journeyman.cli.traces_keep import delete, gc, rebuild, stats, verify
+from journeyman.cli.traces_score import rate, score
 
 if TYPE_CHECKING:
     from journeyman.traces.store import RunSummary
@@ -20,6 +21,7 @@ A filter is words and conditions; all must hold, `-` turns one round:
   reward.NAME>0.5 (one verifier)  reward:none (not scored)
   tool:calculator  model:smollm*  outcome:answered  prompt:"two words"
   answer: effect: status: verifier: finding: run: parent:
+  batch: task: kind: split:train  is:mixed (its group is right and wrong)
   since:2d  until:2026-11-01  is:unfinished  is:fork  is:trainable
   any other words are looked for in prompts, answers, calls and results
 """
@@ -100,7 +102,7 @@ def traces() -> None:
     """Read, find, compare, replay and export the runs that were recorded."""
 
 
-for command in (fork, replay, verify, delete, gc, stats, rebuild):
+for command in (fork, replay, score, rate, verify, delete, gc, stats, rebuild):
     traces.add_command(command)
 
 

@@ -73,7 +73,7 @@ def _readable(store: Store, run_ids: Sequence[str]) -> Iterator["Projection"]:
 
 
 def prepare(store: Store) -> None:
-    """Make the projections where they are not there yet."""
+    """Make the projections where they are not there yet, or are an earlier version's."""
     with store.reading() as connection:
         if projections.exist(connection):
             return
@@ -83,14 +83,19 @@ def prepare(store: Store) -> None:
             connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({OURS})")
 
         if not projections.exist(connection):
-            projections.create(connection)
+            _anew(connection)
+
+
+def _anew(connection: Connection) -> None:
+    projections.drop(connection)
+    projections.create(connection)
+    connection.execute(update(run_table).values(projected=0))
 
 
 def rebuild(store: Store) -> int:
     """Drop every projection and make all of them anew from the events; how many runs there are."""
     with store.writing() as connection:
-        projections.drop(connection)
-        projections.create(connection)
+        _anew(connection)
         known = select(run_table.c.run_id)
         began = select(event_table.c.run_id, func.min(event_table.c.at), text("''"), text("''"), text("0"), text("0"))
         missing = began.where(event_table.c.run_id.not_in(known)).group_by(event_table.c.run_id)
@@ -100,7 +105,6 @@ def rebuild(store: Store) -> int:
         connection.execute(insert(run_table).from_select([*names, *rest], missing, include_defaults=False))
         gone = run_table.c.run_id.not_in(select(event_table.c.run_id))
         connection.execute(delete(run_table).where(gone))
-        connection.execute(update(run_table).values(projected=0))
 
     return refresh(store, everything=True)
 
@@ -224,6 +228,10 @@ class Projection:
         self.run |= dict.fromkeys(("steps", "prompt_tokens", "completion_tokens", "denied"), 0) | {"seconds": None}
         if event.parent_seq is None:
             self._message(UserMessage(text=event.prompt), 1)
+
+        if event.sample is not None:
+            row = {"kind": event.sample.kind, "split": event.sample.split, "source": event.sample.source}
+            self._put(projections.sample, {name: sound(value) for name, value in row.items()})
 
         for position, spec in enumerate(event.tools):
             definition = sound(spec.model_dump_json())

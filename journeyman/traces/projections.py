@@ -9,6 +9,7 @@ ended when a query needs them (`project.py`), never while a run is under way.
     token_span    stretches of a call's tokens: context, sampled, forced
     tool_call     proposed, decided, asked about, done
     reward        a verifier's verdict; `score` NULL is "not scored", which is not 0
+    sample        of an attempt at a task: its kind and split, and where the task comes from
     finding       what is wrong with the token record, graded fatal, warn or info
     tool, run_tool, artifact   definitions by hash: tools, and what identifies a model
     v_sequence    spans along each sequence, in order, with `trained`: 1 where the model drew the tokens
@@ -117,6 +118,16 @@ reward = Table(
     sqlite_with_rowid=False,
 )
 
+sample = Table(
+    "sample",
+    metadata,
+    _run_id(),
+    Column("kind", Text, nullable=False),
+    Column("split", String(8), nullable=False),
+    Column("source", Text, nullable=False),
+    sqlite_with_rowid=False,
+)
+
 finding = Table(
     "finding",
     metadata,
@@ -167,7 +178,7 @@ document = Table(
 )
 """What the full-text index (`words.py`) knows by number: one for each event that has words."""
 
-OF_A_RUN = (run_message, model_call, token_span, tool_call, reward, finding, run_tool, run_artifact)
+OF_A_RUN = (run_message, model_call, token_span, tool_call, reward, sample, finding, run_tool, run_artifact)
 
 VIEWS = {
     "v_sequence": """
@@ -194,7 +205,7 @@ VIEWS = {
 
 def exist(connection: Connection) -> bool:
     """They are made with the first question, so that a store which is only written to stays small."""
-    return inspect(connection).has_table(document.name)
+    return set(metadata.tables) <= set(inspect(connection).get_table_names())
 
 
 def create(connection: Connection) -> None:

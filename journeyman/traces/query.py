@@ -3,7 +3,7 @@ r"""The little language that picks runs: `reward>0.5 tool:calculator denied>0 ou
     number  OP  value   reward, denied, steps, calls, errors, tokens, cost, seconds; OP is > >= < <= = == != or :
     reward.NAME > 0.5   the score of one verifier;   reward:none   not scored at all
     text : pattern      model, outcome, prompt, answer, tool, effect, status, verifier, finding, run, parent, batch,
-                        task
+                        task, kind, split (of the task that was tried)
     since:2d until:2026-11-01        started then or later, before then (s, m, h, d, w, or a date)
     is:unfinished  is:fork  is:trainable  is:scored  is:mixed (in a group whose attempts are not all worth the same)
     word  "two words"  begin*        said anywhere: prompt, answers, arguments of calls, results
@@ -24,7 +24,7 @@ from sqlalchemy import ColumnElement, Select, and_, exists, false, func, or_, se
 
 from journeyman.errors import UsageError
 from journeyman.traces import words
-from journeyman.traces.projections import artifact, finding, reward, run_artifact, tool_call
+from journeyman.traces.projections import artifact, finding, reward, run_artifact, sample, tool_call
 from journeyman.traces.schema import run
 
 OPERATORS: dict[str, Callable[[Any, Any], Any]] = {
@@ -49,7 +49,7 @@ NUMBERS: dict[str, ColumnElement] = {
 }
 TEXTS = (
     "model", "outcome", "prompt", "answer", "tool", "effect", "status", "verifier", "finding", "run", "parent",
-    "batch", "task",
+    "batch", "task", "kind", "split",
 )  # fmt: skip
 LISTED = frozenset(
     ("denied", "steps", "tokens", "seconds", "outcome", "prompt", "answer", "run", "parent", "since", "until",
@@ -118,8 +118,7 @@ class Filter:
         name, _, verifier = term.field.partition(".")
         if name == "reward" and verifier:
             value = self._number(term)
-            matches = _like(reward.c.verifier, verifier), OPERATORS[term.op](reward.c.score, value)
-            return _has(reward, *matches)
+            return _scored(verifier, OPERATORS[term.op](reward.c.score, value))
 
         if name in NUMBERS and not verifier:
             return _known(NUMBERS[name], term.op, self._number(term) if term.value != "none" else None)
@@ -228,6 +227,8 @@ def _of_text(field: str, value: str) -> ColumnElement[bool]:
             condition = _has(tool_call, or_(*(_like(tool_call.c.tool, name) for name in names)))
         case "finding":
             condition = _has(finding, or_(_like(finding.c.code, value), _like(finding.c.level, value)))
+        case "kind" | "split":
+            condition = _has(sample, _like(sample.c[field], value))
         case "outcome" | "batch" | "task":
             condition = _like(run.c[field], value)
         case _:
@@ -235,6 +236,15 @@ def _of_text(field: str, value: str) -> ColumnElement[bool]:
             condition = _has(table, _like(table.c[field], value))
 
     return condition
+
+
+def _scored(name: str, condition: ColumnElement[bool]) -> ColumnElement[bool]:
+    """By its newest score of that name: of the check, or of the verifier with or without its version."""
+    later = reward.alias()
+    names = (_like(reward.c.name, name), _like(reward.c.verifier, name), _like(reward.c.verifier, f"{name}/*"))
+    same = and_(later.c.run_id == reward.c.run_id, later.c.verifier == reward.c.verifier, later.c.name == reward.c.name)
+    newest = ~exists().where(same, later.c.seq > reward.c.seq).correlate(reward)
+    return _has(reward, or_(*names), condition, newest)
 
 
 def _has(table: Any, *conditions: ColumnElement) -> ColumnElement[bool]:

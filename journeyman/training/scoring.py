@@ -5,12 +5,20 @@
 Every verdict is an event of the run; a later one of the same name counts in place of the earlier.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
-from journeyman.traces.events import FilesKept, SampleScored, StoredEvent
+import anyio
+import anyio.to_thread
+
+from journeyman.errors import DamagedRun
+from journeyman.traces.events import FilesKept, RunStarted, SampleScored, StoredEvent
+from journeyman.traces.export.sequences import reward as worth_of
 from journeyman.traces.listed import REWARD
+from journeyman.traces.messages import Value
 from journeyman.traces.store import Store
 from journeyman.traces.writer import Stored
+from journeyman.training.tasks import Task
 from journeyman.verifiers.case import Case
 from journeyman.verifiers.check import Check
 from journeyman.verifiers.desk import Desk
@@ -18,8 +26,114 @@ from journeyman.verifiers.recipe import reward
 from journeyman.verifiers.score import Score
 
 
+class Again(Value):
+    """What judging stored runs anew came to."""
+
+    runs: int = 0
+    changed: int = 0
+    """Whose reward is another one now."""
+    unjudged: int = 0
+    skipped: dict[str, str] = {}
+    """Why, by run."""
+
+
+async def score_again(
+    store: Store,
+    run_ids: Iterable[str],
+    tasks: Sequence[Task],
+    desk: Desk,
+    *,
+    extra: Sequence[Check] = (),
+    report: Callable[[], None] = lambda: None,
+) -> Again:
+    """Judge stored runs by their traces, none of them run again.
+
+    Args:
+        store: where they are.
+        run_ids: which.
+        tasks: whose checks make the reward now; a run that tried none of them is left out.
+        desk: where verifiers run; as many runs are judged at once as it has workers.
+        extra: checks of any run, whose scores stand beside the reward and do not change it.
+        report: called as each run is done.
+
+    Raises:
+        ConfigError: a check names no verifier.
+        StoreError: the store cannot be read or written.
+    """
+    todo, again = iter(list(run_ids)), _Again(store, {task.key: task for task in tasks}, desk, extra)
+
+    async def work() -> None:
+        for run_id in todo:
+            await again.judge(run_id)
+            report()
+
+    async with anyio.create_task_group() as group:
+        for _ in range(desk.workers):
+            group.start_soon(work)
+
+    return Again(runs=again.runs, changed=again.changed, unjudged=again.unjudged, skipped=again.skipped)
+
+
+@dataclass(slots=True)
+class _Again:
+    store: Store
+    tasks: Mapping[str, Task]
+    desk: Desk
+    extra: Sequence[Check]
+    runs: int = 0
+    changed: int = 0
+    unjudged: int = 0
+    skipped: dict[str, str] = field(default_factory=dict)
+
+    async def judge(self, run_id: str) -> None:
+        try:
+            run = await anyio.to_thread.run_sync(lambda: list(self.store.events(run_id)))
+        except DamagedRun as damage:
+            self.skipped[run_id] = f"it is damaged: {damage}"
+            return
+
+        started = next((each.event for each in reversed(run) if isinstance(each.event, RunStarted)), None)
+        task = self.tasks.get(started.sample.task) if started and started.sample else None
+        if task is None and not self.extra:
+            self.skipped[run_id] = "it tried none of these tasks"
+            return
+
+        self.runs += 1
+        files = task.files if task else {}
+        if self.extra:
+            await score_run(self.store, run, self.extra, self.desk, files, counts=False)
+            run = list(self.store.events(run_id))
+
+        if task is not None:
+            score = await score_run(self.store, run, task.verifiers, self.desk, files)
+            self.changed += score.value != worth_of(run)
+            self.unjudged += score.value is None
+
+
+async def rate(store: Store, run_id: str, score: float, note: str = "") -> None:
+    """Keep what a person thinks of a run: a score called `human`, which counts where nothing else does.
+
+    Args:
+        store: where the run is.
+        run_id: which.
+        score: 0 to 1.
+        note: why.
+
+    Raises:
+        StoreError: it cannot be stored.
+    """
+    rating = SampleScored(verifier="human/1", name="human", score=score, evidence={"note": note} if note else None)
+    await add(store, list(store.own_events(run_id)), [rating])
+
+
 async def score_run(
-    store: Store, run: Sequence[Stored], checks: Sequence[Check], desk: Desk, files: Mapping[str, str | None] = {}
+    store: Store,
+    run: Sequence[Stored],
+    checks: Sequence[Check],
+    desk: Desk,
+    files: Mapping[str, str | None] = {},
+    *,
+    counts: bool = True,
 ) -> Score:
     """Judge a run, keep the verdicts with it, and return the reward.
 
@@ -29,6 +143,7 @@ async def score_run(
         checks: what counts.
         desk: where verifiers run.
         files: as they were laid out for it; what the run itself left of them is in its trace.
+        counts: the reward made of them is kept too, and counts.
 
     Raises:
         ConfigError: a check names no verifier.
@@ -38,9 +153,8 @@ async def score_run(
     case = Case.of(events, files_after(events, files))
     scores = await desk.verify(checks, case)
     total = reward(checks, scores)
-    titles = [*(check.title for check in checks), REWARD]
-    verdicts = [verdict(name, score) for name, score in zip(titles, [*scores, total], strict=True)]
-    await add(store, run, verdicts)
+    verdicts = [verdict(check.title, score) for check, score in zip(checks, scores, strict=True)]
+    await add(store, run, [*verdicts, verdict(REWARD, total)] if counts else verdicts)
     return total
 
 

@@ -9,7 +9,7 @@ from typing import Self
 
 from pydantic import JsonValue
 
-from journeyman.traces.events import CallFinished, CallProposed, CallStatus, Event
+from journeyman.traces.events import CallFinished, CallProposed, CallStatus, Event, SampleScored
 from journeyman.traces.fold import State
 from journeyman.traces.messages import AssistantMessage, Value
 
@@ -36,15 +36,19 @@ class Case(Value):
     """Path -> text; None where it is no text, or too long."""
     tokens: int = 0
     """That the model wrote."""
+    rating: float | None = None
+    """A person's newest, 0 to 1."""
 
     @classmethod
     def of(cls, events: Iterable[Event], files: Mapping[str, str | None] | None = None) -> Self:
         """The case that a run's events make."""
-        state, proposed, calls = State(), {}, []
+        state, proposed, calls, rating = State(), {}, [], None
         for event in events:
             state.apply(event)
             if isinstance(event, CallProposed):
                 proposed[event.call_id] = event
+            elif isinstance(event, SampleScored) and event.verifier == "human/1":
+                rating = event.score
             elif isinstance(event, CallFinished):
                 call = proposed.get(event.result.call_id)
                 calls.append(
@@ -64,4 +68,5 @@ class Case(Value):
             thoughts="\n".join(one.thinking for one in state.messages if isinstance(one, AssistantMessage)).strip(),
             files=dict(files or {}),
             tokens=state.usage.completion_tokens,
+            rating=rating,
         )

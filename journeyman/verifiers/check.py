@@ -38,6 +38,7 @@ VERIFIERS = {
     "format": "journeyman.verifiers.form:template",
     "length": "journeyman.verifiers.form:length",
     "language": "journeyman.verifiers.form:language",
+    "human": "journeyman.verifiers.human:human",
 }
 """Name -> where it is. A new verifier is a function and a line here."""
 

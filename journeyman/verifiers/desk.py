@@ -36,9 +36,10 @@ class Desk:
     """
 
     def __init__(self, workers: int | None = None, *, seconds: float = 30.0) -> None:
+        self.workers = workers or os.cpu_count() or 1
         self._seconds = seconds
         self._idle: list[_Worker] = []
-        self._slots = anyio.CapacityLimiter(workers or os.cpu_count() or 1)
+        self._slots = anyio.CapacityLimiter(self.workers)
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> Self:

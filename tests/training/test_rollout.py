@@ -8,7 +8,7 @@ from journeyman.traces.export import export
 from journeyman.traces.find import find
 from journeyman.traces.store import Store
 from journeyman.training.rollout import Batch, attempts, rollout
-from journeyman.training.scoring import score_run
+from journeyman.training.scoring import Again, rate, score_again, score_run
 from journeyman.training.tally import PassAt, Tally, Tried, tally
 from journeyman.training.tasks import Task
 from journeyman.verifiers.check import Check
@@ -107,6 +107,50 @@ async def test_stored_runs_are_scored_again_without_being_run_again(tmp_path):
 
     assert score.value == 0
     assert [run.reward for run in find(store, "batch:b")] == [0.0]
+
+
+async def test_a_batch_is_judged_again_by_what_its_tasks_say_now(tmp_path):
+    store = Store.open(tmp_path / "runs.db")
+    await practise(Batch("b", [ADD, WRITE], n=2), Counted(), store)
+    runs = [run.run_id for run in find(store, "batch:b")]
+    now = [ADD.model_copy(update={"answer": "6"})]
+    async with Desk(2) as desk:
+        again = await score_again(store, runs, now, desk, extra=[Check(verifier="calls", parameters={"most": 0})])
+
+    assert again == Again(runs=4, changed=2)
+    assert [trial.reward for trial in attempts(store, "b").values()] == [0.0, 1.0, 1.0, 0.0]
+    assert len(find(store, "batch:b reward.calls:1")) == 3
+    assert len(find(store, "kind:own split:train batch:b")) == sum(task.split == "train" for task in (ADD, WRITE)) * 2
+
+
+async def test_runs_that_tried_none_of_the_tasks_are_left_out_by_name(tmp_path):
+    store = Store.open(tmp_path / "runs.db")
+    await practise(Batch("b", [ADD], n=1), Counted(), store)
+    (run,) = find(store)
+    async with Desk(1) as desk:
+        again = await score_again(store, [run.run_id], [WRITE], desk)
+
+    assert again == Again(skipped={run.run_id: "it tried none of these tasks"})
+
+
+async def test_a_persons_rating_is_a_score_that_a_recipe_can_count(tmp_path):
+    store = Store.open(tmp_path / "runs.db")
+    await practise(Batch("b", [ADD], n=1), Counted(), store)
+    (run,) = find(store)
+    check = Check(verifier="human")
+    async with Desk(1) as desk:
+        unrated = await score_run(store, list(store.events(run.run_id)), [check], desk)
+        await rate(store, run.run_id, 0.4, "slow")
+        rated = await score_run(
+            store,
+            list(store.events(run.run_id)),
+            [Check(verifier="numeric", parameters={"expected": "5"}), check],
+            desk,
+        )
+
+    assert (unrated.status, unrated.value) == ("error", None)
+    assert rated.value == 0.7
+    assert [found.run_id for found in find(store, "reward.human:0.4")] == [run.run_id]
 
 
 async def test_cancelling_practice_keeps_what_was_done(tmp_path):
