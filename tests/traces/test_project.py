@@ -189,3 +189,12 @@ async def test_text_no_database_takes_is_mended(store: Store) -> None:
     refresh(store)
 
     assert store.runs()[0].prompt == store.runs()[0].answer == "nul \ufffd and half \ufffd"
+
+
+async def test_projections_of_an_earlier_version_are_made_anew(store: Store) -> None:
+    await record(store, *WHOLE)
+    refresh(store)
+    with store.writing() as connection:
+        projections.sample.drop(connection)
+
+    assert refresh(store) == 1
