@@ -5,7 +5,7 @@ import re
 from collections import deque
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Self, cast
+from typing import Never, Protocol, Self, cast
 
 from pydantic import JsonValue
 
@@ -32,8 +32,23 @@ from journeyman.traces.fold import State
 from journeyman.traces.messages import ToolSpec
 from journeyman.veil import Veil
 
-if TYPE_CHECKING:
-    from journeyman.agent.replay import Tape
+
+class Tape(Protocol):
+    """What a part is played from: one stretch of a recorded run."""
+
+    started: RunStarted
+    events: Sequence[StoredEvent]
+    before: Sequence[StoredEvent]
+    longest: int
+    """Characters of a result that the model read."""
+
+    @property
+    def next(self) -> StoredEvent | None: ...
+    async def ended(self) -> Never:
+        """Wait where the recorded run was cut off."""
+        ...
+
+    def result(self, call_id: str) -> CallFinished | None: ...
 
 
 class Unveiled(Veil):
@@ -52,7 +67,7 @@ class Unveiled(Veil):
 class PlayedModel:
     """Answers each step as it was answered."""
 
-    def __init__(self, started: RunStarted, events: Sequence[StoredEvent], tape: "Tape | None" = None) -> None:
+    def __init__(self, started: RunStarted, events: Sequence[StoredEvent], tape: Tape | None = None) -> None:
         self.spec = started.model
         abilities = started.model_info.get("capabilities")
         self.capabilities = Capabilities.model_validate(abilities if isinstance(abilities, dict) else {})
@@ -98,7 +113,7 @@ class PlayedModel:
 class PlayedTools:
     """Offers the recorded tools; each call of them comes to what it came to."""
 
-    def __init__(self, tape: "Tape") -> None:
+    def __init__(self, tape: Tape) -> None:
         self.specs = tuple(spec for spec in tape.started.tools if spec.identity != PLAN.identity)
         self._tape = tape
         self._specs = {spec.name: spec for spec in self.specs}
@@ -120,7 +135,7 @@ class PlayedTools:
 class PlayedTool:
     spec: ToolSpec
     call_id: str
-    tape: "Tape"
+    tape: Tape
 
     def parse(self, arguments: str) -> dict[str, JsonValue]:
         match self.tape.next:
@@ -176,7 +191,7 @@ _CUT = re.compile(rf"\n\[([\d,]+) (?:{re.escape(LEFT_OUT)}|{re.escape(GO_ON)})\Z
 
 
 class PlayedPolicy:
-    def __init__(self, tape: "Tape") -> None:
+    def __init__(self, tape: Tape) -> None:
         self._tape = tape
 
     def watch(self, *, remote: bool) -> Self:  # noqa: ARG002 - as recorded

@@ -145,7 +145,7 @@ class Tape:
     """One stretch of a recorded run: plays every part of it, and hears what the loop does."""
 
     def __init__(self, events: Sequence[StoredEvent], before: Sequence[StoredEvent]) -> None:
-        self.events = _alone(events)
+        self.events: Sequence[StoredEvent] = _alone(events)
         self.at = 0
         """How many events were the same so far."""
         self.got: StoredEvent | None = None
