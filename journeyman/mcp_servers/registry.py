@@ -19,8 +19,17 @@ SERVERS = {
 """Name and a line for people."""
 
 
-def build(name: str, root: Path, *, sandbox: str = "auto") -> "ToolServer":
+BASIC = frozenset(
+    {"calculator.calculate", "code.python", "search.search", "search.open"}
+    | {f"files.{tool}" for tool in ("info", "read", "list", "write", "edit")}
+)
+"""The tools that every model is offered, and all that a small one is: more would cost it more than they help."""
+
+
+def build(name: str, root: Path, *, sandbox: str = "auto", full: bool = False) -> "ToolServer":
     """A server of ours, with `root` as the only folder it may use; `sandbox` is where the code server's code runs.
+
+    With the `BASIC` tools, or with all there are.
 
     Raises:
         UsageError: there is no such server.
@@ -31,4 +40,4 @@ def build(name: str, root: Path, *, sandbox: str = "auto") -> "ToolServer":
 
     # Imported when it is wanted, because the MCP SDK takes a while.
     options = {"sandbox": sandbox} if name == "code" else {}
-    return importlib.import_module(f"journeyman.mcp_servers.{name}.server").build(root, **options)
+    return importlib.import_module(f"journeyman.mcp_servers.{name}.server").build(root, full=full, **options)

@@ -46,6 +46,11 @@ def calculate(expression: str) -> Answer:
     )
 
 
+def value_of(node: ast.expr, source: Expression) -> Number:
+    """The value of a part of an expression. Raises ToolError as `calculate` does."""
+    return _value(node, source, 0)
+
+
 def _value(node: ast.expr, source: Expression, depth: int) -> Number:
     if depth > MAX_DEPTH:
         raise ToolError(f"nested too deeply; at most {MAX_DEPTH} levels")

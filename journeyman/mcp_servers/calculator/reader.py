@@ -14,6 +14,7 @@ from journeyman.mcp_servers.calculator.number import MAX_DIGITS
 
 MAX_LENGTH = 1000
 MAX_EXPONENT = 1000
+LONGEST_NAME = 30
 
 # Printed mathematics: times, middle dot, dot operator, divided by, division slash, minus, en dash, fixed space.
 _SIGNS = str.maketrans("\u00d7\u00b7\u22c5\u00f7\u2215\u2212\u2013\u00a0", "***//-- ")
@@ -37,8 +38,12 @@ class Expression:
     """A constant in the tree is an index into these."""
 
 
-def read(source: str, names: frozenset[str]) -> Expression:
-    """Parse an expression whose names are all among `names`.
+VARIABLE = "v_"
+"""Before a name that is none of those known: so it is never one of Python's words."""
+
+
+def read(source: str, names: frozenset[str], *, variables: bool = False) -> Expression:
+    """Parse an expression whose names are all among `names`, or else are `variables`, which then begin with `v_`.
 
     Raises:
         ToolError: it is no arithmetic; the message says how to write it.
@@ -56,7 +61,7 @@ def read(source: str, names: frozenset[str]) -> Expression:
         if token is None:
             raise ToolError(_unexpected(text[position:].strip()))
 
-        pieces.append(_piece(token, numbers, names))
+        pieces.append(_piece(token, numbers, names, variables=variables))
         position = token.end()
 
     return Expression(_parse(" ".join(pieces), source), tuple(numbers))
@@ -85,12 +90,16 @@ def _tidy(source: str) -> str:
     return text
 
 
-def _piece(token: re.Match[str], numbers: list[Fraction], names: frozenset[str]) -> str:
+def _piece(token: re.Match[str], numbers: list[Fraction], names: frozenset[str], *, variables: bool) -> str:
     if number := token["number"]:
         numbers.append(_fraction(number))
         return str(len(numbers) - 1)
 
-    if (name := token["name"]) and name.lower() not in names:
+    name = token["name"]
+    if name and variables and name.lower() not in names and name.isascii() and len(name) <= LONGEST_NAME:
+        return VARIABLE + name
+
+    if name and name.lower() not in names:
         raise ToolError(
             f"{name[:40]!r} is not known here; use numbers, + - * / // % ** ( ) and functions such as sqrt, round, max"
         )

@@ -13,7 +13,7 @@ from journeyman.mcp_servers.code.session import Session
 from journeyman.sandbox.select import asked
 
 
-def build(root: Path, *, sandbox: str = "auto") -> ToolServer:  # noqa: ARG001 - every server is built the same way; the code sees no folder
+def build(root: Path, *, sandbox: str = "auto", full: bool = False) -> ToolServer:  # noqa: ARG001 - every server is built the same way; the code sees no folder
     session = Session(asked(sandbox))
 
     @asynccontextmanager

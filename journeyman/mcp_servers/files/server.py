@@ -19,7 +19,7 @@ class Info(BaseModel):
     entries: int | None
 
 
-def build(root: Path) -> ToolServer:
+def build(root: Path, *, full: bool = False) -> ToolServer:
     files = Workspace(Root(root))
     server = ToolServer("files", "Text files of one folder. Paths are relative to it.")
 
