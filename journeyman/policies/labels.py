@@ -35,7 +35,7 @@ TRUST: dict[str, int] = {"user": 0, "service": 1, "unknown": 2, "outsider": 3, "
 outsider: found where strangers write."""
 ASKING = frozenset({"elicitation", "sampling"})
 """What servers ask of the user and of the model goes by these names: `elicitation.SERVER`."""
-OURS = frozenset({"agent", "calculator", "code", "files", "python", "search"}) | ASKING
+OURS = frozenset({"agent", "calculator", "code", "files", "python", "search", "web"}) | ASKING
 """Servers whose word on `read_only` counts: the built-in ones and the user's own functions. The names are reserved."""
 
 

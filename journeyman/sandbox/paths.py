@@ -91,22 +91,49 @@ class Root:
         Raises:
             ToolError: it is outside, a folder, a link, no regular file, protected against writing, or too large.
         """
-        relative = self.relative(path)
-        parent, _, name = relative.rpartition("/")
-        if relative == "." or path.endswith("/"):
+        if self.relative(path) == "." or path.endswith("/"):
             raise ToolError(f"{told(path)} names a folder; give the name of a file")
 
         if len(data) > MAX_WRITE:
             raise ToolError(f"{len(data)} bytes are too many for one file; at most {MAX_WRITE} can be written")
 
-        if not relative.isprintable():
-            raise ToolError(f"{told(path)} is no name for a file")
-
-        if ".." in relative.split("/"):  # before a folder on the way is created
-            raise ToolError(outside(path) if relative.startswith("../") else f"give {told(path)} without the ..")
-
+        parent, name = self._split(path)  # before a folder on the way is created
         with self._parent(parent) as folder, refusals(path, self._hint):
             _replace(folder, name, data, path)
+
+    def blocks(self, path: str) -> Generator[bytes]:
+        """The bytes of a regular file of any size, a mebibyte at a time. Raises ToolError as `read` does."""
+        with self._opened(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY) as descriptor:
+            demand_file(path, os.fstat(descriptor))
+            while block := os.read(descriptor, 1 << 20):
+                yield block
+
+    def move(self, source: str, target: str) -> None:
+        """Give a file, a link or a folder another name; folders on the way are created, nothing is replaced.
+
+        Raises:
+            ToolError: a name is outside, the source is missing, the target is there, or it is another file system.
+        """
+        (above, name), (below, fresh) = (self._split(path) for path in (source, target))
+        with self._opened(above, FOLDER) as old, refusals(source, self._hint):
+            os.stat(name, dir_fd=old, follow_symlinks=False)
+            with self._parent(below) as new, refusals(target, None):
+                if _there(new, fresh):
+                    raise ToolError(f"{told(target)} is there already; nothing was moved")
+
+                os.rename(name, fresh, src_dir_fd=old, dst_dir_fd=new)
+
+    def _split(self, path: str) -> tuple[str, str]:
+        """Folder and name, of a path that may be made or moved."""
+        relative = self.relative(path)
+        parent, _, name = relative.rpartition("/")
+        if relative == "." or not relative.isprintable():
+            raise ToolError(f"{told(path)} is no name for a file")
+
+        if ".." in relative.split("/"):
+            raise ToolError(outside(path) if relative.startswith("../") else f"give {told(path)} without the ..")
+
+        return parent or ".", name
 
     def relative(self, path: str) -> str:
         """The path relative to the folder, tidied by its letters alone: `./a//b` is `a/b`; `..` stays as it is."""
@@ -155,7 +182,7 @@ class Root:
     @contextlib.contextmanager
     def _parent(self, parent: str) -> Generator[int]:
         """A descriptor of the folder, created as far as it is missing."""
-        parts = [part for part in parent.split("/") if part]
+        parts = [part for part in parent.split("/") if part not in {"", "."}]
         for depth in range(1, len(parts) + 1):
             above, name = "/".join(parts[: depth - 1]) or ".", parts[depth - 1]
             with self._opened(above, FOLDER) as folder, contextlib.suppress(FileExistsError):
@@ -163,6 +190,15 @@ class Root:
 
         with self._opened("/".join(parts) or ".", FOLDER) as folder:
             yield folder
+
+
+def _there(folder: int, name: str) -> bool:
+    try:
+        os.stat(name, dir_fd=folder, follow_symlinks=False)
+    except FileNotFoundError:
+        return False
+
+    return True
 
 
 def _replace(folder: int, name: str, data: bytes, path: str) -> None:

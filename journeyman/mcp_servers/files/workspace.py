@@ -3,8 +3,10 @@
 import threading
 from dataclasses import dataclass
 
+from journeyman.errors import ToolError
 from journeyman.mcp_servers.files.editing import replace
-from journeyman.mcp_servers.files.reading import excerpt
+from journeyman.mcp_servers.files.journal import TRASH, Journal, trashed
+from journeyman.mcp_servers.files.reading import excerpt, long_excerpt
 from journeyman.mcp_servers.files.text import Text, decode, is_binary
 from journeyman.sandbox.paths import MAX_READ, Root
 from journeyman.sandbox.refusals import told
@@ -38,8 +40,9 @@ class Facts:
 class Workspace:
     """The files of a folder. Safe to call from several threads; changes are made one at a time."""
 
-    def __init__(self, root: Root) -> None:
+    def __init__(self, root: Root, journal: Journal | None = None) -> None:
         self._root = root
+        self._journal = journal
         self._changing = threading.Lock()
 
     def info(self, path: str) -> Facts:
@@ -64,6 +67,9 @@ class Workspace:
 
     def read(self, path: str, start: int = 1, lines: int = 200) -> str:
         """Lines of a text file; what was left out is told in a last line."""
+        if self._root.stat(path).size > MAX_READ:
+            return long_excerpt(told(path), self._root.blocks(path), start, lines)
+
         return excerpt(told(path), self._text(path).lines, start, lines)
 
     def list(self, path: str = ".") -> str:
@@ -83,7 +89,7 @@ class Workspace:
         file = Text(content, "utf-8")
         data = file.encode(content)
         with self._changing:
-            self._root.write(path, data)
+            self._write("write", path, data)
 
         return f"wrote {_size(path, file, data)}"
 
@@ -93,9 +99,38 @@ class Workspace:
             file = self._text(path)
             text = replace(told(path), file, old, new)
             data = file.encode(text)
-            self._root.write(path, data)
+            self._write("edit", path, data)
 
         return f"edited {_size(path, Text(text, file.encoding), data)}"
+
+    def move(self, source: str, target: str) -> str:
+        """Give a file or a folder another name; nothing is replaced."""
+        with self._changing:
+            self._root.move(source, target)
+            if self._journal is not None:
+                self._journal.moved("move", source, target)
+
+        return f"moved {told(source)} to {told(target)}"
+
+    def delete(self, path: str) -> str:
+        """Move a file or a folder into the trash."""
+        relative = self._root.relative(path)
+        if relative.split("/")[0] == TRASH:
+            raise ToolError(f"{told(path)} is in the trash already")
+
+        where = trashed(relative)
+        with self._changing:
+            self._root.move(path, where)
+            if self._journal is not None:
+                self._journal.moved("delete", path, where)
+
+        return f"deleted {told(path)}; it is kept as {told(where)}"
+
+    def _write(self, what: str, path: str, data: bytes) -> None:
+        before = self._journal.now(path) if self._journal is not None else None
+        self._root.write(path, data)
+        if self._journal is not None:
+            self._journal.wrote(what, path, before, data)
 
     def _text(self, path: str) -> Text:
         return decode(self._root.read(path).data, told(path))

@@ -15,7 +15,7 @@ from journeyman.sandbox.paths import Root
 from journeyman.sandbox.refusals import told
 
 
-def build(root: Path, *, full: bool = False) -> ToolServer:
+def build(root: Path, *, full: bool = False) -> ToolServer:  # noqa: ARG001 - every server is built the same way
     folder = Root(root)
     index = Index(folder, checkpoint=anyio.from_thread.check_cancelled)
     files = Workspace(folder)

@@ -15,16 +15,17 @@ SKIPPED = frozenset({"node_modules", "__pycache__", "venv", "site-packages"})
 class Walk:
     """Hidden and unprintable names are passed over, and what is too large or too deep, which `complete` tells."""
 
-    def __init__(self, root: Root, checkpoint: Callable[[], None]) -> None:
+    def __init__(self, root: Root, checkpoint: Callable[[], None], *, largest: int = MAX_FILE) -> None:
         self._root = root
         self._checkpoint = checkpoint
+        self._largest = largest
         self.complete = True
         """Whether everything was seen; known when `files` has ended."""
 
-    def files(self) -> Iterator[tuple[str, tuple[int, int, int]]]:
-        """Path and stamp of each file."""
+    def files(self, below: str = "") -> Iterator[tuple[str, tuple[int, int, int]]]:
+        """Path and stamp of each file in a folder, or in all of them."""
         count = size = 0
-        for path, entry_size, stamp in self._below("", 0):
+        for path, entry_size, stamp in self._below(below, 0):
             count, size = count + 1, size + entry_size
             if count > MAX_FILES or size > MAX_BYTES:
                 self.complete = False
@@ -46,7 +47,7 @@ class Walk:
                 continue
 
             path = f"{folder}/{entry.name}" if folder else entry.name
-            if entry.kind == "file" and entry.size <= MAX_FILE:
+            if entry.kind == "file" and entry.size <= self._largest:
                 yield path, entry.size, entry.stamp
             elif entry.kind == "folder" and entry.name not in SKIPPED and depth < MAX_DEPTH:
                 yield from self._below(path, depth + 1)

@@ -1,0 +1,191 @@
+"""Finding files: by a pattern of their names, by what stands in them, or as a tree.
+
+A pattern comes from a model, so its matching has a deadline: some patterns take longer than the universe has.
+"""
+
+import re
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import regex
+
+from journeyman.errors import ToolError
+from journeyman.mcp_servers.files.text import decode, is_binary
+from journeyman.mcp_servers.search.walk import Walk
+from journeyman.sandbox.paths import MAX_READ, Root
+from journeyman.sandbox.refusals import told
+
+SECONDS = 10.0
+SHOWN = 100
+LONGEST = 240
+BRANCHES = 300
+_GLOB = re.compile(r"(\*\*/)|(\*\*)|(\*)|(\?)|(\[!?[^]/]+\])|(.)", re.DOTALL)
+_WORDS = ("(?:.*/)?", ".*", "[^/]*", "[^/]")
+
+
+class Finder:
+    """Looks through a folder; hidden files, and folders such as node_modules, are passed over."""
+
+    def __init__(self, root: Root, checkpoint: Callable[[], None]) -> None:
+        self._root = root
+        self._checkpoint = checkpoint
+
+    def glob(self, pattern: str, path: str = ".", skip: int = 0) -> str:
+        """Paths that match `**/*.md`; a pattern without a slash is one for names, wherever they are."""
+        walk = self._walk()
+        found = list(_timed(self._named(walk, pattern, path), pattern))
+        shown = found[skip : skip + SHOWN]
+        text = "\n".join(map(told, shown)) or f"no file matches {told(pattern)}"
+        return _with_rest(text, len(shown), len(found), skip, complete=walk.complete)
+
+    def grep(self, pattern: str, path: str, glob: str, context: int, skip: int, *, ignore_case: bool) -> str:
+        """Lines that match, each as `path:line: text`."""
+        try:
+            wanted = regex.compile(pattern, regex.MULTILINE | (regex.IGNORECASE if ignore_case else 0))
+        except regex.error as error:
+            raise ToolError(f"{told(pattern)} is no regular expression: {error}") from None
+
+        walk = self._walk()
+        found: list[str] = []
+        count = 0
+        for hits in _timed(self._matching(walk, wanted, path, glob, context), pattern):
+            count += 1
+            if skip < count <= skip + SHOWN:
+                found.append(hits)
+
+            if count > skip + SHOWN:
+                break
+
+        text = ("\n--\n" if context else "\n").join(found) or f"nothing matches {told(pattern)}"
+        return _with_rest(text, len(found), count, skip, complete=walk.complete)
+
+    def tree(self, path: str = ".", depth: int = 3) -> str:
+        """Folders and files below, indented; what is deeper is counted."""
+        lines: list[str] = []
+        more = self._grow(path, depth, "", lines)
+        if not lines:
+            return f"{told(path)} is empty"
+
+        return "\n".join([*lines, f"[only the first {BRANCHES}; give a folder or less depth]"] if more else lines)
+
+    def _walk(self) -> Walk:
+        return Walk(self._root, self._checkpoint, largest=MAX_READ)
+
+    def _files(self, walk: Walk, path: str) -> Iterator[str]:
+        """The file itself, or those below the folder."""
+        if self._root.stat(path).kind == "file":
+            yield self._root.relative(path)
+            return
+
+        below = self._root.relative(path)
+        for found, _ in walk.files("" if below == "." else below):
+            yield found
+
+    def _named(self, walk: Walk, pattern: str, path: str) -> Iterator[str]:
+        fits = _fitting(pattern)
+        return (found for found in self._files(walk, path) if fits(found))
+
+    def _matching(self, walk: Walk, wanted: Any, path: str, glob: str, context: int) -> Iterator[str]:
+        ends = time.monotonic() + SECONDS
+        for found in self._named(walk, glob or "**", path):
+            self._checkpoint()
+            data = self._data(found, walk)
+            if not data:
+                continue
+
+            text = decode(data, found)
+            if wanted.search(text.text, timeout=max(ends - time.monotonic(), 0.001), concurrent=True) is None:
+                continue
+
+            lines = text.lines
+            for number, line in enumerate(lines):
+                if wanted.search(line, timeout=max(ends - time.monotonic(), 0.001)):
+                    yield _shown(found, lines, number, context)
+
+    def _data(self, path: str, walk: Walk) -> bytes:
+        try:
+            data = self._root.read(path).data
+        except ToolError:
+            walk.complete = False
+            return b""
+
+        return b"" if is_binary(data) else data
+
+    def _grow(self, path: str, depth: int, indent: str, lines: list[str]) -> bool:
+        """Whether there was no room for all."""
+        self._checkpoint()
+        entries, more = self._root.list(path)
+        for entry in entries:
+            if len(lines) >= BRANCHES:
+                return True
+
+            below = f"{path}/{entry.name}"
+            lines.append(f"{indent}{told(entry.name)}{'/' if entry.kind == 'folder' else ''}")
+            if entry.kind == "folder" and not entry.name.startswith("."):
+                if depth > 1:
+                    more = self._grow(below, depth - 1, indent + "  ", lines) or more
+                else:
+                    lines[-1] += f" [{len(self._root.list(below)[0])}]"
+
+        return more
+
+
+def _fitting(pattern: str) -> Callable[[str], bool]:
+    if not pattern or pattern.startswith("/") or ".." in pattern.split("/"):
+        raise ToolError(f"{told(pattern)} is no pattern for files here; write for example **/*.md")
+
+    whole = pattern if "/" in pattern or pattern == "**" else f"**/{pattern}"
+    pieces = []
+    for found in _GLOB.finditer(whole):
+        which = (found.lastindex or 0) - 1
+        pieces.append(_WORDS[which] if which < len(_WORDS) else _class(found[0]))
+
+    try:
+        wanted = regex.compile("".join(pieces), regex.DOTALL)
+    except regex.error:
+        raise ToolError(f"{told(pattern)} is no pattern for files") from None
+
+    ends = time.monotonic() + SECONDS
+    return lambda path: wanted.fullmatch(path, timeout=max(ends - time.monotonic(), 0.001)) is not None
+
+
+def _class(text: str) -> str:
+    if len(text) == 1:
+        return re.escape(text)
+
+    negated = "^" if text[1] == "!" else ""
+    inner = text[2 if negated else 1 : -1].replace("\\", r"\\").replace("^", r"\^").replace("[", r"\[")
+    return f"[{negated}{inner}]"
+
+
+def _timed(found: Iterator[str], pattern: str) -> Iterator[str]:
+    try:
+        yield from found
+    except TimeoutError:
+        raise ToolError(f"{told(pattern)} takes longer than {SECONDS:g} seconds; ask for something simpler") from None
+
+
+def _shown(path: str, lines: list[str], number: int, context: int) -> str:
+    if not context:
+        return f"{told(path)}:{number + 1}: {_short(lines[number].strip())}"
+
+    around = range(max(number - context, 0), min(number + context + 1, len(lines)))
+    return "\n".join(
+        f"{told(path)}:{at + 1}{':' if at == number else '-'} {_short(lines[at].rstrip())}" for at in around
+    )
+
+
+def _short(line: str) -> str:
+    return line if len(line) <= LONGEST else f"{line[:LONGEST]}..."
+
+
+def _with_rest(text: str, shown: int, count: int, skip: int, *, complete: bool) -> str:
+    notes = []
+    if skip + shown < count:
+        notes.append(f"[there are more; go on with skip={skip + shown}]")
+
+    if not complete:
+        notes.append("[some files were not looked at: too large, too many or not readable]")
+
+    return "\n".join([text, *notes])
