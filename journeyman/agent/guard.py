@@ -20,6 +20,7 @@ from journeyman.traces.events import (
 )
 from journeyman.traces.messages import ToolResult
 
+_sorted = json.JSONEncoder(sort_keys=True).encode
 DONE = {"ok", "error", "timeout", "unknown"}
 """How a call ends that may have changed something."""
 PATIENCE = 3
@@ -68,7 +69,7 @@ class Guard:
             return
 
         self._invalid = 0
-        key = f"{event.tool} {json.dumps(event.arguments, sort_keys=True)}"
+        key = f"{event.tool} {_sorted(event.arguments)}"
         self._proposed[event.call_id] = (event.tool, key)
         self._times[key] = self._times.get(key, 0) + 1
 

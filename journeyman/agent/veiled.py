@@ -105,7 +105,11 @@ def _gather(value: Any, texts: list[str]) -> None:
     elif issubclass(kind, BaseModel):
         fields = value.__dict__
         for name in _fields(kind):
-            _gather(fields[name], texts)
+            item = fields[name]
+            if type(item) is str:
+                texts.append(item)
+            elif item:
+                _gather(item, texts)
 
 
 def _value(value: Any, veil: Veil) -> Any:
