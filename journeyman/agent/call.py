@@ -23,6 +23,7 @@ from journeyman.errors import JourneymanError, Refused, ServerError, ToolError
 from journeyman.policies.approvals import Approval, offer, token
 from journeyman.policies.decision import Decision
 from journeyman.policies.labels import Label
+from journeyman.tools.arguments import refuse_twins
 from journeyman.tools.door import opened
 from journeyman.tools.tool import Output, Report, Tool
 from journeyman.traces.events import (
@@ -105,6 +106,7 @@ def _propose(run: Run, call: ToolCall, tool: Tool | None) -> Ready:
         if tool is None:
             raise ToolError(run.toolbox.suggest(call.name))  # noqa: TRY301 - both problems are proposals all the same
 
+        refuse_twins(call.arguments)
         text = run.veil.fill_json(call.arguments)
         arguments = tool.parse(text)
     except ToolError as error:

@@ -1,7 +1,7 @@
 """From settings to a runtime: which model, which tools, which policy, which store."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
 
@@ -31,6 +31,8 @@ class Rules:
     allow: Sequence[str] = ()
     ask: Sequence[str] = ()
     deny: Sequence[str] = ()
+    share: Sequence[str] = ()
+    scope: Sequence[str] = ()
 
 
 async def outfit(settings: Settings, rules: Rules, notices: list[str], *, resume: str | None = None) -> Runtime:
@@ -50,7 +52,12 @@ async def outfit(settings: Settings, rules: Rules, notices: list[str], *, resume
     root = working_folder(settings)
     found = servers(root)
     notices += [*settings.notices, *found.notices]
-    policy = Policy.assemble(settings.policy, project=root, allow=rules.allow, ask=rules.ask, deny=rules.deny)
+    policy = Policy.assemble(settings.policy, project=root, **asdict(rules))
+    notices += [
+        f"{layer.origin} is not trusted: its rules can only tighten. Read it, then: journeyman config trust"
+        for layer in policy.layers
+        if not layer.trusted
+    ]
     if settings.model is None:
         notices += unused_keys()
 

@@ -7,6 +7,7 @@ import click
 
 from journeyman.cli.group import Group
 from journeyman.cli.output import json_option, print_json
+from journeyman.cli.policy_approvals import approvals
 from journeyman.cli.policy_choice import CHOICE, COLORS, ToolChoice, assembled, named
 from journeyman.cli.policy_compare import diff, lint, replay
 
@@ -58,7 +59,7 @@ def policy() -> None:
     """Try the permission policy: what it says to a call and why, what it would change, where it is weak."""
 
 
-for command in (lint, diff, replay):
+for command in (lint, diff, replay, approvals):
     policy.add_command(command)
 
 

@@ -4,7 +4,7 @@ import json as json_module
 import os
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING, Any
@@ -30,10 +30,15 @@ Examples:
   echo "2 + 3?" | journeyman run -        read the prompt from stdin
 
 The answer is printed on stdout, what happens on stderr if it is a terminal.
-Calls that the policy asks about are answered there with y or n; where nobody
-is there they are refused, the model is told so, and the exit code is 5.
+Calls that the policy asks about are answered there with y or n; a no of yours
+is no failure. Where nobody is there they are denied, the model is told so, and
+the exit code is 5, whatever the answer.
 """
 
+DENIED = 5
+"""The exit code of a run that answered although a call was denied."""
+MOST = 5
+"""Denials that are told."""
 POSITIVE = click.FloatRange(0, min_open=True)
 
 
@@ -48,6 +53,10 @@ EFFORTS = ("minimal", "low", "medium", "high", "xhigh", "max")
 @click.option("--allow", multiple=True, metavar="TOOL", help='Allow these calls: "code.*". May be repeated.')
 @click.option("--ask", multiple=True, metavar="TOOL", help="Ask about these calls.")
 @click.option("--deny", multiple=True, metavar="TOOL", help="Deny these calls.")
+@click.option("--share", multiple=True, metavar="TOOL", help="Let a remote model read what these return.")
+@click.option(
+    "--scope", multiple=True, metavar="TOOL", help="All it needs to act: once others' text is read, ask first."
+)
 @click.option("--resume", metavar="RUN", help="Go on with a stored run: its id, a part of it, or `last`.")
 @click.option("--returns", type=click.Path(path_type=Path), metavar="FILE", help="JSON Schema the answer must match.")
 @click.option("--max-steps", type=click.IntRange(1), metavar="N", help="Model calls the run may make.")
@@ -92,6 +101,9 @@ def run(prompt: str | None, **options: Any) -> int:
         result.error.fix = _as_asked(result.error.fix, result.run_id, options)
 
     print_result(result, options)
+    if result.exit_code == DENIED and result.error is None:
+        _say_denied(heard.denied)
+
     return result.exit_code
 
 
@@ -105,15 +117,32 @@ def _as_asked(fix: str, run_id: str | None, options: dict[str, Any]) -> str:
     return fix.replace(f"--resume {run_id}", f"--resume {run_id}{flags}")
 
 
+def _say_denied(denied: dict[str, str]) -> None:
+    """What the exit code means."""
+    from journeyman.safe import safe  # noqa: PLC0415 - after --help
+
+    for tool, why in list(denied.items())[:MOST]:
+        click.echo(f"note: {safe(tool)} was denied: {safe(why)}", err=True)
+
+    name = next(iter(denied), "TOOL")
+    click.echo(
+        f"  to allow it: --allow {safe(name)} (what else there is: journeyman policy explain {safe(name)})", err=True
+    )
+
+
 class Heard:
     """Hears each event as it is stored, and prints it where that is asked for and somebody reads."""
 
     def __init__(self, *, printing: bool) -> None:
         self.run_id: str | None = None
         self._printing = printing
+        self.denied: dict[str, str] = {}
+        """Why, by tool."""
+        self._tools: dict[str, str] = {}
 
     def __call__(self, stored: "Stored") -> None:
         self.run_id = stored.run_id
+        self._note(getattr(stored.event, "event", stored.event))
         if not self._printing:
             return
 
@@ -122,6 +151,13 @@ class Heard:
         except BrokenPipeError:  # whoever read has gone; the run goes on to its end
             self._printing = False
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+    def _note(self, event: Any) -> None:
+        if event.type == "call_proposed":
+            self._tools[event.call_id] = event.tool
+        elif event.type == "call_finished" and event.status == "denied":
+            result = event.result
+            self.denied[self._tools.get(result.call_id, result.name)] = result.text.removeprefix("denied: ")
 
 
 async def _run(prompt: str, options: dict[str, Any], heard: Heard) -> "Result":
@@ -134,7 +170,7 @@ async def _run(prompt: str, options: dict[str, Any], heard: Heard) -> "Result":
     settings = _settings(options)
     progress = Progress(sys.stderr)
     notices: list[str] = []
-    rules = Rules(options["allow"], options["ask"], options["deny"])
+    rules = Rules(**{each.name: options[each.name] for each in fields(Rules)})
     runtime = await outfit(settings, rules, notices, resume=options["resume"])
     show = sys.stderr.isatty() and not options["quiet"]
     stop_on_sigterm()

@@ -8,6 +8,7 @@ of others steers it.
 import json
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 
@@ -74,14 +75,11 @@ class Book:
     def __init__(self, path: Path | None = None) -> None:
         self._path = path
         self._session: list[Approval] = []
-        self._saved: Sequence[Approval] | None = None
 
     def has(self, approval: Approval | None, arguments: Mapping[str, JsonValue]) -> bool:
-        """Was this allowed before?"""
-        if approval is None:
-            return False
-
-        return any(each.covers(approval, arguments) for each in (*self._session, *self.saved()))
+        """Was this allowed before? What was taken back meanwhile is not."""
+        known = (*self._session, *self._readable()) if approval else ()
+        return any(approval is not None and each.covers(approval, arguments) for each in known)
 
     def keep(self, approval: Approval, *, always: bool) -> None:
         """Remember it.
@@ -89,11 +87,46 @@ class Book:
         Raises:
             PolicyError: it cannot be written.
         """
-        self._session.append(approval)
-        if not always or self._path is None:
+        if always and self._path is not None:
+            self._write((*self._readable(), approval))
+        else:
+            self._session.append(approval)
+
+    def saved(self) -> Sequence[Approval]:
+        """Those for good.
+
+        Raises:
+            PolicyError: the file cannot be read.
+        """
+        try:
+            return _entries.validate_json(self._path.read_bytes()) if self._path else ()
+        except FileNotFoundError:
+            return ()
+        except (OSError, ValidationError) as error:
+            told = str(error).split("\n", 1)[0]
+            raise PolicyError(f"{self._path} cannot be read: {told}", fix=f"rm {self._path}") from error
+
+    def _readable(self) -> Sequence[Approval]:
+        """A file that cannot be read allows nothing."""
+        with suppress(PolicyError):
+            return self.saved()
+
+        return ()
+
+    def take_back(self, which: Sequence[Approval]) -> None:
+        """Remember these no more.
+
+        Raises:
+            PolicyError: the file cannot be read or written.
+        """
+        self._session = [each for each in self._session if each not in which]
+        self._write([each for each in self.saved() if each not in which])
+
+    def _write(self, approvals: Sequence[Approval]) -> None:
+        if self._path is None:
             return
 
-        entries = [*dict.fromkeys(each.model_dump_json() for each in (*self.saved(), approval))]
+        entries = dict.fromkeys(each.model_dump_json() for each in approvals)
         fresh = self._path.with_suffix(f".{os.getpid()}.tmp")
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
@@ -101,19 +134,7 @@ class Book:
             fresh.replace(self._path)
         except OSError as error:
             told = f"make {self._path.parent} writable, or allow it for the session only"
-            raise PolicyError(f"the approval cannot be saved: {error}", fix=told) from error
-
-        self._saved = None
-
-    def saved(self) -> Sequence[Approval]:
-        """Those for good; a file that cannot be read allows nothing."""
-        if self._saved is None:
-            try:
-                self._saved = _entries.validate_json(self._path.read_bytes()) if self._path else ()
-            except (OSError, ValidationError):
-                self._saved = ()
-
-        return self._saved
+            raise PolicyError(f"the approvals cannot be saved: {error}", fix=told) from error
 
 
 _entries: TypeAdapter[tuple[Approval, ...]] = TypeAdapter(tuple[Approval, ...])

@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, Concatenate, Generic, ParamSpec, cast
+from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, cast
 
 from pydantic import JsonValue, ValidationError
 
@@ -31,7 +31,7 @@ from journeyman.policies.provenance import Provenance
 from journeyman.policies.rule import Call, Rule, meets
 from journeyman.tomlfile import explained
 from journeyman.traces.events import Effect, Event, RunStarted
-from journeyman.traces.messages import ToolSpec
+from journeyman.traces.messages import ToolSpec, Value
 
 STRICTNESS: dict[Effect, int] = {"allow": 0, "ask": 1, "deny": 2}
 VERBS: dict[Effect, str] = {"allow": "allows", "ask": "asks about", "deny": "denies"}
@@ -39,6 +39,7 @@ PROJECT_FILE = "journeyman.policy.toml"
 SYSTEM_FILE = Path("/etc/journeyman/policy.toml")
 
 P = ParamSpec("P")
+V = TypeVar("V", bound=Value)
 Hit = tuple[Layer, Rule]
 
 
@@ -119,6 +120,8 @@ class Policy:
         allow: Sequence[str] = (),
         ask: Sequence[str] = (),
         deny: Sequence[str] = (),
+        share: Sequence[str] = (),
+        scope: Sequence[str] = (),
     ) -> "Policy":
         """What a command line means: the setting (a preset or a file), the user's and the project's files, the flags.
 
@@ -127,7 +130,7 @@ class Policy:
         """
         base = cls.preset(setting) if setting in PRESETS or not _is_path(setting) else cls.load(setting)
         policy = cls([*base.layers, *_found(project)])
-        for names, add in ((allow, "allow"), (ask, "ask"), (deny, "deny")):
+        for add, names in {"allow": allow, "ask": ask, "deny": deny, "share": share, "scope": scope}.items():
             policy = getattr(policy, add)(*names) if names else policy
 
         return policy
@@ -154,32 +157,23 @@ class Policy:
     @_Either
     def share(self, *tools: str) -> "Policy":
         """Let a remote model read what these tools return, private or not."""
-        return self._session(share=(*self._top.share, *PolicyFile(share=tools).share))
+        more = _valid(PolicyFile, f"share {', '.join(tools)}", {"share": tools}).share
+        return self._session(share=(*self._top.share, *more))
 
     @_Either
     def scope(self, *tools: str) -> "Policy":
         """Declare what a run needs to act; once it has read a text of others, whatever else acts is asked about."""
-        return self._session(scope=PolicyFile(scope=tools).scope)
+        return self._session(scope=_valid(PolicyFile, f"scope {', '.join(tools)}", {"scope": tools}).scope)
 
     @_Either
     def label(self, tool: str, **label: Any) -> "Policy":
         """Say what a tool does: `label("mail.send", does="external", control={"to": "address"})`; see `labels.py`."""
-        try:
-            content = PolicyFile.model_validate({"label": {tool: label}})
-        except ValidationError as error:
-            _, message, fix = explained(PolicyFile, error)
-            raise PolicyError(f"label {tool}: {message}", fix=fix) from None
-
+        content = _valid(PolicyFile, f"label {tool}", {"label": {tool: label}})
         return self._session(labels=self._top.labels | content.label)
 
     def _with(self, effect: Effect, tools: Sequence[str], **condition: Any) -> "Policy":
-        fields = {"id": f"{effect} {', '.join(tools)}", "effect": effect, "tool": tools, **condition}
-        try:
-            rule = Rule.model_validate(fields)
-        except ValidationError as error:
-            _, message, fix = explained(Rule, error)
-            raise PolicyError(f"{effect} {', '.join(tools)}: {message}", fix=fix) from None
-
+        name = f"{effect} {', '.join(tools)}"
+        rule = _valid(Rule, name, {"id": name, "effect": effect, "tool": tools, **condition})
         return self._session(rules=(*self._top.rules, rule))
 
     @property
@@ -336,6 +330,14 @@ def _reason(effect: Effect, deciding: Sequence[Hit], call: Call) -> str:
         return "; ".join(str(finding) for finding in call.findings if not finding.enough)
 
     return rule.why or f"the rule {rule.id!r} {VERBS[effect]} {call.tool.identity}"
+
+
+def _valid(kind: type[V], told: str, fields: Mapping[str, Any]) -> V:
+    try:
+        return kind.model_validate(fields)
+    except ValidationError as error:
+        _, message, fix = explained(kind, error)
+        raise PolicyError(f"{told}: {message}", fix=fix) from None
 
 
 def _is_path(setting: str) -> bool:

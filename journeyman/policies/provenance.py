@@ -25,6 +25,7 @@ from journeyman.traces.events import (
     RunStarted,
 )
 from journeyman.traces.messages import ToolSpec
+from journeyman.veil import PLACEHOLDER
 
 MANY = 64
 """Texts that are compared for one value; one that stands in more is taken for an outsider's."""
@@ -217,7 +218,7 @@ class Provenance:
 
     def trace(self, label: Label, arguments: Mapping[str, JsonValue]) -> tuple[Finding, ...]:
         """Where the values came from that steer this call, and what its texts carry along."""
-        if not (label.control or label.shapes or label.data):
+        if not (label.control or label.sends or label.data):
             return ()
 
         return tuple(self._trace(label, arguments))
@@ -238,8 +239,17 @@ class Provenance:
                     yield Finding(name, str(value), control.kind, source, enough)
 
                 linked = control is not None and control.kind == "url"
+                if label.sends and isinstance(value, str) and "SECRET_" in value:
+                    yield from self._filled_in(name, value)
+
                 if carried and self.tainted and label.sends and isinstance(value, str) and not linked:
                     yield from self._carried(name, value)
+
+    def _filled_in(self, name: str, text: str) -> Iterator[Finding]:
+        """Secrets that the model has not read and hands on: the user's word is needed for each."""
+        for match in PLACEHOLDER.finditer(text):
+            if not self._has_said(plain(match.group())):
+                yield Finding(name, match.group(), "secret", Source("unknown"), enough=False)
 
     def _carried(self, name: str, text: str) -> Iterator[Finding]:
         """Links that are not the user's, and the user's secrets."""
@@ -252,7 +262,7 @@ class Provenance:
                 yield Finding(name, token, "secret", self._secrets[token], enough=False)
 
     def _source(self, control: Control, value: Any) -> Source:
-        shown = plain(str(value))
+        whole = shown = plain(str(value))
         if control.kind == "id":
             if self._has_said_id(control.of, shown):
                 return Source("user")
@@ -260,7 +270,7 @@ class Provenance:
             return self._known.get((control.of, shown)) or self._outsider(shown)
 
         if control.kind == "url":
-            shown = _address(shown)
+            shown = _address(whole)
             if any(
                 _leads_to(_address(match.group().rstrip(".,;:!?)'\"")), shown) for match in URL.finditer(self._said)
             ):
@@ -270,7 +280,8 @@ class Provenance:
             return Source("user")
 
         listed = self._known.get(("name", shown)) if control.kind == "name" else None
-        return self._known.get(("", shown)) or listed or self._outsider(shown)
+        known = self._known.get(("", whole)) or self._known.get(("", shown))
+        return known or listed or self._outsider(shown)
 
     def _has_said_id(self, of: str, shown: str) -> bool:
         """Short ids are everywhere, so the user must have said what it is the id of."""

@@ -1,8 +1,12 @@
 """The words in which a model is told what a call's arguments should have been."""
 
+import json
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from difflib import get_close_matches
 from typing import Any
+
+from pydantic import JsonValue
 
 from journeyman.errors import ToolError
 from journeyman.traces.messages import ToolSpec
@@ -28,6 +32,22 @@ def unknown(name: str, parameters: Mapping[str, Any]) -> str:
 def refuse_oversized(arguments: str) -> None:
     if len(arguments) > MOST:
         raise ToolError(f"the arguments are {len(arguments):,} characters long; at most {MOST:,} are read")
+
+
+def refuse_twins(arguments: str) -> None:
+    """One name with two values: who decides and who does it may each read another one."""
+    refuse_oversized(arguments)
+    with suppress(ValueError, RecursionError):  # whoever parses it says what is wrong
+        json.loads(arguments, object_pairs_hook=_apart)
+
+
+def _apart(pairs: list[tuple[str, JsonValue]]) -> dict[str, JsonValue]:
+    values = dict(pairs)
+    if len(values) < len(pairs):
+        name = next(name for at, (name, _) in enumerate(pairs) if name in {before for before, _ in pairs[:at]})
+        raise ToolError(f"the arguments have {name!r} twice; give it one value")
+
+    return values
 
 
 def shape(parameters: Mapping[str, Any]) -> str:

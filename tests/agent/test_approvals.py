@@ -124,9 +124,18 @@ async def test_what_is_kept_for_good_is_there_in_the_next_session(tmp_path):
     script = [call("send", to="bob@firm.org"), "ok"]
     await told(script, approver=says(keep="always"), book=Book(path))
     assert statuses(await told(script, book=Book(path))) == ["ok"]
+    (kept,) = Book(path).saved()
+    other = Book(path)
+    other.keep(Approval(tool="a.b", pin="p"), always=True)
+    Book(path).take_back([kept])
+    assert statuses(await told(script, book=other)) == ["denied"]
+    assert [each.tool for each in other.saved()] == ["a.b"]
     path.write_text("[{", "utf-8")
     assert statuses(await told(script, book=Book(path))) == ["denied"]
     (tmp_path / "file").write_text("", "utf-8")
+    with pytest.raises(PolicyError, match=r"approvals.json cannot be read"):
+        Book(path).saved()
+
     with pytest.raises(PolicyError, match="cannot be saved"):
         Book(tmp_path / "file" / "x.json").keep(Approval(tool="a.b", pin="p"), always=True)
 

@@ -133,6 +133,16 @@ async def test_an_unknown_tool_and_bad_arguments_are_told_to_the_model() -> None
     assert "a" in bad_text
 
 
+async def test_arguments_with_one_name_twice_are_refused_whatever_the_tool_makes_of_them() -> None:
+    memory = Memory()
+    twins = ('{"a": 1, "b": 2, "a": 3}', '{"a": 1, "b": {"x": 1, "\\u0078": 2}}')
+
+    await run([{"tool": "add", "arguments": each} for each in twins] + ["ok"], memory=memory)
+
+    told = "error: the arguments have {!r} twice; give it one value"
+    assert results(memory) == [("error", told.format("a")), ("error", told.format("x"))]
+
+
 async def test_a_tool_that_never_returns_becomes_a_result() -> None:
     memory = Memory()
 

@@ -102,6 +102,18 @@ async def test_the_policy_decides_on_what_will_be_done_and_on_what_the_model_has
     assert SECRET not in repr(memory.events)
 
 
+async def test_a_secret_that_was_read_is_handed_on_only_with_a_person_s_word() -> None:
+    memory = await go(call("fetch"), pass_on, "done")
+
+    (asked,) = found(memory, ApprovalRequested)
+    assert PLACEHOLDER.search(asked.reason)
+    assert asked.reason.endswith("looks like a secret of yours")
+    assert (sent, found(memory, CallFinished)[-1].status) == ([], "denied")
+
+    await go(call("fetch"), pass_on, "done", prompt=f"send {SECRET}")
+    assert sent == [f"<{SECRET}>"]
+
+
 async def left(key: bytes = b"") -> Memory:
     """A run that ended before it used what it had read."""
     return await go(call("fetch"), veil=Veil(key=lambda: key) if key else Veil())
@@ -109,7 +121,7 @@ async def left(key: bytes = b"") -> Memory:
 
 async def gone_on(left: Memory, veil: Veil, prompt: str = "") -> Memory:
     memory = Memory()
-    policy = Policy.preset("ask").allow("*")
+    policy = Policy.preset("yolo")
     script = [lambda _: None, pass_on, "done"]
     who = crew(script, fetch, send, memory=memory, veil=veil, policy=policy)
     await resume(left.events, Order(prompt, plan=False), who)

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from journeyman.policies.approvals import Approval
 from tests.cli.command import Place
 
 TABLE = '[[case]]\ntool = "files.write"\neffect = "{}"\n'
@@ -80,3 +81,19 @@ def test_replay_lists_new_prompts_and_blocks(place):
     done = place("policy", "replay", "--policy", "house.toml", "--json", "tool:files")
     assert (done.code, done.json["blocks"], done.json["changed"][0]["tool"]) == (1, 1, "files.list")
     assert "1 new blocks" in place("policy", "replay", "--policy", "house.toml").out
+
+
+def test_what_was_allowed_for_good_is_listed_and_taken_back(journeyman):
+    kept = [Approval(tool="mail.send", where={"to": "b@x.org"}, pin="p"), Approval(tool="files.edit", pin="p")]
+    path = journeyman.home / "state" / "approvals.json"
+    path.parent.mkdir(parents=True)
+    path.write_text(f"[{','.join(each.model_dump_json() for each in kept)}]", "utf-8")
+    listed = journeyman("policy", "approvals")
+    assert listed.out == '  1  allow mail.send where to = "b@x.org"\n  2  allow files.edit, whatever its arguments\n'
+    assert journeyman("policy", "approvals", "--revoke", "mail.read").code == 2
+    revoked = journeyman("policy", "approvals", "--revoke", "mail.send")
+    assert (revoked.out, revoked.err) == ("  1  allow files.edit, whatever its arguments\n", "taken back: 1; left: 1\n")
+    assert journeyman("policy", "approvals", "--revoke", "all", "--json").json == []
+    path.write_text("[{", "utf-8")
+    broken = journeyman("policy", "approvals")
+    assert (broken.code, "cannot be read" in broken.err) == (3, True)

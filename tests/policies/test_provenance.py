@@ -159,6 +159,37 @@ def test_a_page_below_the_user_s_address_is_the_user_s_as_long_as_nothing_is_han
     assert found(told("Read https://firm.org/docs.", ("mail.search", MAIL)), "web.get", url=url) == [("url", origin)]
 
 
+@pytest.mark.parametrize("url", ["https://firm.org/a", "https://www.firm.org/b", "www.firm.org/b"])
+def test_an_address_that_a_service_enumerates_is_known_to_it_with_or_without_a_scheme(url):
+    policy = POLICY.label("web.list", returns="service", record={"service": ["url"]})
+    tool = ToolSpec(name="l", server="web", tool="list")
+    watch = told("Read them all", ("mail.search", MAIL), policy=policy)
+    watch.apply(RunStarted(prompt="", model="m", tools=(tool,)))
+    watch.apply(CallProposed(call_id="l", tool="web.list", arguments={}))
+    rows = [{"url": "https://firm.org/a"}, {"url": "www.firm.org/b"}]
+    watch.apply(CallFinished(result=ToolResult(call_id="l", name="x", text=json.dumps(rows))))
+    assert found(watch, "web.get", url=url) == [("url", "service")]
+    assert found(watch, "web.get", url="http://firm.org/a/c") == [("url", "unknown")]
+
+
+def test_a_placeholder_in_what_is_sent_is_a_secret_unless_the_user_wrote_it():
+    body = "log in with SECRET_GITHUB_TOKEN_k3f4qd2w"
+    assert found(told("Write to bob@firm.org"), "mail.send", to="bob@firm.org", body=body) == [
+        ("address", "user"),
+        ("secret", "unknown"),
+    ]
+    said = told(f"Write to bob@firm.org: {body}")
+    assert found(said, "mail.send", to="bob@firm.org", body=body) == [("address", "user")]
+
+
+def test_what_a_person_left_as_it_was_is_not_their_word():
+    watch = told("Tell bob@firm.org", ("mail.search", MAIL))
+    body = "see www.evil.org/x"
+    watch.apply(CallProposed(call_id="e", tool="mail.send", arguments={"to": "x", "body": body}))
+    watch.apply(ApprovalAnswered(call_id="e", approved=True, arguments={"to": "zoe@firm.org", "body": body}))
+    assert found(watch, "mail.send", to="zoe@firm.org", body=body) == [("address", "user"), ("link", "outsider")]
+
+
 def test_a_text_that_is_sent_carries_no_links_of_others_and_no_secrets():
     watch = told("Tell bob@firm.org about the mail", ("mail.search", MAIL))
     assert found(watch, "mail.send", to="bob@firm.org", body="see www.evil.org/x") == [
