@@ -25,6 +25,7 @@
     │   └── SecretLost                     7  tool        a placeholder whose secret this process does not know
     ├── ServerError                        7  tool        an MCP server that cannot be started or reached
     ├── SandboxError                       8  sandbox     no sandbox that is good enough
+    ├── Disconnected                       1  engine_gone the engine process that a front end talks to
     ├── RunTimeout                       124  timeout
     └── Interrupted                      130  interrupted
 
@@ -181,6 +182,12 @@ class SandboxError(JourneymanError):
     exit_code = 8
 
 
+class Disconnected(JourneymanError):
+    """The engine process that a front end talks to does not start, or is gone."""
+
+    kind = "engine_gone"
+
+
 class RunTimeout(JourneymanError):
     kind = "timeout"
     exit_code = 124
@@ -189,3 +196,15 @@ class RunTimeout(JourneymanError):
 class Interrupted(JourneymanError):
     kind = "interrupted"
     exit_code = 130
+
+
+def known(kind: str, message: str, *, fix: str = "") -> JourneymanError:
+    """The error of that kind, as another process told of it."""
+    kinds: list[type[JourneymanError]] = [JourneymanError]
+    for each in kinds:
+        if each.kind == kind and each is not JourneymanError:
+            return each(message, fix=fix)
+
+        kinds += each.__subclasses__()
+
+    return JourneymanError(message, fix=fix)

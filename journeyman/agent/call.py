@@ -61,6 +61,13 @@ class Ready:
     """Secrets stand in the arguments where the model wrote placeholders."""
 
 
+def give_up(run: Run) -> None:
+    """Answer the calls that an interrupt has left open, because a person says something else now."""
+    for call in run.state.pending:
+        begun = call.id in run.state.begun
+        run.emit(_finished(call, _MAY_HAVE_HAPPENED if begun else _NOT_DONE, "unknown" if begun else "error"))
+
+
 async def preflight(run: Run, call: ToolCall, tool: Tool | None) -> Ready | CallFinished:
     """What is to be done with a call: do it, or answer it at once."""
     if call.id in run.state.begun and not (tool and (tool.spec.read_only or tool.spec.idempotent)):
@@ -341,6 +348,7 @@ def _reporter(run: Run, call: ToolCall) -> Report:
     return report
 
 
+_NOT_DONE = "not done: the run was interrupted before the call was made, and the user said something else"
 _AGAIN = "the program ended while this call was under way: it may have happened already; do it again?"
 _MAY_HAVE_HAPPENED = (
     "unknown: the program ended while this call was under way, so it may or may not have happened; "

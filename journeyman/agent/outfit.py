@@ -35,8 +35,17 @@ class Rules:
     scope: Sequence[str] = ()
 
 
-async def outfit(settings: Settings, rules: Rules, notices: list[str], *, resume: str | None = None) -> Runtime:
+async def outfit(
+    settings: Settings,
+    rules: Rules,
+    notices: list[str],
+    *,
+    resume: str | None = None,
+    extra: Sequence[Target] = (),
+) -> Runtime:
     """The runtime a command line means. What was left out, and why, is added to `notices`.
+
+    `extra` are servers beside those of the settings, which give way to one of the same name.
 
     A run that is resumed keeps its own model and folder where the command line names no others.
 
@@ -62,7 +71,9 @@ async def outfit(settings: Settings, rules: Rules, notices: list[str], *, resume
         notices += unused_keys()
 
     model = make_model(settings.model or await find_spec(), Engine(threads=settings.threads, context=settings.context))
-    catalog = Catalog([*builtins(root, sandbox=settings.sandbox), *found.targets], pins=Pins.of_user())
+    names = {each.name for each in extra}
+    targets = [*extra, *(each for each in found.targets if each.name not in names)]
+    catalog = Catalog([*builtins(root, sandbox=settings.sandbox), *targets], pins=Pins.of_user())
     return Runtime(model, catalog, policy.within(root), store, secrets=settings.secrets, ended=sender(settings))
 
 

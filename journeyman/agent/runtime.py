@@ -60,7 +60,7 @@ class Runtime:
         self.veil = veil_of(secrets, catalog.variables)
         self.ended = ended
         self.book = Book(state_dir() / "approvals.json")
-        self._sandbox: Mapping[str, JsonValue] = {}
+        self.sandbox: Mapping[str, JsonValue] = {}
         self._stack = AsyncExitStack()
         self._group: TaskGroup | None = None
 
@@ -71,7 +71,7 @@ class Runtime:
 
         try:
             await self._stack.enter_async_context(self.catalog)
-            self._sandbox = await _sandbox(self.catalog.sandbox)
+            self.sandbox = await _sandbox(self.catalog.sandbox)
             self._group = await self._stack.enter_async_context(anyio.create_task_group())
         except BaseException:
             await self.__aexit__()
@@ -103,15 +103,18 @@ class Runtime:
         approver: Approver = nobody,
         listeners: Sequence[Listener] = (),
         watch: Watch | None = None,
+        run_id: str | None = None,
     ) -> Result:
         """Start a run and see it to its end. A failure of the run is in `Result.error`.
+
+        `run_id` names it; drawn by default.
 
         Raises:
             ModelError: the model cannot be had; no run was started.
             StoreError: the run cannot be stored; no run was started.
         """
         await self.model.open()
-        recorder = self._recorder(new_run_id(), (), watch)
+        recorder = self._recorder(run_id or new_run_id(), (), watch)
         return await execute(order, self._crew(self._toolbox(order.prompt), recorder, approver, listeners))
 
     async def resume(
@@ -140,22 +143,27 @@ class Runtime:
     async def fork(
         self,
         run_id: str,
-        step: int,
+        step: int | None,
         order: Order,
         *,
         approver: Approver = nobody,
         listeners: Sequence[Listener] = (),
         watch: Watch | None = None,
+        shared: int | None = None,
+        as_run: str | None = None,
     ) -> Result:
         """Do a stored run over from a step on, as a run of its own that shares what came before.
+
+        Without a step it shares the first `shared` events. `as_run` names the new run; drawn by default.
 
         Raises:
             UsageError: there is no such run, or it has no such step.
             ModelError, StoreError: as in `run`.
         """
         await self.model.open()
-        stem = before(list(self.store.events(self.store.resolve(run_id))), step)
-        recorder = self._recorder(new_run_id(), stem, watch)
+        whole = list(self.store.events(self.store.resolve(run_id)))
+        stem = whole[:shared] if step is None else before(whole, step)
+        recorder = self._recorder(as_run or new_run_id(), stem, watch)
         crew = self._crew(self._toolbox(_prompt(stem[0].event)), recorder, approver, listeners)
         last = stem[-1]
         return await fork([each.event for each in stem], order, crew, parent=last.run_id, parent_seq=last.seq)
@@ -181,7 +189,7 @@ class Runtime:
             listeners=listeners,
             book=self.book,
             policy_info={"name": self.policy.name, "digest": self.policy.digest, "text": self.policy.text},
-            sandbox=self._sandbox,
+            sandbox=self.sandbox,
             veil=self.veil,
         )
 

@@ -14,6 +14,7 @@ import anyio
 from pydantic import JsonValue
 
 from journeyman.agent.budget import Budget, Limits, More
+from journeyman.agent.call import give_up
 from journeyman.agent.guard import Guard
 from journeyman.agent.instructions import DEFAULT
 from journeyman.agent.loop import drive
@@ -256,6 +257,7 @@ async def resume(events: Sequence[StoredEvent], order: Order, crew: Crew) -> Res
     )
     run.tools = run.emit(resumed).tools
     if order.prompt:
+        give_up(run)
         run.emit(MessageAdded(text=order.prompt))
 
     await run.recorder.barrier()

@@ -13,6 +13,7 @@ from journeyman.errors import JourneymanError
 
 COMMANDS = {
     "run": ("run:run", "Answer one prompt: plan, call tools, print the answer."),
+    "serve": ("serve:serve", "Be the engine that user interfaces and editors talk to."),
     "traces": ("traces:traces", "List and read the runs that were recorded."),
     "mcp": ("mcp:mcp", "Tool servers: serve ours, manage yours."),
     "tasks": ("tasks:tasks", "Tasks to practise on, and whether they can be trusted."),

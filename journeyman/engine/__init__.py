@@ -1,0 +1,1 @@
+"""The engine process and its wire: every front end is a client of it."""

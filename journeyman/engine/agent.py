@@ -1,0 +1,305 @@
+"""The agent's side of ACP for one client: its requests, answered from the engine.
+
+The SDK reads and checks what comes in; what goes out is plain JSON, which the tests hold against the SDK's models.
+"""
+
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, cast
+
+from acp.agent.router import build_agent_router
+from acp.exceptions import RequestError
+
+from journeyman.engine import wire
+from journeyman.engine.engine import Engine
+from journeyman.engine.peer import Peer
+from journeyman.engine.session import Session, fault
+from journeyman.engine.wire import OURS
+from journeyman.errors import JourneymanError, UsageError
+from journeyman.tools.target import Command, Target, Url, check_name
+
+Json = dict[str, Any]
+MODES = {
+    "readonly": "Nothing that changes anything.",
+    "ask": "Ask before anything is changed.",
+    "auto": "Ask only where others' text steers, or much is at stake.",
+    "yolo": "Everything the sandbox holds; what is denied stays denied.",
+}
+HISTORY = 400
+FAILED = -32603
+INVALID = -32602
+
+
+class Agent:
+    """Answers one client."""
+
+    def __init__(self, engine: Engine, peer: Peer) -> None:
+        self._engine = engine
+        self._peer = peer
+        self._route = build_agent_router(cast("Any", self), use_unstable_protocol=True)
+
+    async def __call__(self, method: str, params: Any, is_notification: bool) -> Any:
+        """Handle a message; what goes wrong leaves as a JSON-RPC error with a `wire.Fault`."""
+        try:
+            return await self._route(method, params, is_notification)
+        except JourneymanError as error:
+            code = INVALID if isinstance(error, UsageError) else FAILED
+            raise RequestError(code, str(error), fault(error)) from error
+
+    async def initialize(self, protocol_version: int, client_capabilities: Any = None, **_: Any) -> Json:  # noqa: ARG002
+        ours = ((client_capabilities and client_capabilities.field_meta) or {}).get(OURS)
+        self._peer.notes = isinstance(ours, dict) and ours.get("notes") is True
+        return {
+            "protocolVersion": wire.PROTOCOL,
+            "agentInfo": {"name": "journeyman", "title": "journeyman", "version": version("journeyman")},
+            "agentCapabilities": {
+                "loadSession": True,
+                "promptCapabilities": {"embeddedContext": True, "image": False, "audio": False},
+                "mcpCapabilities": {"http": True, "sse": False},
+                "sessionCapabilities": {"list": {}, "fork": {}, "resume": {}, "close": {}},
+            },
+            "authMethods": [],
+        }
+
+    async def authenticate(self, method_id: str, **_: Any) -> Json:
+        raise UsageError(f"There is no way to authenticate {method_id!r}.", fix="None is needed.")
+
+    async def new_session(self, cwd: str, mcp_servers: Any = None, **meta: Any) -> Json:
+        session = await self._engine.new(Path(cwd), _given(meta), targets(mcp_servers))
+        await session.follow(self._peer, replay=False)
+        return {"sessionId": session.id, **opened(session)}
+
+    async def load_session(self, session_id: str, cwd: str, mcp_servers: Any = None, **meta: Any) -> Json:
+        return await self._follow(session_id, cwd, mcp_servers, meta, replay=True)
+
+    async def resume_session(self, session_id: str, cwd: str, mcp_servers: Any = None, **meta: Any) -> Json:
+        return await self._follow(session_id, cwd, mcp_servers, meta, replay=False)
+
+    async def _follow(self, session_id: str, cwd: str, servers: Any, meta: Json, *, replay: bool) -> Json:
+        session = await self._engine.find(session_id, Path(cwd), _given(meta), targets(servers))
+        await session.follow(self._peer, replay=replay)
+        await self._peer.told()
+        answer = opened(session)
+        answer["_meta"][OURS]["sessionId"] = session.id  # `last`, or a part of it, will do to ask
+        return answer
+
+    async def fork_session(self, session_id: str, cwd: str, **meta: Any) -> Json:
+        session = await self._engine.find(session_id, Path(cwd), {}, ())
+        forked = await self._engine.fork(session, _given(meta))
+        await forked.follow(self._peer, replay=False)
+        return {"sessionId": forked.id, **opened(forked)}
+
+    async def close_session(self, session_id: str, **_: Any) -> Json:
+        session = self._engine.known(session_id)
+        if session.peers == [self._peer]:
+            session.interrupt()
+
+        session.leave(self._peer)
+        return {}
+
+    async def list_sessions(self, cwd: str | None = None, cursor: str | None = None, **_: Any) -> Json:
+        return await self._engine.listed(Path(cwd) if cwd else None, cursor)
+
+    async def set_session_mode(self, session_id: str, mode_id: str, **_: Any) -> Json:
+        self._engine.known(session_id).set_mode(mode_id)
+        return {}
+
+    async def set_config_option(self, config_id: str, session_id: str, value: Any, **_: Any) -> Json:
+        session = self._engine.known(session_id)
+        if config_id not in {"model", "think", "effort"}:
+            raise UsageError(f"There is no option {config_id!r}.", fix="There are model, think, effort.")
+
+        await session.set_option(config_id, None if value == "default" else value)
+        return {"configOptions": options(session)}
+
+    async def prompt(self, session_id: str, prompt: Sequence[Any], **_: Any) -> Json:
+        text = said(prompt)
+        if not text.strip():
+            raise UsageError("There is no prompt.", fix="Say something.")
+
+        turn = self._engine.known(session_id).enqueue(text, self._peer)
+        await turn.ended.wait()
+        await self._peer.told()
+        if turn.error is not None and turn.stop == "end_turn":
+            raise turn.error
+
+        ours = {"error": fault(turn.error)} if turn.error else {}
+        return {"stopReason": turn.stop, **_usage(turn.result), "_meta": {OURS: ours}}
+
+    async def cancel(self, session_id: str, **_: Any) -> None:
+        self._engine.known(session_id).interrupt()
+
+    async def ext_method(self, method: str, params: Json) -> Json:
+        name = f"_{method}"
+        if name == wire.STOP:
+            self._engine.group.cancel_scope.cancel()
+            return {}
+
+        session = self._engine.known(str(params.get("sessionId")))
+        match name:
+            case wire.HISTORY:
+                return await _history(session, params)
+            case wire.REWIND:
+                events, text = await session.record.said_at(int(params.get("seq", 0)))
+                forked = await self._engine.fork(session, {}, events)
+                await forked.follow(self._peer, replay=False)
+                return {"sessionId": forked.id, "prompt": text, **opened(forked)}
+            case wire.STEER:
+                session.enqueue(str(params.get("text", "")), None, first=True)
+                session.interrupt(hold=False)
+                return {}
+            case wire.QUEUE:
+                _mind_queue(session, params)
+                return {"sessionId": session.id, "items": session.queued, "held": session.held}
+            case wire.STATE:
+                return state(session)
+
+        raise RequestError.method_not_found(name)
+
+    async def ext_notification(self, method: str, params: Json) -> None:
+        """None of ours go this way."""
+
+
+def _given(meta: Json) -> Json:
+    ours = meta.get(OURS) or {}
+    if not isinstance(ours, dict):
+        raise UsageError(f"_meta.{OURS} is no object.", fix="See Settings in journeyman/engine/wire.py.")
+
+    return ours
+
+
+def targets(servers: Sequence[Any] | None) -> list[Target]:
+    """The MCP servers that a client brings along.
+
+    Raises:
+        ConfigError: one has a name that is ours, or that none can have.
+        UsageError: one is reached in a way that we do not know.
+    """
+    found: list[Target] = []
+    for each in servers or ():
+        if hasattr(each, "command"):
+            env = {variable.name: variable.value for variable in each.env}
+            found.append(Command(check_name(each.name), (each.command, *each.args), env))
+        elif getattr(each, "type", "") == "http":
+            found.append(Url(check_name(each.name), each.url, {one.name: one.value for one in each.headers}))
+        else:
+            raise UsageError(f"The MCP server {each.name!r} is neither a command nor HTTP.", fix="Use one of those.")
+
+    return found
+
+
+def said(blocks: Sequence[Any]) -> str:
+    """A prompt's blocks as one text: words, files that a client has put in, and the names of others."""
+    pieces = []
+    for block in blocks:
+        match block.type:
+            case "text":
+                pieces.append(block.text)
+            case "resource" if hasattr(block.resource, "text"):
+                pieces.append(f"\n\n{block.resource.uri}:\n```\n{block.resource.text}\n```\n")
+            case "resource_link":
+                pieces.append(str(block.uri).removeprefix("file://"))
+            case kind:
+                raise UsageError(f"A prompt cannot have {kind} here.", fix="Send text, or a text file.")
+
+    return "".join(pieces)
+
+
+def opened(session: Session) -> Json:
+    modes = [{"id": name, "name": name, "description": told} for name, told in MODES.items()]
+    if session.mode not in MODES:
+        modes.append({"id": session.mode, "name": Path(session.mode).name})
+
+    ours = {
+        "root": str(session.cwd),
+        "model": session.settings.model,
+        "running": session.turn is not None,
+        "queue": session.queued,
+    }
+    return {
+        "modes": {"currentModeId": session.mode, "availableModes": modes},
+        "configOptions": options(session),
+        "_meta": {OURS: ours},
+    }
+
+
+def options(session: Session) -> list[Json]:
+    settings = session.settings
+    now = session.runtime.model.spec if session.runtime else settings.model or "default"
+    models = dict.fromkeys([now, "local:starter"])
+    return [
+        _select("model", "Model", "model", now, models),
+        _select("think", "Thinking", "thought_level", str(settings.think), ["auto", "off", "on"]),
+        _select(
+            "effort", "Effort", "thought_level", settings.effort or "default", ["default", "low", "medium", "high"]
+        ),
+    ]
+
+
+def _select(name: str, title: str, category: str, now: str, values: Any) -> Json:
+    choices = [{"value": value, "name": value} for value in dict.fromkeys([*values, now])]
+    return {
+        "type": "select",
+        "id": name,
+        "name": title,
+        "category": category,
+        "currentValue": now,
+        "options": choices,
+    }
+
+
+def _usage(result: Any) -> Json:
+    if result is None:
+        return {}
+
+    usage = result.usage
+    counted = {
+        "totalTokens": usage.total_tokens,
+        "inputTokens": usage.prompt_tokens,
+        "outputTokens": usage.completion_tokens,
+        "cachedReadTokens": usage.cached_tokens,
+        "thoughtTokens": usage.reasoning_tokens,
+    }
+    return {"usage": counted}
+
+
+async def _history(session: Session, params: Json) -> Json:
+    total = session.record.count
+    until = min(int(params.get("before", total + 1)) - 1, total)
+    start = max(until - int(params.get("limit", HISTORY)), 0)
+    updates = [each async for each in session.record.updates(start, until)]
+    return {"updates": updates, "before": start + 1 if start else None, "total": total}
+
+
+def _mind_queue(session: Session, params: Json) -> None:
+    if drop := params.get("drop"):
+        session.drop(str(drop))
+    elif params.get("resume"):
+        session.go_on()
+
+
+def state(session: Session) -> Json:
+    """A `wire.State`."""
+    runtime = session.runtime
+    specs = runtime.catalog.specs if runtime else ()
+    tools = [{"name": spec.identity, "description": spec.description, "read_only": spec.read_only} for spec in specs]
+    servers: dict[str, Json] = {}
+    for spec in specs:
+        server = servers.setdefault(spec.server, {"name": spec.server, "tools": 0})
+        server["tools"] += 1
+
+    policy = runtime.policy if runtime else None
+    return {
+        "sessionId": session.id,
+        "root": str(session.cwd),
+        "model": runtime.model.spec if runtime else session.settings.model,
+        "mode": session.mode,
+        "policy": {"name": policy.name, "digest": policy.digest, "text": policy.text} if policy else {},
+        "sandbox": dict(runtime.sandbox) if runtime else {},
+        "tools": tools,
+        "servers": list(servers.values()),
+        "limits": session.limits,
+        "notices": list(session.notices),
+        "clients": len(session.peers),
+    }

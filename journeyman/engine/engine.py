@@ -1,0 +1,203 @@
+"""All sessions of one engine process, and whoever follows them."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import anyio
+from anyio import to_thread
+from anyio.abc import TaskGroup
+
+from journeyman.config import Settings, load_settings
+from journeyman.engine.peer import Peer
+from journeyman.engine.record import Record, Stem, first_of
+from journeyman.engine.session import Session, no_session
+from journeyman.errors import UsageError
+from journeyman.tools.target import Target
+from journeyman.traces import schema
+from journeyman.traces.store import RunSummary, Store, new_run_id
+
+Json = dict[str, Any]
+PAGE = 50
+"""Sessions that are listed at once."""
+LOOKED_AT = 500
+"""Of the newest runs, where only those of one folder are wanted."""
+
+
+class Engine:
+    """`group` is where everything in it runs; cancelling it interrupts all turns, which can be taken up again."""
+
+    def __init__(self, group: TaskGroup) -> None:
+        self.group = group
+        self.sessions: dict[str, Session] = {}
+        self.peers: set[Peer] = set()
+        self.changed = anyio.Event()
+        self._stores: dict[str, Store] = {}
+
+    async def new(self, cwd: Path, given: Json, servers: Sequence[Target], stem: Stem | None = None) -> Session:
+        """A session with nothing said in it, or with what another one's beginning says.
+
+        Raises:
+            ConfigError: the folder or the settings will not do.
+        """
+        return await self._begin(new_run_id(), cwd, given, servers, stem=stem)
+
+    async def find(self, session_id: str, cwd: Path, given: Json, servers: Sequence[Target]) -> Session:
+        """A session that is open here, or stored.
+
+        Raises:
+            UsageError: there is no such session.
+        """
+        if session_id not in self.sessions:
+            store = await self.store(cwd, given)
+            session_id = await to_thread.run_sync(store.resolve, session_id)
+
+        if found := self.sessions.get(session_id):
+            return found
+
+        return await self._begin(session_id, cwd, given, servers, stored=True)
+
+    def known(self, session_id: str) -> Session:
+        """One that is open here.
+
+        Raises:
+            UsageError: it is not.
+        """
+        if found := self.sessions.get(session_id):
+            return found
+
+        raise no_session(session_id)
+
+    async def fork(self, session: Session, given: Json, at: int | None = None) -> Session:
+        """A session that begins with the first `at` events of another one; by default with all that has ended."""
+        count = session.record.count if at is None else at
+        base = session.record.base
+        stem = Stem(base, count) if base and count else None
+        return await self.new(session.cwd, {**session.given, **given}, (), stem)
+
+    async def _begin(
+        self,
+        session_id: str,
+        cwd: Path,
+        given: Json,
+        servers: Sequence[Target],
+        *,
+        stored: bool = False,
+        stem: Stem | None = None,
+    ) -> Session:
+        store = await self.store(cwd, given)
+        record = Record(store, session_id, stored=stored, stem=stem)
+        await record.measure()
+        session = Session(record, cwd, given, self.group, servers)
+        self.sessions[session_id] = session
+        self.group.start_soon(self._live, session)
+        return session
+
+    async def _live(self, session: Session) -> None:
+        try:
+            await session.live_on()
+        finally:
+            del self.sessions[session.id]
+            self.stir()
+
+    async def store(self, cwd: Path, given: Json) -> Store:
+        """What the settings there say, opened once.
+
+        Raises:
+            ConfigError: it cannot be.
+        """
+        settings = settings_of(cwd, given)
+        key = str(settings.store)
+        if key not in self._stores:
+            self._stores[key] = await to_thread.run_sync(lambda: Store.open(settings.store, durable=settings.durable))
+
+        return self._stores[key]
+
+    async def listed(self, cwd: Path | None, cursor: str | None) -> Json:
+        """The newest sessions, those of a folder, a page at a time."""
+        store = await self.store(cwd or Path.home(), {})
+        start = int(cursor) if cursor and cursor.isdecimal() else 0
+        found, after = await to_thread.run_sync(_page, store, cwd, start)
+        sessions = [_told(run, root, running=self._runs(run.run_id)) for run, root in found]
+        return {"sessions": sessions, **({"nextCursor": str(after)} if after else {})}
+
+    def _runs(self, session_id: str) -> bool:
+        session = self.sessions.get(session_id)
+        return session is not None and session.turn is not None
+
+    def join(self, peer: Peer) -> None:
+        self.peers.add(peer)
+        self.stir()
+
+    def leave(self, peer: Peer) -> None:
+        self.peers.discard(peer)
+        for session in list(self.sessions.values()):
+            session.leave(peer)
+
+        self.stir()
+
+    def stir(self) -> None:
+        self.changed.set()
+        self.changed = anyio.Event()
+
+    async def until_idle(self, seconds: float) -> None:
+        """Return when nobody has been here and nothing was to be done for so long."""
+        while True:
+            changed = self.changed
+            if self.peers or self.sessions:
+                await changed.wait()
+                continue
+
+            with anyio.move_on_after(seconds):
+                await changed.wait()
+                continue
+
+            return
+
+    def close(self) -> None:
+        for store in self._stores.values():
+            store.close()
+
+
+def settings_of(cwd: Path, given: Json) -> Settings:
+    """The settings of a folder, and what is said over them.
+
+    Raises:
+        UsageError: it is no folder, or not named in full.
+        ConfigError: a setting will not do.
+    """
+    if not cwd.is_absolute() or not cwd.is_dir():
+        raise UsageError(f"{cwd} is no folder.", fix="Give the absolute path of one that exists.")
+
+    return load_settings(root=cwd, **given)
+
+
+def _page(store: Store, cwd: Path | None, start: int) -> tuple[list[tuple[RunSummary, str]], int | None]:
+    """Sessions from the `start`-th run on, with their folders, and where to go on."""
+    runs = store.runs(start + (LOOKED_AT if cwd else PAGE) + 1, schema.run.c.batch.is_(None))
+    found: list[tuple[RunSummary, str]] = []
+    for number, run in enumerate(runs[start:], start):
+        if len(found) == PAGE or number - start == LOOKED_AT:
+            return found, number
+
+        started = first_of(store, run.run_id)
+        root = started.root if started else ""
+        if cwd is None or root == str(cwd):
+            found.append((run, root))
+
+    return found, None
+
+
+def _told(run: RunSummary, root: str, *, running: bool) -> Json:
+    when = datetime.fromtimestamp(run.started_at + (run.seconds or 0.0), UTC)
+    ours = run.model_dump(
+        mode="json", include={"outcome", "prompt", "answer", "model", "steps", "cost_usd", "reward", "parent"}
+    )
+    return {
+        "sessionId": run.run_id,
+        "cwd": root or "/",
+        "title": " ".join(run.prompt.split())[:80],
+        "updatedAt": when.isoformat(timespec="seconds"),
+        "_meta": {"journeyman": {**ours, "running": running, "tokens": run.prompt_tokens + run.completion_tokens}},
+    }

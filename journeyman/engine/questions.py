@@ -1,0 +1,153 @@
+"""What a session asks of people: every client that follows it is shown the question, and the first answer counts."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from secrets import token_hex
+from typing import Any
+
+import anyio
+from anyio.abc import TaskGroup
+
+from journeyman.agent.budget import Spent
+from journeyman.engine.peer import Peer
+from journeyman.engine.updates import title
+from journeyman.engine.wire import OURS, SETTLED
+from journeyman.policies.provenance import Finding
+from journeyman.safe import safe
+from journeyman.traces.events import ApprovalAnswered, ApprovalRequested
+
+Json = dict[str, Any]
+PATIENCE_S = 24 * 3600.0
+"""For a person to answer; then the answer is no."""
+ONCE = {"optionId": "once", "name": "Allow once", "kind": "allow_once"}
+NO = {"optionId": "no", "name": "Refuse", "kind": "reject_once"}
+KEEP = ({"optionId": "session", "name": "Allow in this session"}, {"optionId": "always", "name": "Always allow"})
+"""Each says the exact rule that it would remember."""
+
+
+@dataclass(slots=True)
+class Question:
+    params: Json
+    token: str
+    call_id: str
+    answered: anyio.Event = field(default_factory=anyio.Event)
+    answer: Json = field(default_factory=dict)
+
+
+class Questions:
+    """Those of one session that are open."""
+
+    def __init__(self, session_id: str, peers: Iterable[Peer], group: TaskGroup) -> None:
+        self._session_id = session_id
+        self._peers = peers
+        self._group = group
+        self.open: dict[str, Question] = {}
+
+    def show(self, peer: Peer) -> None:
+        """To a client that has just come."""
+        for question in self.open.values():
+            self._group.start_soon(self._put, question, peer)
+
+    async def approve(self, request: ApprovalRequested) -> ApprovalAnswered:
+        """The approver of a session's runs."""
+        question = Question(_of_call(self._session_id, request), request.token, request.call_id)
+        answer = await self._asked(question)
+        said = (answer.get("_meta") or {}).get(OURS) or {}
+        option = _option(answer)
+        approved = option in {"once", "session", "always"}
+        arguments = said.get("arguments")
+        reason = str(said.get("reason") or ("" if option else "the question was dismissed"))
+        return ApprovalAnswered(
+            call_id=request.call_id,
+            approved=approved,
+            reason="" if approved else reason,
+            arguments=arguments if approved and isinstance(arguments, dict) else None,
+            keep=option if option in {"session", "always"} else "once",
+            token=request.token,
+        )
+
+    async def more(self, spent: Spent) -> float | None:
+        """As much again of what is spent, if a person says so."""
+        question = Question(_of_budget(self._session_id, spent), token_hex(8), "budget")
+        question.params["_meta"][OURS]["token"] = question.token
+        return spent.more if _option(await self._asked(question)) == "once" else None
+
+    async def _asked(self, question: Question) -> Json:
+        self.open[question.token] = question
+        try:
+            for peer in list(self._peers):
+                self._group.start_soon(self._put, question, peer)
+
+            with anyio.move_on_after(PATIENCE_S):
+                await question.answered.wait()
+        finally:
+            del self.open[question.token]
+            question.answered.set()
+            self._settled(question)
+
+        return question.answer
+
+    async def _put(self, question: Question, peer: Peer) -> None:
+        """Wait for one client's answer, as long as it is wanted."""
+
+        async def ask() -> None:
+            answer = await peer.ask("session/request_permission", question.params)
+            if answer is not None and not question.answered.is_set():
+                question.answer = answer
+                question.answered.set()
+
+            group.cancel_scope.cancel()
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(ask)
+            await question.answered.wait()
+            group.cancel_scope.cancel()
+
+    def _settled(self, question: Question) -> None:
+        approved = _option(question.answer) in {"once", "session", "always"}
+        told = {"token": question.token, "toolCallId": question.call_id, "approved": approved, "by": "user"}
+        for peer in self._peers:
+            if peer.notes:
+                peer.tell(SETTLED, {"sessionId": self._session_id, **told})
+
+
+def _option(answer: Json) -> Any:
+    outcome = answer.get("outcome")
+    chosen = isinstance(outcome, dict) and outcome.get("outcome") == "selected"
+    return outcome.get("optionId") if chosen else None
+
+
+def _of_call(session_id: str, request: ApprovalRequested) -> Json:
+    keep = [{**each, "name": f"{each['name']}: {request.offer}", "kind": "allow_always"} for each in KEEP]
+    ours = request.model_dump(
+        mode="json", include={"token", "tool", "arguments", "reason", "rules", "provenance", "offer"}
+    )
+    call = {
+        "toolCallId": request.call_id,
+        "title": title(request.tool, request.arguments),
+        "status": "pending",
+        "rawInput": request.arguments,
+    }
+    return {
+        "sessionId": session_id,
+        "toolCall": call,
+        "options": [ONCE, *(keep if request.offer else ()), NO],
+        "_meta": {OURS: {"kind": "call", "sources": list(sources(request)), **ours}},
+    }
+
+
+def _of_budget(session_id: str, spent: Spent) -> Json:
+    text = f"{spent} Go on with as much again?"
+    call = {"toolCallId": "budget", "title": text, "status": "pending"}
+    empty = {"tool": "", "arguments": {}, "rules": [], "provenance": {}, "sources": [], "offer": ""}
+    ours = {"kind": "budget", "reason": text, **empty}
+    options = [{**ONCE, "name": "Go on"}, {**NO, "name": "Stop here"}]
+    return {"sessionId": session_id, "toolCall": call, "options": options, "_meta": {OURS: ours}}
+
+
+def sources(request: ApprovalRequested) -> Iterable[str]:
+    """Where each value of a call came from."""
+    for name, found in request.provenance.items():
+        for told in found if isinstance(found, list) else ():
+            if isinstance(told, dict):
+                yield safe(str(Finding.of(name, told)), None)

@@ -1,0 +1,286 @@
+import anyio
+import pytest
+from dirty_equals import IsFloat, IsInt, IsStr
+
+from journeyman.engine import wire
+from journeyman.errors import ModelError, UsageError
+from journeyman.traces.store import Store
+
+WRITE = {"tool": "files__write", "arguments": {"path": "out.txt", "content": "hello\n"}}
+
+
+def ours(update):
+    return update["_meta"]["journeyman"]
+
+
+async def test_a_prompt_comes_back_as_thoughts_calls_and_words(place):
+    (place.folder / "notes.txt").write_text("one two three")
+    look = [{"thinking": "I must look."}, {"tool": "files__read", "arguments": {"path": "notes.txt"}}]
+    async with place.engine(), place.seat() as seat:
+        opened = await seat.client.new(place.folder, place.script(look, "One two three."))
+        answer = await seat.client.prompt(opened["sessionId"], "What do the notes say?")
+        assert answer["stopReason"] == "end_turn"
+        assert [each["sessionUpdate"] for each in seat.updates()] == [
+            "user_message_chunk",
+            "agent_thought_chunk",
+            "usage_update",
+            "tool_call",
+            "tool_call_update",
+            "tool_call_update",
+            "tool_call_update",
+            "agent_message_chunk",
+            "usage_update",
+        ]
+        assert seat.said("agent_thought_chunk") == "I must look."
+        assert seat.said() == "One two three."
+        [call] = seat.updates("tool_call")
+        assert call == {
+            "sessionUpdate": "tool_call",
+            "toolCallId": "c1",
+            "title": "files.read notes.txt",
+            "kind": "read",
+            "status": "pending",
+            "rawInput": {"path": "notes.txt"},
+            "locations": [{"path": str(place.folder / "notes.txt")}],
+            "_meta": {"journeyman": {"seq": 4, "at": IsFloat(), "tool": "files.read"}},
+        }
+        decided, _, finished = seat.updates("tool_call_update")
+        assert (ours(decided)["effect"], ours(decided)["rules"]) == ("allow", ["preset:built-in readers"])
+        assert finished["status"] == "completed"
+        assert finished["content"] == [{"type": "content", "content": {"type": "text", "text": "one two three"}}]
+        assert ours(finished) == {"seq": 7, "at": IsFloat(), "status": "ok", "seconds": IsFloat(), "bytes": 13}
+
+
+async def test_a_session_is_a_run_in_the_store_and_every_prompt_goes_on_with_it(place):
+    async with place.engine(), place.seat() as seat:
+        opened = await seat.client.new(place.folder, place.script("First.", "Second."))
+        session = opened["sessionId"]
+        await seat.client.prompt(session, "One?")
+        await seat.client.prompt(session, "Two?")
+        listed = await seat.client.sessions(place.folder)
+        assert listed == {
+            "sessions": [
+                {
+                    "sessionId": session,
+                    "cwd": str(place.folder),
+                    "title": "One?",
+                    "updatedAt": IsStr(),
+                    "_meta": {
+                        "journeyman": {
+                            "outcome": "answered",
+                            "running": False,
+                            "prompt": "One?",
+                            "answer": "Second.",
+                            "model": IsStr(regex="scripted:.*"),
+                            "steps": 2,
+                            "tokens": IsInt(gt=0),
+                            "cost_usd": 0.0,
+                            "reward": None,
+                            "parent": None,
+                        }
+                    },
+                }
+            ]
+        }
+        assert (await seat.client.sessions(place.home))["sessions"] == []
+
+    with Store.open(place.home / "data" / "runs.db") as store:
+        said = [each.event for each in store.events(session) if each.event.type == "message_added"]
+        assert [each.text for each in said] == ["Two?"]
+
+
+async def test_another_client_may_answer_the_question_and_the_first_one_hears_of_it(place):
+    async with place.engine(), place.seat() as one, place.seat() as two, anyio.create_task_group() as group:
+        session = (await one.client.new(place.folder, place.script(WRITE, "Done.")))["sessionId"]
+        group.start_soon(one.client.prompt, session, "Write it")
+        shown = await one.asked()
+        await two.client.resume(session, place.folder)
+        question = await two.asked()
+        assert question.ours == shown.ours
+        assert question.ours["offer"].startswith("allow files.write where path = ")
+        assert question.ours["sources"] == ["path 'out.txt' comes from nobody knows where"]
+        assert [each["optionId"] for each in question.options] == ["once", "session", "always", "no"]
+        await two.client.answer(question, "once")
+        settled = await one.note(wire.SETTLED)
+        assert (settled.params["token"], settled.params["approved"]) == (shown.ours["token"], True)
+        await one.ended()
+        assert (place.folder / "out.txt").read_text() == "hello\n"
+
+
+async def test_edited_arguments_are_what_is_done(place):
+    async with place.engine(), place.seat() as seat, anyio.create_task_group() as group:
+        session = (await seat.client.new(place.folder, place.script(WRITE, "Done.")))["sessionId"]
+        group.start_soon(seat.client.prompt, session, "Write it")
+        await seat.client.answer(await seat.asked(), "once", arguments={"path": "other.txt", "content": "mine"})
+        await seat.ended()
+        assert (place.folder / "other.txt").read_text() == "mine"
+        assert not (place.folder / "out.txt").exists()
+
+
+async def test_a_refusal_says_why_to_the_model(place):
+    async with place.engine(), place.seat() as seat, anyio.create_task_group() as group:
+        session = (await seat.client.new(place.folder, place.script(WRITE, "As you wish.")))["sessionId"]
+        group.start_soon(seat.client.prompt, session, "Write it")
+        await seat.client.answer(await seat.asked(), "no", reason="not there")
+        await seat.ended()
+        finished = seat.updates("tool_call_update")[-1]
+        assert (finished["status"], ours(finished)["status"]) == ("failed", "refused")
+        assert finished["content"][-1]["content"]["text"] == "denied: not there"
+
+
+async def test_a_client_that_leaves_ends_nothing_and_finds_the_question_again(place):
+    async with place.engine(), place.seat() as second:
+        async with place.seat() as first, anyio.create_task_group() as group:
+            session = (await first.client.new(place.folder, place.script(WRITE, "Done.")))["sessionId"]
+            group.start_soon(first.client.prompt, session, "Write it")
+            await first.asked()
+            group.cancel_scope.cancel()
+
+        await second.client.load(session, place.folder)
+        await second.client.answer(await second.asked(), "once")
+        await second.ended()
+        assert second.said("user_message_chunk") == "Write it"
+        assert second.said() == "Done."
+
+
+async def test_an_engine_that_ends_leaves_a_run_to_go_on_with(place):
+    async with place.engine(), place.seat() as seat, anyio.create_task_group() as group:
+        session = (await seat.client.new(place.folder, place.script(WRITE, "Done.")))["sessionId"]
+        group.start_soon(seat.client.prompt, session, "Write it")
+        await seat.asked()
+        group.cancel_scope.cancel()
+
+    async with place.engine(), place.seat() as seat:
+        await seat.client.load(session, place.folder)
+        assert seat.said("user_message_chunk") == "Write it"
+        await seat.client.prompt(session, "Go on")
+        [finished] = [each for each in seat.updates("tool_call_update") if "status" in each]
+        assert finished["content"][-1]["content"]["text"].startswith("not done: ")
+        assert seat.said() == "Done."
+
+
+async def test_an_interrupt_stops_the_turn_and_holds_up_what_waits(place):
+    async with place.engine(), place.seat() as seat, anyio.create_task_group() as group:
+        session = (await seat.client.new(place.folder, place.script(WRITE, "One.", "Two.")))["sessionId"]
+
+        async def first():
+            assert (await seat.client.prompt(session, "Write it"))["stopReason"] == "cancelled"
+
+        group.start_soon(first)
+        await seat.asked()
+        group.start_soon(seat.client.prompt, session, "Then this")
+        waiting = await seat.until(lambda each: getattr(each, "method", "") == wire.QUEUE and each.params["items"])
+        assert [each["text"] for each in waiting.params["items"]] == ["Then this"]
+        await seat.client.cancel(session)
+        await seat.ended()
+        held = await seat.client.queue(session)
+        assert (held["held"], len(held["items"])) == (True, 1)
+        await seat.client.queue(session, drop=held["items"][0]["id"])
+
+
+async def test_steering_stops_the_turn_and_goes_on_with_the_new_words_at_once(place):
+    async with place.engine(), place.seat() as seat, anyio.create_task_group() as group:
+        session = (await seat.client.new(place.folder, place.script(WRITE, "Otherwise.")))["sessionId"]
+        group.start_soon(seat.client.prompt, session, "Write it")
+        await seat.asked()
+        await seat.client.steer(session, "Do not write")
+        await seat.until(lambda each: getattr(each, "kind", "") == "agent_message_chunk")
+        assert "Do not write" in seat.said("user_message_chunk")
+
+
+async def test_a_fork_begins_with_what_was_said_and_a_rewind_before_a_message(place):
+    async with place.engine(), place.seat() as seat:
+        session = (await seat.client.new(place.folder, place.script("First.", "Second.", "Third.")))["sessionId"]
+        await seat.client.prompt(session, "One?")
+        await seat.client.prompt(session, "Two?")
+        fork = (await seat.client.fork(session, place.folder))["sessionId"]
+        await seat.client.prompt(fork, "Three?")
+        pages = await seat.client.history(fork)
+        said = [each["content"]["text"] for each in pages["updates"] if "message_chunk" in each["sessionUpdate"]]
+        assert said == ["One?", "First.", "Two?", "Second.", "Three?", "Third."]
+
+        second = [ours(each)["seq"] for each in seat.updates("user_message_chunk") if each["content"]["text"] == "Two?"]
+        rewound = await seat.client.rewind(session, second[0])
+        assert rewound["prompt"] == "Two?"
+        await seat.client.resume(rewound["sessionId"], place.folder)
+        await seat.client.prompt(rewound["sessionId"], "Two again?")
+        page = await seat.client.history(rewound["sessionId"])
+        said = [each["content"]["text"] for each in page["updates"] if "message_chunk" in each["sessionUpdate"]]
+        assert said == ["One?", "First.", "Two again?", "Second."]
+
+
+async def test_history_comes_in_pages_from_the_end(place):
+    async with place.engine(), place.seat() as seat:
+        session = (await seat.client.new(place.folder, place.script("First.", "Second.")))["sessionId"]
+        await seat.client.prompt(session, "One?")
+        await seat.client.prompt(session, "Two?")
+        whole = await seat.client.history(session)
+        assert whole["before"] is None
+        found, before = [], None
+        while True:
+            page = await seat.client.history(session, before, 3)
+            found[:0] = page["updates"]
+            before = page["before"]
+            if before is None:
+                break
+
+        assert found == whole["updates"]
+
+
+async def test_a_mode_is_another_policy_from_the_next_turn_on(place):
+    async with place.engine(), place.seat() as seat:
+        session = (await seat.client.new(place.folder, place.script(WRITE, "I may not.")))["sessionId"]
+        await seat.client.set_mode(session, "readonly")
+        await seat.client.prompt(session, "Write it")
+        assert seat.updates("current_mode_update")[0]["currentModeId"] == "readonly"
+        assert ours(seat.updates("tool_call_update")[0])["effect"] == "deny"
+        assert (await seat.client.state(session))["mode"] == "readonly"
+
+
+async def test_another_model_answers_from_the_next_turn_on_and_one_that_is_none_changes_nothing(place):
+    async with place.engine(), place.seat() as seat:
+        session = (await seat.client.new(place.folder, place.script("First.", "Second.")))["sessionId"]
+        await seat.client.prompt(session, "One?")
+        with pytest.raises(ModelError):
+            await seat.client.set_option(session, "model", "scripted:/nowhere.json")
+
+        answered = await seat.client.set_option(session, "model", place.script("x", "Other.")["model"])
+        assert answered["configOptions"][0]["currentValue"].endswith("script2.json")
+        await seat.client.prompt(session, "Two?")
+        assert seat.said() == "First.Other."
+
+
+async def test_a_turn_that_fails_says_what_and_what_to_do(place):
+    async with place.engine(), place.seat() as seat:
+        session = (await seat.client.new(place.folder, place.script({"error": "it broke"})))["sessionId"]
+        with pytest.raises(ModelError, match="it broke") as failed:
+            await seat.client.prompt(session, "One?")
+
+        assert (failed.value.fix, failed.value.run_id) == ("The script says so.", session)
+        with pytest.raises(UsageError, match="no session 'nowhere'"):
+            await seat.client.prompt("nowhere", "One?")
+
+
+async def test_a_model_that_cannot_be_had_fails_the_prompt_and_not_the_session(place):
+    async with place.engine(), place.seat() as seat:
+        session = (await seat.client.new(place.folder, {"model": "scripted:/nowhere.json"}))["sessionId"]
+        with pytest.raises(ModelError, match="cannot be read"):
+            await seat.client.prompt(session, "One?")
+
+        await seat.client.set_option(session, "model", place.script("Here.")["model"])
+        await seat.client.prompt(session, "One?")
+        assert seat.said() == "Here."
+
+
+async def test_a_spent_budget_is_asked_about(place):
+    look = {"tool": "files__list", "arguments": {}}
+    async with place.engine(), place.seat() as seat, anyio.create_task_group() as group:
+        given = place.script(look, "Here.") | {"steps": 1}
+        session = (await seat.client.new(place.folder, given))["sessionId"]
+        (place.folder / "x").touch()
+        group.start_soon(seat.client.prompt, session, "List")
+        question = await seat.asked()
+        assert question.ours["kind"] == "budget"
+        await seat.client.answer(question, "once")
+        await seat.ended()
+        assert seat.said() == "Here."
