@@ -24,8 +24,8 @@ Examples:
   journeyman rollout tasks.toml --batch 261122-091500-k3f9qd   go on with one
 
 \b
-TASKS is a .toml or .jsonl file, starter, starter:KIND, gym:NAME or
-module:function; `journeyman tasks check TASKS` proves them first.
+TASKS is a .toml or .jsonl file, a folder, starter, starter:KIND, coding,
+gym:NAME or module:function; `journeyman tasks check TASKS` proves them first.
 
 Attempts are drawn at temperature 1 with log-probabilities, as training needs
 them, each in a folder of its own under the `ask` policy with nobody there to

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from random import Random
 
 from journeyman.errors import UsageError
-from journeyman.training.families import arithmetic, changes, chat, code, custom, files, plans, search, stories
+from journeyman.training.families import arithmetic, changes, chat, code, coding, custom, files, plans, search, stories
 from journeyman.training.tasks import Split, Task
 
 TRIES = 400
@@ -13,6 +13,10 @@ UNSEEN_SHARE = 0.1
 """Share of the draws for held-out that use templates no training task uses; about a third of what is kept."""
 
 Family = Callable[[Random, bool], Task]
+
+
+MORE: dict[str, Family] = {"coding": coding.make}
+"""Kinds that the starter was not trained with."""
 
 
 def families() -> dict[str, Family]:
@@ -39,7 +43,7 @@ def generate(kind: str, n: int, *, seed: int, split: Split) -> list[Task]:
     Raises:
         UsageError: no such kind, or the family has fewer than `n` different tasks.
     """
-    known = families()
+    known = families() | MORE
     if kind not in known:
         raise UsageError(f"no kind of task is called {kind!r}", fix=f"use one of: {', '.join(known)}")
 

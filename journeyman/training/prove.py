@@ -12,14 +12,17 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from journeyman.traces.messages import AssistantMessage, Message, Text, ToolCall, ToolResult, UserMessage, Value
-from journeyman.training.folder import collect, lay_out
+from journeyman.training.folder import collect, inside, lay_out
 from journeyman.training.judge import case_of
 from journeyman.training.play import play
 from journeyman.training.tasks import Cheat, Task
 from journeyman.training.workshop import Workshop
 from journeyman.verifiers.desk import Desk
+from journeyman.verifiers.hidden import furnished
 from journeyman.verifiers.recipe import reward
 from journeyman.verifiers.score import Score
+
+SCRIPT_SECONDS = 120
 
 
 class Fault(Value):
@@ -64,11 +67,34 @@ async def _scored(task: Task, desk: Desk, cheat: Cheat | None) -> Score:
         async with Workshop(root) as workshop:
             if cheat is None:
                 messages = await play(task, workshop.call, offered={"update_plan"})
+                await _finish(task, root)
             else:
                 messages = await _cheated(task, cheat, workshop)
 
         case = case_of(task, messages, collect(root))
         return reward(task.verifiers, await desk.verify(task.verifiers, case))
+
+
+async def _finish(task: Task, root: Path) -> None:
+    """What the oracle does beside its calls."""
+    for path, text in task.leaves.items():
+        target = inside(root, path)
+        target.unlink(missing_ok=True)
+        if text is not None:
+            lay_out({path: text}, root)
+
+    if task.script:
+        await _run_script(task.script, root)
+
+
+async def _run_script(script: str, root: Path) -> None:
+    sandbox = await furnished(collect(root), seconds=SCRIPT_SECONDS)
+    try:
+        await sandbox.exec(["bash", "-c", script])
+        for path in await sandbox.artefacts():
+            lay_out({path: (await sandbox.read(path)).decode(errors="replace")}, root)
+    finally:
+        await sandbox.close()
 
 
 async def _cheated(task: Task, cheat: Cheat, workshop: Workshop) -> list[Message]:

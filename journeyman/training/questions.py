@@ -4,6 +4,7 @@
     AIME    Problem or problem, Answer or answer: an integer
     MATH    problem, solution, answer: LaTeX
     GPQA    Question, Correct Answer, Incorrect Answer 1, 2, 3
+    SWE-bench   instance_id, problem_statement, patch, test_patch: see taskfolder.py
 
 Published tests are never trained on: of such a set only rows that say `"split": "train"` may be.
 """

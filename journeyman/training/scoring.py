@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import anyio
 import anyio.to_thread
 
-from journeyman.errors import DamagedRun
+from journeyman.errors import DamagedRun, JourneymanError
 from journeyman.traces.events import FilesKept, RunStarted, SampleScored, StoredEvent
 from journeyman.traces.export.sequences import reward as worth_of
 from journeyman.traces.listed import REWARD
@@ -60,16 +60,24 @@ async def score_again(
         ConfigError: a check names no verifier.
         StoreError: the store cannot be read or written.
     """
-    todo, again = iter(list(run_ids)), _Again(store, {task.key: task for task in tasks}, desk, extra)
+    todo, again = iter(dict.fromkeys(run_ids)), _Again(store, {task.key: task for task in tasks}, desk, extra)
+    failed: list[JourneymanError] = []
 
     async def work() -> None:
-        for run_id in todo:
-            await again.judge(run_id)
-            report()
+        try:
+            for run_id in todo:
+                await again.judge(run_id)
+                report()
+        except JourneymanError as error:
+            failed.append(error)
+            group.cancel_scope.cancel()
 
     async with anyio.create_task_group() as group:
         for _ in range(desk.workers):
             group.start_soon(work)
+
+    if failed:
+        raise failed[0]
 
     return Again(runs=again.runs, changed=again.changed, unjudged=again.unjudged, skipped=again.skipped)
 

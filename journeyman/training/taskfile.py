@@ -1,6 +1,8 @@
 r"""Tasks by name: a file, a folder, a generator.
 
 tasks.toml, tasks.jsonl     [[task]] tables, or a task a line; rows of known question sets too (questions.py)
+FOLDER                      Terminal-Bench's tasks, one or many (taskfolder.py)
+coding                      small functions to write, judged by tests that nobody has seen
 starter, starter:KIND       the families of questions that journeyman itself was trained with
 gym:NAME                    a reasoning-gym generator
 module:function             a function of your own that returns tasks
@@ -26,8 +28,8 @@ from journeyman.errors import ConfigError, UsageError
 from journeyman.safe import safe
 from journeyman.tomlfile import as_text, explained, parse, read_once
 from journeyman.traces.messages import Value
-from journeyman.training import questions
-from journeyman.training.generate import families, generate
+from journeyman.training import questions, taskfolder
+from journeyman.training.generate import MORE, families, generate
 from journeyman.training.tasks import Split, Task
 
 A_FEW = 10
@@ -56,6 +58,9 @@ def load_tasks(name: str, *, n: int | None = None, seed: int = 1, split: Split |
     if source == "starter":
         kinds = [rest] if rest else list(families())
         return [task for kind in kinds for task in generate(kind, n or A_FEW, seed=seed, split=split or "train")]
+
+    if source in MORE and not Path(name).exists():
+        return generate(source, n or A_FEW, seed=seed, split=split or "train")
 
     if source == "gym":
         from journeyman.training import gym  # takes seconds to load
@@ -88,10 +93,13 @@ def _read(path: Path) -> Sequence[Task]:
         return parse(TaskFile, text, str(path)).task
 
     if path.suffix in {".jsonl", ".json"}:
-        return [_task(row, f"{path}:{line}") for line, row in _rows(path)]
+        return [_task(row, f"{path}:{line}", path.parent) for line, row in _rows(path)]
+
+    if path.is_dir():
+        return taskfolder.read_folder(path)
 
     if not path.exists():
-        fix = "Give a .toml or .jsonl file, starter, starter:KIND, gym:NAME or module:function."
+        fix = "Give a .toml or .jsonl file, a folder, starter, starter:KIND, coding, gym:NAME or module:function."
         raise UsageError(f"There are no tasks {str(path)!r}.", fix=fix)
 
     raise UsageError(f"{path} is no file of tasks.", fix="Tasks are written in .toml or .jsonl files.")
@@ -120,8 +128,12 @@ def _json(text: str, where: str) -> Any:
         raise ConfigError(f"{where}: no JSON: {error}", fix="mend that line") from None
 
 
-def _task(row: Any, where: str) -> Task:
-    row = questions.as_task(row, where) if isinstance(row, dict) else row
+def _task(row: Any, where: str, beside: Path) -> Task:
+    if isinstance(row, dict) and {"instance_id", "problem_statement", "patch", "test_patch"} <= row.keys():
+        row = taskfolder.as_repository(row, where, beside)
+    elif isinstance(row, dict):
+        row = questions.as_task(row, where)
+
     try:
         return Task.model_validate(row)
     except ValidationError as problem:

@@ -76,6 +76,10 @@ class Task(Value):
     """What the policy must allow for the oracle to get through."""
     deny: tuple[str, ...] = ()
     oracle: tuple[OracleCall, ...] = ()
+    script: str = ""
+    """What the oracle does in a shell, in a sandbox over the files, after its calls."""
+    leaves: dict[str, str | None] = {}
+    """Path -> text that the oracle leaves behind, in place of calls; None: it removes the file."""
     cheats: tuple[Cheat, ...] = ()
     """Beside the common ones, which every task must see through."""
     source: str = ""

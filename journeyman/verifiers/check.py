@@ -32,6 +32,7 @@ VERIFIERS = {
     "files": "journeyman.verifiers.state:files",
     "functions": "journeyman.verifiers.program:functions",
     "program": "journeyman.verifiers.program:program",
+    "tests": "journeyman.verifiers.hidden:hidden",
     "calls": "journeyman.verifiers.trace:calls",
     "steps": "journeyman.verifiers.trace:steps",
     "grounding": "journeyman.verifiers.grounding:grounding",

@@ -77,3 +77,10 @@ def test_numbers_are_shown_as_people_write_them():
 def test_a_file_that_was_not_written_is_a_wrong_run():
     task = next(one for one in generate("file_change", 9, seed=1, split="train") if one.expects)
     assert judge(task, Case(prompt=task.prompt, answer=f"Wrote {task.answer}.")).value == 0
+
+
+async def test_functions_to_write_are_judged_by_calls_that_nobody_has_seen():
+    tasks = generate("coding", 3, seed=4, split="train")
+    assert all(len(task.verifiers[0].parameters["calls"]) > 1 for task in tasks)
+    async with Desk(1) as desk:
+        assert await prove(tasks[0], desk) == ()
