@@ -81,6 +81,6 @@ def test_a_file_that_was_not_written_is_a_wrong_run():
 
 async def test_functions_to_write_are_judged_by_calls_that_nobody_has_seen():
     tasks = generate("coding", 3, seed=4, split="train")
-    assert all(len(task.verifiers[0].parameters["calls"]) > 1 for task in tasks)
+    assert all(str(task.verifiers[0].parameters["calls"]).count("expect") > 1 for task in tasks)
     async with Desk(1) as desk:
         assert await prove(tasks[0], desk) == ()
