@@ -28,6 +28,8 @@ from journeyman.agent.outfit import limits as limits_of
 from journeyman.agent.run import Listener
 from journeyman.agent.runtime import Runtime
 from journeyman.agent.session import Order, Result
+from journeyman.agent.strategies.spec import strategy as make_strategy
+from journeyman.agent.strategies.strategy import PARALLEL, Strategy
 from journeyman.background import Background
 from journeyman.config import Effort, Think, load_settings
 from journeyman.errors import UsageError
@@ -63,6 +65,8 @@ class Agent:
         thinking: "off", "auto" (as the model does it by itself), "on", or tokens it may take; nothing that a tool says
             changes it.
         effort: "minimal", "low", "medium", "high", "xhigh" or "max".
+        strategy: how more thinking is spent than one plain run: "vote(8)", "best(4, by=judge)", "refine",
+            "route(plain, vote(5))" ...; each candidate is a run of its own, and the result names the chosen one.
         timeout: seconds until a run is stopped.
         store: the trace store; from the settings by default.
 
@@ -87,6 +91,7 @@ class Agent:
         sampling: Sampling | None = None,
         thinking: Think | None = None,
         effort: Effort | None = None,
+        strategy: Strategy | str | None = None,
         timeout: float | None = None,
         store: Store | str | Path | None = None,
     ) -> None:
@@ -116,6 +121,7 @@ class Agent:
             instructions=DEFAULT if instructions is None else instructions,
             limits=limits or limits_of(self._settings),
             sampling=sampling_of(sampling or Sampling(), self._settings),
+            strategy=make_strategy(strategy) if isinstance(strategy, str) else strategy,
             timeout=timeout,
             root=str(self._root),
             context=self._settings.context,
@@ -195,7 +201,7 @@ class Agent:
         """A runtime of its own, which ends with all that was opened for it."""
         model = self._model or await find_spec()
         if isinstance(model, str):
-            model = make_model(model, Engine(threads=self._settings.threads, context=self._settings.context))
+            model = make_model(model, self._engine())
 
         store = self._store
         opened = (
@@ -213,6 +219,10 @@ class Agent:
         finally:
             if opened is not store:
                 opened.close()
+
+    def _engine(self) -> Engine:
+        width = self._order.strategy.width if self._order.strategy else 1
+        return Engine(threads=self._settings.threads, context=self._settings.context, parallel=min(width, PARALLEL))
 
     @asynccontextmanager
     async def _opened(self) -> AsyncGenerator[Runtime, None]:

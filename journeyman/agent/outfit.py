@@ -9,6 +9,7 @@ from journeyman.agent.budget import Limits
 from journeyman.agent.models.found import find_spec, unused_keys
 from journeyman.agent.models.spec import Engine, make_model
 from journeyman.agent.runtime import Runtime
+from journeyman.agent.strategies.strategy import PARALLEL
 from journeyman.config import Settings
 from journeyman.errors import ConfigError
 from journeyman.mcp_servers.registry import SERVERS
@@ -42,10 +43,12 @@ async def outfit(
     *,
     resume: str | None = None,
     extra: Sequence[Target] = (),
+    width: int = 1,
 ) -> Runtime:
     """The runtime a command line means. What was left out, and why, is added to `notices`.
 
-    `extra` are servers beside those of the settings, which give way to one of the same name.
+    `extra` are servers beside those of the settings, which give way to one of the same name; `width` is how many runs
+    will be under way at once.
 
     A run that is resumed keeps its own model and folder where the command line names no others.
 
@@ -70,7 +73,8 @@ async def outfit(
     if settings.model is None:
         notices += unused_keys()
 
-    model = make_model(settings.model or await find_spec(), Engine(threads=settings.threads, context=settings.context))
+    engine = Engine(threads=settings.threads, context=settings.context, parallel=min(width, PARALLEL))
+    model = make_model(settings.model or await find_spec(), engine)
     names = {each.name for each in extra}
     targets = [*extra, *(each for each in found.targets if each.name not in names)]
     catalog = Catalog([*builtins(root, sandbox=settings.sandbox), *targets], pins=Pins.of_user())

@@ -115,7 +115,16 @@ class Runtime:
         """
         await self.model.open()
         recorder = self._recorder(run_id or new_run_id(), (), watch)
-        return await execute(order, self._crew(self._toolbox(order.prompt), recorder, approver, listeners))
+        crew = self._crew(self._toolbox(order.prompt), recorder, approver, listeners)
+        if order.strategy is None:
+            return await execute(order, crew)
+
+        if order.strategy.single:
+            return await execute(order.strategy.order(order), crew)
+
+        from journeyman.agent.strategies.search import Search  # noqa: PLC0415 - few runs are searches
+
+        return await Search(self, order, crew).run()
 
     async def resume(
         self,
@@ -167,6 +176,10 @@ class Runtime:
         crew = self._crew(self._toolbox(_prompt(stem[0].event)), recorder, approver, listeners)
         last = stem[-1]
         return await fork([each.event for each in stem], order, crew, parent=last.run_id, parent_seq=last.seq)
+
+    def recorder(self, before: Sequence[Stored] = ()) -> Recorder:
+        """For another run, which has `before` in common with an earlier one."""
+        return self._recorder(new_run_id(), before, None)
 
     def _recorder(self, run_id: str, before: Sequence[Stored], watch: Watch | None, seq: int = 0) -> Recorder:
         if self.ended is None:

@@ -5,10 +5,10 @@ a failure is an outcome in the trace and an error on the result; only cancellati
 leaves by an exception, and then too the trace has an end.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from time import perf_counter
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import anyio
 from pydantic import JsonValue
@@ -49,6 +49,14 @@ from journeyman.traces.events import (
 )
 from journeyman.traces.messages import ToolSpec, Usage
 from journeyman.veil import Veil
+from journeyman.verifiers.case import Case
+from journeyman.verifiers.score import Score
+
+if TYPE_CHECKING:
+    from journeyman.agent.strategies.strategy import Strategy
+
+Work = Callable[[Run], Awaitable[str]]
+"""Brings a run to its answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +89,14 @@ class Order:
     parent: str | None = None
     origin: Literal["user", "model"] = "user"
     """Whose words the prompt is: those of a model are nobody's leave to do what they say."""
+    strategy: "Strategy | None" = None
+    """How more thinking is spent than one plain run."""
+    group: str | None = None
+    """The search that it is a candidate of."""
+    read: Callable[[str], str] | None = None
+    """What of the model's last words is the answer; None: all of them."""
+    verify: Callable[[Case], Awaitable[Score]] | None = None
+    """How good a candidate of a search is, where that can be told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +120,8 @@ class Crew:
     """What keeps the rest of long results."""
     veil: Veil = field(default_factory=Veil)
     """Knows the secrets, and keeps from the model and the trace what has the form of one."""
+    budget: Budget | None = None
+    """Shared with other runs; None for one of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +140,8 @@ class Result:
     seconds: float
     plan: tuple[PlanStep, ...] = ()
     error: JourneymanError | None = None
+    chosen: str | None = None
+    """Of a search: the run whose answer this is."""
 
     def __str__(self) -> str:
         return self.answer or ""
@@ -135,8 +155,8 @@ class Result:
         return 5 if self.denied else 0
 
 
-async def execute(order: Order, crew: Crew) -> Result:
-    """Start a run and see it to its end.
+async def execute(order: Order, crew: Crew, work: Work = drive) -> Result:
+    """Start a run and see it to its end, which `work` does.
 
     Raises:
         ModelError: the model cannot be had at all; no run was started.
@@ -146,7 +166,7 @@ async def execute(order: Order, crew: Crew) -> Result:
     run = _run(order, crew)
     run.tools = run.emit(_started(run, order, crew, info)).tools
     await run.recorder.barrier()
-    return await _see_through(run, order.timeout)
+    return await _see_through(run, order, work)
 
 
 async def fork(stem: Sequence[StoredEvent], order: Order, crew: Crew, *, parent: str, parent_seq: int) -> Result:
@@ -170,7 +190,7 @@ async def fork(stem: Sequence[StoredEvent], order: Order, crew: Crew, *, parent:
         )
 
     info = await crew.model.open()
-    run = _run(replace(order, returns=first.returns), crew)
+    run = _run(replace(order, returns=first.returns), replace(crew, budget=None))
     for event in stem:
         run.fold(event)
 
@@ -182,7 +202,7 @@ async def fork(stem: Sequence[StoredEvent], order: Order, crew: Crew, *, parent:
         run.emit(MessageAdded(text=order.prompt))
 
     await run.recorder.barrier()
-    return await _see_through(run, order.timeout)
+    return await _see_through(run, order)
 
 
 def _started(
@@ -205,6 +225,8 @@ def _started(
         sample=order.sample,
         parent=order.parent,
         parent_seq=parent_seq,
+        strategy=str(order.strategy or ""),
+        group=order.group,
     )
 
 
@@ -261,7 +283,7 @@ async def resume(events: Sequence[StoredEvent], order: Order, crew: Crew) -> Res
         run.emit(MessageAdded(text=order.prompt))
 
     await run.recorder.barrier()
-    return await _see_through(run, order.timeout)
+    return await _see_through(run, order)
 
 
 def _identity(model: Model, info: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
@@ -270,7 +292,7 @@ def _identity(model: Model, info: Mapping[str, JsonValue]) -> dict[str, JsonValu
 
 def _budget(order: Order, crew: Crew) -> Budget:
     able = crew.model.capabilities
-    return Budget(order.limits, unpriced=not able.priced, costs=able.remote)
+    return crew.budget or Budget(order.limits, unpriced=not able.priced, costs=able.remote)
 
 
 def window_of(order: Order, model: Model) -> Window:
@@ -306,12 +328,12 @@ def _run(order: Order, crew: Crew) -> Run:
     return run
 
 
-async def _see_through(run: Run, timeout: float | None) -> Result:  # noqa: ASYNC109 - it is the caller's wish
-    started = perf_counter()
+async def _see_through(run: Run, order: Order, work: Work = drive) -> Result:
+    started, timeout = perf_counter(), order.timeout
     try:
         answer = None
         with anyio.move_on_after(timeout):
-            answer = await drive(run)
+            answer = await work(run)
 
         if answer is None:
             fix = f"Allow more and go on: journeyman run --resume {run.run_id} --timeout SECONDS"
@@ -324,7 +346,7 @@ async def _see_through(run: Run, timeout: float | None) -> Result:  # noqa: ASYN
 
         raise
     else:
-        return await _finish(run, started, "answered", answer=answer)
+        return await _finish(run, started, "answered", answer=order.read(answer) if order.read else answer)
     finally:
         run.model.forget(run.run_id)
 
@@ -376,6 +398,7 @@ async def _finish(
         seconds,
         state.plan,
         error,
+        state.chosen,
     )
 
 

@@ -18,6 +18,9 @@ from journeyman.traces.events import (
     CallProgress,
     CallProposed,
     CallStarted,
+    CandidateChosen,
+    CandidateScored,
+    CandidateTried,
     Compacted,
     Event,
     MessageAdded,
@@ -29,7 +32,7 @@ from journeyman.traces.events import (
     RunResumed,
     RunStarted,
 )
-from journeyman.traces.transcript import dollars, told
+from journeyman.traces.transcript import dollars, searched, told
 
 DIM, BOLD, RED, GREEN, YELLOW, CYAN, OFF = "\33[2m", "\33[1m", "\33[31m", "\33[32m", "\33[33m", "\33[36m", "\33[0m"
 MARKS = {"done": "x", "active": ">", "pending": " ", "dropped": "-"}
@@ -88,6 +91,9 @@ class Progress:
                 self.line(f"budget: {event.limit:g} {event.what} from here on", YELLOW)
             case Compacted():
                 self.line(told(event), YELLOW)
+            case CandidateTried() | CandidateScored() | CandidateChosen():
+                for line in searched(event, lambda text: safe(text, WIDTH)):
+                    self.line(line, GREEN if isinstance(event, CandidateChosen) else DIM)
             case RunFinished():
                 self._ended(event)
 

@@ -15,6 +15,7 @@ from journeyman.cli.output import error_json, json_option, print_json
 
 if TYPE_CHECKING:
     from journeyman.agent.session import Order, Result
+    from journeyman.agent.strategies.strategy import Strategy
     from journeyman.config import Settings
     from journeyman.traces.writer import Stored
 
@@ -59,6 +60,7 @@ EFFORTS = ("minimal", "low", "medium", "high", "xhigh", "max")
 )
 @click.option("--resume", metavar="RUN", help="Go on with a stored run: its id, a part of it, or `last`.")
 @click.option("--returns", type=click.Path(path_type=Path), metavar="FILE", help="JSON Schema the answer must match.")
+@click.option("--strategy", metavar="HOW", help="Spend more thinking: cot, vote(8), best(4), refine, route ...")
 @click.option("--max-steps", type=click.IntRange(1), metavar="N", help="Model calls the run may make.")
 @click.option("--max-tokens", type=click.IntRange(1), metavar="N", help="Tokens it may read and write.")
 @click.option("--max-seconds", type=POSITIVE, metavar="S", help="Seconds it may work; it ends between two steps.")
@@ -171,7 +173,9 @@ async def _run(prompt: str, options: dict[str, Any], heard: Heard) -> "Result":
     progress = Progress(sys.stderr)
     notices: list[str] = []
     rules = Rules(**{each.name: options[each.name] for each in fields(Rules)})
-    runtime = await outfit(settings, rules, notices, resume=options["resume"])
+    order = _order(prompt, settings, options)
+    width = order.strategy.width if order.strategy else 1
+    runtime = await outfit(settings, rules, notices, resume=options["resume"], width=width)
     show = sys.stderr.isatty() and not options["quiet"]
     stop_on_sigterm()
     async with runtime:
@@ -186,7 +190,7 @@ async def _run(prompt: str, options: dict[str, Any], heard: Heard) -> "Result":
         target = [options["resume"]] if options["resume"] else []
         return await start(
             *target,
-            replace(_order(prompt, settings, options), more=there.more if there else None),
+            replace(order, more=there.more if there else None),
             approver=there or nobody,
             listeners=[progress] if show else [],
             watch=heard,
@@ -218,8 +222,23 @@ def _order(prompt: str, settings: "Settings", options: dict[str, Any]) -> "Order
         context=settings.context,
         compact_at=settings.compact_at,
         returns=_schema(options["returns"]) if options["returns"] else None,
+        strategy=_strategy(options),
         root=str(working_folder(settings)),
     )
+
+
+def _strategy(options: dict[str, Any]) -> "Strategy | None":
+    from journeyman.agent.strategies.spec import strategy  # noqa: PLC0415
+    from journeyman.errors import UsageError  # noqa: PLC0415
+
+    if not options["strategy"]:
+        return None
+
+    if options["resume"]:
+        fix = "Ask it as a new run, or leave --strategy out."
+        raise UsageError("A run that is resumed goes on as one run, without a strategy.", fix=fix)
+
+    return strategy(options["strategy"])
 
 
 def _schema(path: Path) -> dict[str, Any]:

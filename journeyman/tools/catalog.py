@@ -8,7 +8,9 @@ others work. The order of tools is the same each time: servers' tools by name, t
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from difflib import get_close_matches
+from pathlib import Path
 from typing import Self, TypeGuard
 
 import anyio
@@ -96,6 +98,10 @@ class Catalog(Toolbox):
         _refuse_twins([target.name for target in self._targets], "servers")
         _refuse_twins([tool.spec.name for tool in self._native], "functions")
         super().__init__(self._native)
+
+    def built_in(self, root: Path) -> list[Builtin]:
+        """Our own servers of it, over another folder."""
+        return [replace(each, root=root) for each in self._targets if isinstance(each, Builtin)]
 
     @property
     def variables(self) -> list[tuple[str, str]]:

@@ -10,6 +10,9 @@
 reported, and `call_started` is durable before the tool runs: whoever reads the trace after a crash knows which effects
 may have happened. `run_resumed` marks where a later process took the run up again. State is a fold over these events
 (`traces/fold.py`), so resuming is folding and going on.
+
+A search (`agent/strategies`) is a run whose steps are whole runs, each with a trace of its own: between its first and
+its last event stand `candidate_tried` and `candidate_scored`, in any number, and one `candidate_chosen`.
 """
 
 from typing import Annotated, Literal
@@ -72,6 +75,10 @@ class RunStarted(Value):
     """The run this one was forked from."""
     parent_seq: int | None = None
     """Its last event that belongs to this run too: they share everything up to there."""
+    strategy: str = ""
+    """How more thinking is spent than one plain run: `cot`, `vote(8)`; of a search it names the whole of it."""
+    group: str | None = None
+    """The search that this run is a candidate of."""
     version: int = TRACE_VERSION
 
 
@@ -308,6 +315,50 @@ class SampleScored(Value):
     """Scores of single steps: a process score, apart from the outcome."""
 
 
+Role = Literal["candidate", "revision", "judgement"]
+
+
+class CandidateTried(Value):
+    """A run of a search has ended."""
+
+    type: Literal["candidate_tried"] = "candidate_tried"
+    run_id: str
+    index: int
+    """0 for the first run of the search."""
+    role: Role = "candidate"
+    """revision: it goes on from `of`. judgement: it was asked about `of`, and can not be chosen."""
+    of: str | None = None
+    strategy: str = ""
+    outcome: Outcome
+    answer: str = ""
+    """Its beginning."""
+    usage: Usage = Usage()
+    cost_usd: float | None = None
+    steps: int = 0
+    denied: int = 0
+    seconds: float = 0.0
+
+
+class CandidateScored(Value):
+    type: Literal["candidate_scored"] = "candidate_scored"
+    run_id: str
+    by: str
+    """verifier, judge, process or likelihood."""
+    score: float | None
+    """None: it could not be told."""
+    why: str = ""
+
+
+class CandidateChosen(Value):
+    type: Literal["candidate_chosen"] = "candidate_chosen"
+    run_id: str
+    why: str
+    applied: tuple[str, ...] = ()
+    """Paths in the run's folder that it changed: only now, and only its."""
+    kept_back: str = ""
+    """Why its changes could not be applied, or what no candidate could do."""
+
+
 class RunFinished(Value):
     type: Literal["run_finished"] = "run_finished"
     outcome: Outcome
@@ -342,6 +393,9 @@ StoredEvent = Annotated[
     | Compacted
     | FilesKept
     | SampleScored
+    | CandidateTried
+    | CandidateScored
+    | CandidateChosen
     | RunFinished,
     Field(discriminator="type"),
 ]

@@ -13,6 +13,8 @@ from journeyman.traces.events import (
     CallDecided,
     CallFinished,
     CallStarted,
+    CandidateChosen,
+    CandidateTried,
     Compacted,
     Event,
     Inside,
@@ -70,6 +72,8 @@ class State:
     asked_summary: int | None = None
     """Where in the conversation the question for a summary stands, while it is being compacted."""
     finished: RunFinished | None = None
+    chosen: str | None = None
+    """Of a search: the run whose answer is its own."""
     secret: bool = False
     """A person has typed a secret: nothing may train on the run."""
 
@@ -123,6 +127,11 @@ class State:
                 self._compacted(event)
             case RunResumed():
                 self.denied = self.refusals = 0
+            case CandidateTried():
+                self._spent(event.usage, event.cost_usd)
+                self.steps += event.steps
+            case CandidateChosen():
+                self.chosen = event.run_id
             case RunFinished():
                 self.finished = event
 
@@ -132,11 +141,14 @@ class State:
             calls = event.message.calls if self.asked_summary is None else ()
             self._pending = {call.id: call for call in calls}
 
-        self.usage = self.usage + event.usage
-        known = self.cost_usd is not None and event.cost_usd is not None
-        self.cost_usd = self.cost_usd + event.cost_usd if known else None
+        self._spent(event.usage, event.cost_usd)
         self.steps = event.step
         self.finish = event.finish
+
+    def _spent(self, usage: Usage, cost_usd: float | None) -> None:
+        self.usage = self.usage + usage
+        known = self.cost_usd is not None and cost_usd is not None
+        self.cost_usd = self.cost_usd + cost_usd if known else None
 
     def _message_added(self, event: MessageAdded) -> None:
         """What the user says while a summary is being asked for comes in its place."""

@@ -22,6 +22,7 @@ from journeyman.traces.events import (
     CallDecided,
     CallFinished,
     CallProposed,
+    CandidateTried,
     MessageAdded,
     ModelRequested,
     ModelResponded,
@@ -213,6 +214,8 @@ class Projection:
                 self._responded(event, each.seq)
             case CallProposed() | CallDecided() | ApprovalAnswered() | CallFinished() as event:
                 self._call(event, each.seq)
+            case CandidateTried(cost_usd=float() as cost):
+                self._cost = (self._cost or 0.0) + cost
             case SampleScored() as event:
                 names = ("verifier", "name", "score", "status")
                 self._put(projections.reward, {"seq": each.seq, **{name: getattr(event, name) for name in names}})

@@ -14,6 +14,9 @@ from journeyman.traces.events import (
     CallDecided,
     CallFinished,
     CallProposed,
+    CandidateChosen,
+    CandidateScored,
+    CandidateTried,
     Compacted,
     Inside,
     MessageAdded,
@@ -85,6 +88,8 @@ def lines(event: StoredEvent, safe: Safe) -> Iterator[str]:  # noqa: C901, PLR09
                 yield from _said("summary", event.summary, safe)
         case RunResumed():
             yield "-- taken up again --"
+        case CandidateTried() | CandidateScored() | CandidateChosen():
+            yield from searched(event, safe)
         case SampleScored():
             yield f"scored {'-' if event.score is None else f'{event.score:g}'} by {safe(event.verifier)}"
         case RunFinished():
@@ -93,6 +98,25 @@ def lines(event: StoredEvent, safe: Safe) -> Iterator[str]:  # noqa: C901, PLR09
 
             tokens = f"{event.usage.total_tokens} tokens{dollars(event.cost_usd)}"
             yield f"{event.outcome}: {event.steps} steps, {tokens}, {event.seconds:.1f} s"
+
+
+def searched(event: CandidateTried | CandidateScored | CandidateChosen, safe: Safe) -> Iterator[str]:
+    """What a search tried, how that was judged, what it took."""
+    match event:
+        case CandidateTried():
+            took = f"{event.usage.completion_tokens} tokens{dollars(event.cost_usd)}, {event.seconds:.1f} s"
+            said = safe(event.answer.strip() or event.outcome)
+            yield f"{event.role} {event.index} {event.run_id} {safe(event.strategy)}: {said} ({took})"
+        case CandidateScored():
+            score = "-" if event.score is None else f"{event.score:g}"
+            yield f"  {score} by {event.by} for {event.run_id}{event.why and f': {safe(event.why)}'}"
+        case CandidateChosen():
+            yield f"chosen {event.run_id}: {safe(event.why)}"
+            if event.applied:
+                yield f"  changed {safe(', '.join(event.applied))}"
+
+            if event.kept_back:
+                yield f"  {safe(event.kept_back)}"
 
 
 def told(event: Compacted) -> str:

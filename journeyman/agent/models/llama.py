@@ -48,6 +48,7 @@ class LlamaModel:
         self.capabilities = Capabilities(token_ids=True, logprobs=True, grammar=True, small=bool(small))
         self.files = files
         self._engine = engine or Engine()
+        self.capabilities = self.capabilities.model_copy(update={"parallel": self._engine.parallel})
         self._wanted = (small, untrained)
         self._process: EngineProcess | None = None
         self._opening = anyio.Lock()

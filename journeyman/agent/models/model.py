@@ -46,6 +46,8 @@ class Capabilities(Value):
     """It costs nothing, or its price is known."""
     context: int = 8192
     """Tokens that fit its window."""
+    parallel: int = 1
+    """Conversations that it has under way at once to advantage."""
 
 
 class Sampling(Value):

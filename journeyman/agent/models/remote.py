@@ -31,6 +31,8 @@ T = TypeVar("T")
 LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 CONNECT, SILENCE = 5.0, 600.0
 """Seconds to connect, and without a byte."""
+PARALLEL = 8
+"""Requests under way at once: a server that takes fewer queues them."""
 RETRIES = 4
 """With the pauses that grow between them, about ten seconds."""
 
@@ -68,7 +70,7 @@ class RemoteModel(ABC):
         self._ours = self._url == self.home[1]
         """It is the provider itself, not somebody who speaks its format."""
         remote = (urlsplit(self._url).hostname or "") not in LOOPBACK
-        self.capabilities = Capabilities(remote=remote, priced=not remote)
+        self.capabilities = Capabilities(remote=remote, priced=not remote, parallel=PARALLEL)
         self._name, self._key = name, key
         self._retries, self._http_client, self._pause = retries, http_client, pause
         self._client: Any = None

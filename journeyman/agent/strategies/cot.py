@@ -1,0 +1,24 @@
+"""Chain of thought (Wei and others, 2022): the model is told to think aloud and to end with its answer."""
+
+from dataclasses import replace
+from typing import ClassVar
+
+from journeyman.agent.session import Order
+from journeyman.agent.strategies.strategy import Single, sampled
+
+ASKED = "Think step by step before you answer. End with a line that says only: Answer: ..."
+MARK = "Answer:"
+
+
+class Cot(Single):
+    name: ClassVar[str] = "cot"
+
+    def order(self, order: Order) -> Order:
+        """Thoughts where the model has a place for them; the words that ask for them in any case."""
+        return replace(sampled(order, think="on"), instructions=f"{order.instructions}\n\n{ASKED}", read=answer_in)
+
+
+def answer_in(words: str) -> str:
+    """What stands after the last mark; all of it where there is none, or it is a value that must fit a schema."""
+    _, mark, last = words.rpartition(MARK)
+    return last.strip() if mark and last.strip() else words

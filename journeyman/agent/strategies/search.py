@@ -1,0 +1,290 @@
+"""A search: a run whose steps are runs. Its candidates are siblings, each with a trace of its own; it has one answer.
+
+    run_started  (candidate_tried  candidate_scored*)*  candidate_chosen  run_finished
+
+What they may spend is shared: every model call of every candidate counts against the one budget. Those that are not
+needed any more are cancelled, like the calls they are in. When the budget is spent, the search chooses among what it
+has; it fails only where there is nothing to choose from.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from itertools import count
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+import anyio
+from anyio import to_thread
+
+from journeyman.agent.budget import Budget
+from journeyman.agent.models.model import Capabilities
+from journeyman.agent.parts import nobody
+from journeyman.agent.run import Run
+from journeyman.agent.session import Crew, Order, Result, execute, fork
+from journeyman.agent.strategies.branch import Ground, texts
+from journeyman.errors import BudgetExceeded, JourneymanError, ModelError
+from journeyman.tools.catalog import Toolbox as Tools
+from journeyman.traces.events import (
+    ApprovalAnswered,
+    ApprovalRequested,
+    CandidateChosen,
+    CandidateScored,
+    CandidateTried,
+    EphemeralEvent,
+    Event,
+    Role,
+)
+from journeyman.traces.fold import State
+from journeyman.traces.writer import Stored
+from journeyman.verifiers.case import Case
+
+if TYPE_CHECKING:
+    from journeyman.agent.runtime import Runtime
+    from journeyman.agent.strategies.strategy import Strategy
+
+SHOWN = 200
+"""Characters of an answer that the search's own trace has."""
+Enough = Callable[[Sequence["Candidate"]], bool]
+Then = Callable[["Candidate"], Awaitable["Candidate"]]
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    result: Result
+    index: int
+    events: Sequence[Stored]
+    folder: Path | None = None
+    """Its copy of the run's folder."""
+    state: str = ""
+    """Hash of what it changed there."""
+    score: float | None = None
+    why: str = ""
+
+    @property
+    def answer(self) -> str | None:
+        return self.result.answer
+
+    @property
+    def case(self) -> Case:
+        """What a verifier is shown of it."""
+        return Case.of((each.event for each in self.events), texts(self.folder) if self.folder else {})
+
+    def found(self, score: float | None, why: str) -> "Candidate":
+        """The same, with why it is believed."""
+        return replace(self, score=score, why=why)
+
+
+@dataclass(slots=True)
+class Heard:
+    """What happens in a candidate's run, as it happens."""
+
+    state: State = field(default_factory=State)
+
+    def __call__(self, event: Event) -> None:
+        if not isinstance(event, EphemeralEvent):
+            self.state.apply(event)
+
+
+class Search:
+    """One search, from its order to its result."""
+
+    def __init__(self, runtime: "Runtime", order: Order, crew: Crew) -> None:
+        """The order's strategy is what is to be done; `crew` is that of the search's own run."""
+        self._runtime, self._order, self._crew = runtime, order, crew
+        able = crew.model.capabilities
+        self.able: Capabilities = able
+        self._budget = Budget(order.limits, unpriced=not able.priced, costs=able.remote)
+        self._indexes, self._asking = count(), anyio.Lock()
+        self._run: Run | None = None
+        self._ground: Ground
+
+    async def run(self) -> Result:
+        """See it to its end.
+
+        Raises:
+            UsageError: the strategy cannot do its work with this order and model.
+            ModelError, StoreError: as in `execute`.
+        """
+        strategy, order = _strategy(self._order), self._order
+        strategy.needs(order, self.able)
+        with TemporaryDirectory(prefix="journeyman-", ignore_cleanup_errors=True) as scratch:
+            self._ground = Ground(order.root, Path(scratch), self._runtime.catalog, self._crew.toolbox)
+            await self._ground.survey()
+            own = replace(order, plan=False, returns=None, check=None)
+            return await execute(own, replace(self._crew, toolbox=Tools()), self._solve)
+
+    async def _solve(self, run: Run) -> str:
+        self._run = run
+        order = replace(self._order, timeout=None, more=None, sample=None, group=run.run_id, strategy=None)
+        chosen = await _strategy(self._order).solve(self, order)
+        if chosen.answer is None:
+            raise self.nothing([chosen])
+
+        applied, kept_back = await to_thread.run_sync(self._ground.apply, chosen.folder)
+        if self._ground.held and not kept_back:
+            kept_back = f"held back in every candidate: {', '.join(sorted(self._ground.held))}"
+
+        run.emit(CandidateChosen(run_id=chosen.result.run_id, why=chosen.why, applied=applied, kept_back=kept_back))
+        run.state.denied = chosen.result.denied
+        return chosen.answer
+
+    async def attempt(
+        self, order: Order, by: "Strategy", *, role: Role = "candidate", of: Candidate | None = None, say: str = ""
+    ) -> Candidate:
+        """One run, in a folder of its own; with `say`, one that goes on from `of` as if the user had said so.
+
+        Raises:
+            ModelError, StoreError: there is no model or no store to go on with.
+        """
+        heard, index = Heard(), next(self._indexes)
+        stem = [each for each in of.events if each.event.type != "run_finished"] if of and say else []
+        recorder = self._runtime.recorder(stem)
+        tried = partial(self._tried, recorder.run_id, index, by, heard, role=role, of=of)
+        order = replace(order, strategy=by)
+        async with self._ground.branch(of.folder if stem and of else None) as (toolbox, folder):
+            policy = self._runtime.policy.within(folder) if folder else self._crew.policy
+            crew = replace(
+                self._crew,
+                toolbox=toolbox if role != "judgement" else Tools(),
+                policy=policy,
+                recorder=recorder,
+                run_id=recorder.run_id,
+                listeners=[heard],
+                approver=nobody if self._crew.approver is nobody else self._one_at_a_time,
+                budget=self._budget,
+            )
+            try:
+                if stem:
+                    last = stem[-1]
+                    events = [each.event for each in stem]
+                    again = replace(order, prompt=say)
+                    result = await fork(events, again, crew, parent=last.run_id, parent_seq=last.seq)
+                else:
+                    result = await execute(order, crew)
+            except BaseException:
+                tried()
+                raise
+
+            tried()
+
+        events = await to_thread.run_sync(lambda: list(self._runtime.store.events(result.run_id)))
+        state = await to_thread.run_sync(self._ground.state, folder)
+        return Candidate(result, index, events, folder, state)
+
+    async def ask(
+        self, order: Order, prompt: str, *, of: Candidate, returns: Mapping[str, Any] | None = None
+    ) -> Candidate:
+        """The model's word on a candidate, without tools and without chance."""
+        from journeyman.agent.strategies.plain import Plain  # noqa: PLC0415 - it is a strategy of ours
+
+        sampling = order.sampling.model_copy(update={"temperature": 0.0, "logprobs": False})
+        asked = replace(order, prompt=prompt, instructions="", sampling=sampling, plan=False)
+        return await self.attempt(
+            replace(asked, returns=returns, check=None, read=None), Plain(), role="judgement", of=of
+        )
+
+    async def many(
+        self, of: "Strategy", order: Order, n: int, enough: Enough, *, temperature: float, then: Then | None = None
+    ) -> list[Candidate]:
+        """Up to `n` candidates, as many at once as the model takes, until they are `enough`; in their order.
+
+        Each is drawn with some chance, at `temperature` where the order says none, and the next seed.
+        """
+        got: list[Candidate] = []
+        failed: list[JourneymanError] = []
+        places = anyio.CapacityLimiter(max(1, min(n, self.able.parallel)))
+        async with anyio.create_task_group() as tasks:
+
+            async def one(number: int) -> None:
+                async with places:
+                    try:
+                        candidate = await of.solve(self, _drawn(order, number, temperature))
+                        got.append(await then(candidate) if then else candidate)
+                    except JourneymanError as error:
+                        failed.append(error)
+
+                if enough(got) or self._spent or (failed and not isinstance(failed[-1], BudgetExceeded)):
+                    tasks.cancel_scope.cancel()
+
+            for number in range(n):
+                tasks.start_soon(one, number)
+
+        if failed and not got:
+            raise failed[0]
+
+        return sorted(got, key=lambda each: each.index)
+
+    def answered(self, tried: Sequence[Candidate]) -> list[Candidate]:
+        """Those that gave an answer.
+
+        Raises:
+            JourneymanError: none did; why the last one did not.
+        """
+        answered = [each for each in tried if each.answer is not None]
+        if not answered:
+            raise self.nothing(tried)
+
+        return answered
+
+    def nothing(self, tried: Sequence[Candidate]) -> JourneymanError:
+        """Why there is no answer."""
+        if spent := self._budget.spent():
+            return BudgetExceeded(
+                f"{spent} No candidate had answered by then.", fix=f"Allow more: --max-{spent.what} {spent.more:g}"
+            )
+
+        error = next((each.result.error for each in reversed(tried) if each.result.error), None)
+        return error or ModelError("No candidate answered.", fix="Ask in other words, or use a stronger model.")
+
+    def judged(self, candidate: Candidate, score: float | None, why: str, by: str) -> Candidate:
+        """The candidate with its score, which goes into the trace."""
+        self._emit(CandidateScored(run_id=candidate.result.run_id, by=by, score=score, why=why))
+        return candidate.found(score, why)
+
+    @property
+    def _spent(self) -> bool:
+        return self._budget.spent() is not None
+
+    def _tried(
+        self, run_id: str, index: int, by: "Strategy", heard: Heard, *, role: Role, of: Candidate | None
+    ) -> None:
+        state = heard.state
+        end = state.finished
+        self._emit(
+            CandidateTried(
+                run_id=run_id,
+                index=index,
+                role=role,
+                of=of.result.run_id if of else None,
+                strategy=str(by),
+                outcome=end.outcome if end else "interrupted",
+                answer=(end.answer or "")[:SHOWN] if end else "",
+                usage=state.usage,
+                cost_usd=state.cost_usd,
+                steps=state.steps,
+                denied=state.denied,
+                seconds=end.seconds if end else 0.0,
+            )
+        )
+
+    def _emit(self, event: CandidateTried | CandidateScored) -> None:
+        assert self._run is not None  # noqa: S101 - candidates come after the search has begun
+        self._run.emit(event)
+
+    async def _one_at_a_time(self, request: ApprovalRequested) -> ApprovalAnswered:
+        async with self._asking:
+            return await self._crew.approver(request)
+
+
+def _drawn(order: Order, number: int, temperature: float) -> Order:
+    sampling = order.sampling
+    seed = None if sampling.seed is None else sampling.seed + number
+    drawn = {"temperature": sampling.temperature or temperature, "seed": seed}
+    return replace(order, sampling=sampling.model_copy(update=drawn))
+
+
+def _strategy(order: Order) -> "Strategy":
+    assert order.strategy is not None  # noqa: S101 - else it were no search
+    return order.strategy
