@@ -74,7 +74,7 @@ def beginning(event: RunStarted) -> dict[str, Any]:
         "prompt": sound(event.prompt[:LONGEST]),
         "parent": event.parent,
         "parent_seq": event.parent_seq,
-        "batch": event.sample.batch if event.sample else None,
+        "batch": event.sample.batch if event.sample else event.group,
         "task": event.sample.task if event.sample else None,
         "attempt": event.sample.index if event.sample else None,
         "level": SECRET if event.secret else None,

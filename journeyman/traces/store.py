@@ -139,14 +139,16 @@ class Store:
         return [RunSummary(**{**row, "started_at": row["started_at"] / 1e6}) for row in rows]
 
     def resolve(self, prefix: str) -> str:
-        """The id of the one run whose id begins, or ends, with this; `last` is the newest.
+        """The id of the one run whose id begins, or ends, with this; `last` is the newest that is no candidate.
 
         Raises:
             UsageError: no run, or more than one.
         """
         column = schema.run.c.run_id
         query = select(column).order_by(schema.run.c.started_at.desc()).limit(10)
-        if prefix != "last":
+        if prefix == "last":
+            query = query.where(schema.run.c.batch.is_(None) | schema.run.c.task.is_not(None))
+        else:
             query = query.where(column.startswith(prefix, autoescape=True) | column.endswith(prefix, autoescape=True))
 
         with self.reading() as connection:

@@ -1,11 +1,12 @@
 """One attempt at a task: the folder laid out, the real agent run in it, what it left judged once it is gone."""
 
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import perf_counter
+from typing import ClassVar
 
 import anyio
 from pydantic import JsonValue, TypeAdapter, ValidationError
@@ -14,7 +15,8 @@ from journeyman.agent.budget import Limits
 from journeyman.agent.models.model import Capabilities, Model, Request, Sampling
 from journeyman.agent.outfit import builtins
 from journeyman.agent.runtime import Runtime
-from journeyman.agent.session import Order
+from journeyman.agent.session import Order, Result
+from journeyman.agent.strategies.strategy import Strategy
 from journeyman.errors import ToolError
 from journeyman.mcp_servers.registry import SERVERS
 from journeyman.policies.policy import Policy
@@ -38,6 +40,7 @@ from journeyman.training.scoring import add, score_run
 from journeyman.training.tasks import ExtraTool, Task
 from journeyman.verifiers.case import Case
 from journeyman.verifiers.desk import Desk
+from journeyman.verifiers.recipe import reward
 from journeyman.verifiers.score import Score
 
 LIMITS = Limits(steps=12, seconds=300)
@@ -72,6 +75,7 @@ class Practice:
 
     sampling: Sampling = field(default_factory=Sampling)
     limits: Limits = LIMITS
+    strategy: Strategy | None = None
     desk: Desk | None = None
     """Where attempts are verified; None for quick verifiers of ours, in this process. Scores are stored with a desk."""
 
@@ -83,6 +87,8 @@ class Canned:
     tool: ExtraTool
     expected: Mapping[str, JsonValue] | None
     """None: it has nothing to do with the task."""
+    contained: ClassVar[bool] = True
+    """It changes nothing anywhere: several attempts may call it."""
 
     @property
     def spec(self) -> ToolSpec:
@@ -115,7 +121,15 @@ async def attempt(
     with TemporaryDirectory() as folder:
         root = Path(folder)
         lay_out(task.files, root)
-        order = Order(task.prompt, limits=practice.limits, sampling=practice.sampling, root=str(root), sample=sample)
+        order = Order(
+            task.prompt,
+            limits=practice.limits,
+            sampling=practice.sampling,
+            root=str(root),
+            sample=sample,
+            strategy=practice.strategy,
+            verify=_verifier(task, practice.desk),
+        )
         async with Runtime(model, _catalog(task, root), _policy(task, root), store) as runtime:
             result = await runtime.run(order, listeners=[events.append])
 
@@ -124,7 +138,7 @@ async def attempt(
     if practice.desk is None:
         score = judge(task, Case.of(events, files))
     else:
-        score = await _verified(task, files, result.run_id, store, practice.desk)
+        score = await _verified(task, files, result, store, practice.desk)
 
     return Trial(
         task=task,
@@ -139,9 +153,24 @@ async def attempt(
     )
 
 
-async def _verified(task: Task, files: Mapping[str, str | None], run_id: str, store: Store, desk: Desk) -> Score:
-    """Keep what the run left, and judge it by its trace."""
+def _verifier(task: Task, desk: Desk | None) -> Callable[[Case], Awaitable[Score]]:
+    """The task's own checks, for a strategy that asks them."""
+
+    async def verify(case: Case) -> Score:
+        if desk is None:
+            return judge(task, case)
+
+        return reward(task.verifiers, await desk.verify(task.verifiers, case))
+
+    return verify
+
+
+async def _verified(task: Task, files: Mapping[str, str | None], result: Result, store: Store, desk: Desk) -> Score:
+    """Keep what the run left, and judge it by its trace; a search by that of the run it chose."""
+    run_id = result.run_id
     run = await anyio.to_thread.run_sync(lambda: list(store.events(run_id)))
+    chosen = result.chosen
+    shown = await anyio.to_thread.run_sync(lambda: list(store.events(chosen))) if chosen else None
     left = {path: text for path, text in files.items() if task.files.get(path) != text}
     gone = tuple(sorted(task.files.keys() - files.keys()))
     if left or gone:
@@ -149,7 +178,7 @@ async def _verified(task: Task, files: Mapping[str, str | None], run_id: str, st
         await add(store, run, [kept])
         run.append(Stored(run_id, run[-1].seq + 1, run[-1].at, kept))
 
-    return await score_run(store, run, task.verifiers, desk, task.files)
+    return await score_run(store, run, task.verifiers, desk, task.files, shown=shown)
 
 
 def _catalog(task: Task, root: Path) -> Catalog:

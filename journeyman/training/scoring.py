@@ -142,6 +142,7 @@ async def score_run(
     files: Mapping[str, str | None] = {},
     *,
     counts: bool = True,
+    shown: Sequence[Stored] | None = None,
 ) -> Score:
     """Judge a run, keep the verdicts with it, and return the reward.
 
@@ -152,13 +153,14 @@ async def score_run(
         desk: where verifiers run.
         files: as they were laid out for it; what the run itself left of them is in its trace.
         counts: the reward made of them is kept too, and counts.
+        shown: what is judged, where that is another run: the one that a search chose.
 
     Raises:
         ConfigError: a check names no verifier.
         StoreError: the verdicts cannot be stored.
     """
     events = [each.event for each in run]
-    case = Case.of(events, files_after(events, files))
+    case = Case.of([each.event for each in shown] if shown else events, files_after(events, files))
     scores = await desk.verify(checks, case)
     total = reward(checks, scores)
     verdicts = [verdict(check.title, score) for check, score in zip(checks, scores, strict=True)]

@@ -5,14 +5,14 @@ unchanged. A revision is a run that goes on from the one it revises, in a copy o
 liked to see is never told: only that it was not content.
 """
 
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
 from journeyman.agent.models.model import Capabilities
 from journeyman.agent.session import Order
 from journeyman.agent.strategies.plain import Plain
-from journeyman.agent.strategies.score import score
+from journeyman.agent.strategies.score import ready, score
 from journeyman.agent.strategies.search import Candidate, Search
 from journeyman.agent.strategies.strategy import Strategy
 from journeyman.agent.strategies.vote import key
@@ -32,16 +32,21 @@ class Refine(Strategy):
     name: ClassVar[str] = "refine"
     rounds: int = Field(default=2, ge=1, le=16)
     of: Strategy = Plain()
+    by: Literal["critic", "verifier"] = "critic"
+    """Who says that an answer will do."""
 
     @property
     def width(self) -> int:
         return self.of.width
 
     def needs(self, order: Order, able: Capabilities) -> None:
+        if self.by == "verifier":
+            ready(self.by, order, able)
+
         self.of.needs(order, able)
 
     async def solve(self, search: Search, order: Order) -> Candidate:
-        verified = order.verify is not None or order.check is not None
+        verified = self.by == "verifier"
         candidate = await self.of.solve(search, order)
         for number in range(self.rounds):
             if verified:

@@ -205,7 +205,7 @@ class Search:
                     except JourneymanError as error:
                         failed.append(error)
 
-                if enough(got) or self._spent or (failed and not isinstance(failed[-1], BudgetExceeded)):
+                if (got and enough(got)) or self._spent or (failed and not isinstance(failed[-1], BudgetExceeded)):
                     tasks.cancel_scope.cancel()
 
             for number in range(n):
