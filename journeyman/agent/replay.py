@@ -189,8 +189,10 @@ class Tape:
         first = self.events[0]
         limits = first.limits if isinstance(first, RunStarted | RunResumed) else {}
         said = self.events[1] if len(self.events) > 1 else None
+        spoke = {"user", "runtime"} if isinstance(first, RunStarted) else {"user"}  # the loop's own word comes later
         return Order(
-            prompt=said.text if said and said.type == "message_added" and said.origin == "user" else "",
+            prompt=said.text if said and said.type == "message_added" and said.origin in spoke else "",
+            origin="model" if said and said.type == "message_added" and said.origin == "runtime" else "user",
             instructions=self.started.instructions,
             sampling=asked_of(self.events),
             returns=self.started.returns,

@@ -199,7 +199,7 @@ async def fork(stem: Sequence[StoredEvent], order: Order, crew: Crew, *, parent:
     whole = replace(order, parent=parent, **same)
     run.tools = run.emit(_started(run, whole, crew, info, parent_seq)).tools
     if order.prompt:
-        run.emit(MessageAdded(text=order.prompt))
+        run.emit(MessageAdded(text=order.prompt, origin="user" if order.origin == "user" else "runtime"))
 
     await run.recorder.barrier()
     return await _see_through(run, order)

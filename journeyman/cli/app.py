@@ -18,6 +18,7 @@ COMMANDS = {
     "mcp": ("mcp:mcp", "Tool servers: serve ours, manage yours."),
     "tasks": ("tasks:tasks", "Tasks to practise on, and whether they can be trusted."),
     "rollout": ("rollout:rollout", "Practise tasks: verified attempts, recorded token by token."),
+    "compare": ("compare:compare", "Compare ways to spend thinking on the same tasks."),
     "models": ("models:models", "Get models and see which can be had."),
     "sandbox": ("sandbox:sandbox", "Say what isolates untrusted code here, and attack it."),
     "policy": ("policy:policy", "Try the permission policy: explain, test, lint, compare it."),

@@ -75,9 +75,9 @@ class Practice:
 
     sampling: Sampling = field(default_factory=Sampling)
     limits: Limits = LIMITS
-    strategy: Strategy | None = None
     desk: Desk | None = None
     """Where attempts are verified; None for quick verifiers of ours, in this process. Scores are stored with a desk."""
+    strategy: Strategy | None = None
 
 
 @dataclass(frozen=True, slots=True)

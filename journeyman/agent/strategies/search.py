@@ -159,7 +159,7 @@ class Search:
                 if stem:
                     last = stem[-1]
                     events = [each.event for each in stem]
-                    again = replace(order, prompt=say)
+                    again = replace(order, prompt=say, origin="model")
                     result = await fork(events, again, crew, parent=last.run_id, parent_seq=last.seq)
                 else:
                     result = await execute(order, crew)
@@ -180,7 +180,7 @@ class Search:
         from journeyman.agent.strategies.plain import Plain  # noqa: PLC0415 - it is a strategy of ours
 
         sampling = order.sampling.model_copy(update={"temperature": 0.0, "logprobs": False})
-        asked = replace(order, prompt=prompt, instructions="", sampling=sampling, plan=False)
+        asked = replace(order, prompt=prompt, instructions="", sampling=sampling, plan=False, origin="model")
         return await self.attempt(
             replace(asked, returns=returns, check=None, read=None), Plain(), role="judgement", of=of
         )

@@ -1,0 +1,150 @@
+"""What more thinking buys: the same tasks under several strategies, what came of each, and what it took.
+
+    comparison = await compare(Plan("261122", strategies, tasks), model, store)
+
+Every attempt is stored, in a batch for each strategy, so that one that was cut off goes on where it was. The strategies
+take turns at each task: what is cut off is even. Each is set against the first by the tasks they both tried.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from math import comb
+
+from journeyman.agent.budget import Limits
+from journeyman.agent.models.model import Model, Sampling
+from journeyman.agent.strategies.strategy import Strategy
+from journeyman.traces.events import Sample
+from journeyman.traces.messages import Value
+from journeyman.traces.store import Store
+from journeyman.training.attempt import LIMITS, Practice, Trial, attempt, kept_open
+from journeyman.training.interval import wilson
+from journeyman.training.rollout import attempts
+from journeyman.training.tally import Tried
+from journeyman.training.tasks import Task
+from journeyman.verifiers.desk import Desk
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is compared.
+
+    Args:
+        name: of the comparison; what the store has of this name is taken as done.
+        strategies: the first is what the others are set against.
+        tasks: each is tried once by each.
+        sampling, limits: of each attempt, whatever its strategy; a search shares the limits among its candidates.
+    """
+
+    name: str
+    strategies: Sequence[Strategy]
+    tasks: Sequence[Task]
+    sampling: Sampling = field(default_factory=lambda: Sampling(seed=1, max_tokens=512))
+    limits: Limits = LIMITS
+
+    def batch(self, strategy: Strategy) -> str:
+        """Where its attempts are kept."""
+        return f"{self.name}/{strategy}"
+
+
+class Arm(Value):
+    """One strategy over all tasks, or over those of one kind."""
+
+    strategy: str
+    tasks: int
+    right: int
+    low: float
+    """Of the 95 % Wilson interval of the share that was right."""
+    high: float
+    tokens: float
+    """That the model wrote, a task; judgements and what was not chosen included."""
+    seconds: float
+    """A task."""
+    usd: float | None
+    """A task; None where a price is not known."""
+    better: int = 0
+    """Tasks that it got right and the first strategy did not."""
+    worse: int = 0
+    p: float = 1.0
+    """Of so uneven a split by chance alone (exact McNemar test, two-sided)."""
+
+
+class Comparison(Value):
+    name: str
+    model: str
+    arms: tuple[Arm, ...]
+    kinds: dict[str, tuple[Arm, ...]]
+
+
+async def compare(
+    plan: Plan, model: Model, store: Store, report: Callable[[Strategy, Trial], None] = lambda *_: None
+) -> Comparison:
+    """Make the attempts that are missing, and add them up.
+
+    Raises:
+        UsageError: a strategy cannot do its work with this model.
+        ModelError, StoreError: there is no model or no store to go on with; what was done is stored.
+    """
+    done = {plan.batch(each): attempts(store, plan.batch(each)) for each in plan.strategies}
+    async with kept_open(model) as kept, Desk() as desk:
+        for task in plan.tasks:
+            for strategy in plan.strategies:
+                batch = plan.batch(strategy)
+                if (task.key, 0) not in done[batch]:
+                    sample = Sample(batch=batch, task=task.key, index=0, kind=task.kind, split=task.split)
+                    practice = Practice(plan.sampling, plan.limits, desk, strategy)
+                    report(strategy, await attempt(kept, task, store, practice, sample))
+
+    return compared(plan, model.spec, store)
+
+
+def compared(plan: Plan, model: str, store: Store) -> Comparison:
+    """What the store has of a comparison. Raises `StoreError`: it cannot be read."""
+    kinds = {task.key: task.kind for task in plan.tasks}
+    tried = {
+        str(each): {task: one for (task, _), one in attempts(store, plan.batch(each)).items() if task in kinds}
+        for each in plan.strategies
+    }
+    of_kind = {kind: [key for key, its in kinds.items() if its == kind] for kind in dict.fromkeys(kinds.values())}
+    return Comparison(
+        name=plan.name,
+        model=model,
+        arms=_arms(tried, kinds),
+        kinds={kind: _arms(tried, keys) for kind, keys in of_kind.items()} if len(of_kind) > 1 else {},
+    )
+
+
+def _arms(tried: Mapping[str, Mapping[str, Tried]], keys: Iterable[str]) -> tuple[Arm, ...]:
+    keys = list(keys)
+    first = next(iter(tried.values()))
+    return tuple(arm(name, {key: by[key] for key in keys if key in by}, first) for name, by in tried.items())
+
+
+def arm(strategy: str, tried: Mapping[str, Tried], first: Mapping[str, Tried]) -> Arm:
+    """Attempts by task, added up and set against those of the first strategy."""
+    right = {key for key, one in tried.items() if one.reward == 1}
+    both = tried.keys() & first.keys()
+    base = {key for key in both if first[key].reward == 1}
+    better, worse = len(right & both - base), len(base - right)
+    low, high = wilson(len(right), len(tried))
+    n = max(len(tried), 1)
+    costs = [one.usd for one in tried.values()]
+    return Arm(
+        strategy=strategy,
+        tasks=len(tried),
+        right=len(right),
+        low=round(low, 4),
+        high=round(high, 4),
+        tokens=round(sum(one.tokens for one in tried.values()) / n, 1),
+        seconds=round(sum(one.seconds for one in tried.values()) / n, 2),
+        usd=None if None in costs else sum(cost for cost in costs if cost) / n,
+        better=better,
+        worse=worse,
+        p=mcnemar(better, worse),
+    )
+
+
+def mcnemar(better: int, worse: int) -> float:
+    """Chance of a split at least as uneven, were either side as likely (McNemar, 1947; exact, two-sided)."""
+    n = better + worse
+    tail = sum(comb(n, k) for k in range(min(better, worse) + 1)) / 2**n
+    return round(min(1.0, 2 * tail), 4)
