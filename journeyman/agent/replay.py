@@ -23,6 +23,7 @@ from journeyman.agent.played import PlayedModel, PlayedPolicy, PlayedTools, Unve
 from journeyman.agent.rest import Rests
 from journeyman.agent.run import MAX_RESULT
 from journeyman.agent.session import Crew, Order, as_limited, execute, fork, resume, window_of
+from journeyman.agent.strategies.cot import reader
 from journeyman.errors import UsageError
 from journeyman.traces.events import (
     ApprovalAnswered,
@@ -31,6 +32,7 @@ from journeyman.traces.events import (
     BudgetWarned,
     CallFinished,
     CallProposed,
+    CandidateTried,
     Inside,
     MessageAdded,
     RunFinished,
@@ -66,6 +68,10 @@ async def replay(events: Sequence[StoredEvent]) -> Replayed:
     """
     if not events or not isinstance(events[0], RunStarted):
         raise UsageError("These are not the events of a run.", fix="journeyman traces list")
+
+    if any(isinstance(event, CandidateTried) for event in events):
+        fix = "Replay one of its candidates: journeyman traces show RUN names them."
+        raise UsageError("This is a search: what it did are runs of their own.", fix=fix)
 
     hashed = sha256()
     done = 0
@@ -194,6 +200,7 @@ class Tape:
             prompt=said.text if said and said.type == "message_added" and said.origin in spoke else "",
             origin="model" if said and said.type == "message_added" and said.origin == "runtime" else "user",
             instructions=self.started.instructions,
+            read=reader(self.started.strategy),
             sampling=asked_of(self.events),
             returns=self.started.returns,
             check=self.check,

@@ -142,7 +142,7 @@ class Runtime:
             ModelError, StoreError: as in `run`.
         """
         await self.model.open()  # only then is known what it needs
-        run_id = self.store.resolve(run_id)
+        run_id = self._believed(self.store.resolve(run_id))
         stored = list(self.store.events(run_id))
         recorder = self._recorder(run_id, stored, watch, seq=stored[-1].seq)
         toolbox = self._toolbox(_prompt(stored[0].event))
@@ -176,6 +176,22 @@ class Runtime:
         crew = self._crew(self._toolbox(_prompt(stem[0].event)), recorder, approver, listeners)
         last = stem[-1]
         return await fork([each.event for each in stem], order, crew, parent=last.run_id, parent_seq=last.seq)
+
+    def _believed(self, run_id: str) -> str:
+        """The run itself; of a search the one that it chose.
+
+        Raises:
+            UsageError: it has chosen none.
+        """
+        events = [each.event for each in self.store.own_events(run_id)]
+        chosen = next((event.run_id for event in events if event.type == "candidate_chosen"), None)
+        if chosen is None and any(event.type == "candidate_tried" for event in events):
+            raise UsageError(
+                f"The run {run_id} is a search that chose no candidate: there is nothing to go on from.",
+                fix="Ask again, or go on with a candidate: journeyman traces show names them.",
+            )
+
+        return chosen or run_id
 
     def recorder(self, before: Sequence[Stored] = ()) -> Recorder:
         """For another run, which has `before` in common with an earlier one."""

@@ -58,7 +58,7 @@ run = Table(
     Column("seconds", Float),
     Column("parent", String(32)),
     Column("parent_seq", Integer),
-    Column("batch", Text),  # of practice; with no task, the search that it is a candidate of
+    Column("batch", Text),  # of practice; or the search that it is a candidate of
     Column("task", String(16)),
     Column("attempt", Integer),
     # what follows is known once the run is projected

@@ -144,10 +144,10 @@ class Store:
         Raises:
             UsageError: no run, or more than one.
         """
-        column = schema.run.c.run_id
+        column, searches = schema.run.c.run_id, schema.run.alias()
         query = select(column).order_by(schema.run.c.started_at.desc()).limit(10)
         if prefix == "last":
-            query = query.where(schema.run.c.batch.is_(None) | schema.run.c.task.is_not(None))
+            query = query.where(schema.run.c.batch.is_(None) | schema.run.c.batch.not_in(select(searches.c.run_id)))
         else:
             query = query.where(column.startswith(prefix, autoescape=True) | column.endswith(prefix, autoescape=True))
 

@@ -5,7 +5,7 @@ can act on a terminal.
 """
 
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 
 from journeyman.traces.events import (
@@ -31,19 +31,30 @@ from journeyman.traces.events import (
 from journeyman.traces.writer import Stored
 
 Safe = Callable[[str], str]
+Searched = CandidateTried | CandidateScored | CandidateChosen
 MARKS = {"done": "x", "active": ">", "pending": " ", "dropped": "-"}
 
 
 def transcript(stored: Iterable[Stored], safe: Safe) -> Iterator[str]:
     """The run, a line at a time."""
-    ended = False
+    ended, search = False, list[Searched]()
     for each in stored:
         ended = isinstance(each.event, RunFinished) or (ended and each.event.type in {"files_kept", "sample_scored"})
+        if isinstance(each.event, Searched):
+            search.append(each.event)
+            if isinstance(each.event, CandidateChosen):
+                yield from tree(search, safe)
+
+            continue
+
         if isinstance(each.event, RunStarted):
             when = datetime.fromtimestamp(each.at / 1e6).astimezone().strftime("%Y-%m-%d %H:%M:%S")
             yield f"run {each.run_id}, {when}, {safe(each.event.model)}, policy {each.event.policy.get('name', '?')}"
 
         yield from lines(each.event, safe)
+
+    if search and not isinstance(search[-1], CandidateChosen):
+        yield from tree(search, safe)
 
     if not ended:
         yield "(no end: still running, or killed; go on with journeyman run --resume)"
@@ -100,7 +111,33 @@ def lines(event: StoredEvent, safe: Safe) -> Iterator[str]:  # noqa: C901, PLR09
             yield f"{event.outcome}: {event.steps} steps, {tokens}, {event.seconds:.1f} s"
 
 
-def searched(event: CandidateTried | CandidateScored | CandidateChosen, safe: Safe) -> Iterator[str]:
+def tree(search: Sequence[Searched], safe: Safe) -> Iterator[str]:
+    """A search as a tree: under each run those that go on from it or judge it; the chosen one is marked."""
+    tried = [event for event in search if isinstance(event, CandidateTried)]
+    chosen = next((event for event in search if isinstance(event, CandidateChosen)), None)
+    scores: dict[str, list[CandidateScored]] = {}
+    for event in search:
+        if isinstance(event, CandidateScored):
+            scores.setdefault(event.run_id, []).append(event)
+
+    def below(of: str | None, indent: str) -> Iterator[str]:
+        siblings = sorted((event for event in tried if event.of == of), key=lambda event: event.index)
+        for event in siblings:
+            last = event is siblings[-1]
+            (line,) = searched(event, safe)
+            mark = "* " if chosen and chosen.run_id == event.run_id else ""
+            yield f"{indent}{'└─' if last else '├─'} {mark}{line}"
+            deeper = f"{indent}{'   ' if last else '│  '}"
+            for score in scores.get(event.run_id, ()):
+                yield from (f"{deeper}{text}" for text in searched(score, safe))
+
+            yield from below(event.run_id, deeper)
+
+    yield from below(None, "")
+    yield from searched(chosen, safe) if chosen else ()
+
+
+def searched(event: Searched, safe: Safe) -> Iterator[str]:
     """What a search tried, how that was judged, what it took."""
     match event:
         case CandidateTried():

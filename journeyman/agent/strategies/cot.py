@@ -1,5 +1,6 @@
 """Chain of thought (Wei and others, 2022): the model is told to think aloud and to end with its answer."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import ClassVar
 
@@ -18,7 +19,12 @@ class Cot(Single):
         return replace(sampled(order, think="on"), instructions=f"{order.instructions}\n\n{ASKED}", read=answer_in)
 
 
+def reader(strategy: str) -> Callable[[str], str] | None:
+    """How the answer of a run by that strategy is read."""
+    return answer_in if strategy == Cot.name else None
+
+
 def answer_in(words: str) -> str:
-    """What stands after the last mark; all of it where there is none, or it is a value that must fit a schema."""
+    """What stands after the last mark; all of it where there is none."""
     _, mark, last = words.rpartition(MARK)
     return last.strip() if mark and last.strip() else words

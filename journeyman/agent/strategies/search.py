@@ -35,6 +35,7 @@ from journeyman.traces.events import (
     EphemeralEvent,
     Event,
     Role,
+    Sample,
 )
 from journeyman.traces.fold import State
 from journeyman.traces.writer import Stored
@@ -117,7 +118,7 @@ class Search:
 
     async def _solve(self, run: Run) -> str:
         self._run = run
-        order = replace(self._order, timeout=None, more=None, sample=None, group=run.run_id, strategy=None)
+        order = replace(self._order, timeout=None, more=None, group=run.run_id, strategy=None)
         chosen = await _strategy(self._order).solve(self, order)
         if chosen.answer is None:
             raise self.nothing([chosen])
@@ -142,7 +143,7 @@ class Search:
         stem = [each for each in of.events if each.event.type != "run_finished"] if of and say else []
         recorder = self._runtime.recorder(stem)
         tried = partial(self._tried, recorder.run_id, index, by, heard, role=role, of=of)
-        order = replace(order, strategy=by)
+        order = replace(order, strategy=by, sample=_place(order, index))
         async with self._ground.branch(of.folder if stem and of else None) as (toolbox, folder):
             policy = self._runtime.policy.within(folder) if folder else self._crew.policy
             crew = replace(
@@ -194,22 +195,23 @@ class Search:
         """
         got: list[Candidate] = []
         failed: list[JourneymanError] = []
-        places = anyio.CapacityLimiter(max(1, min(n, self.able.parallel)))
+        numbers = iter(range(n))
         async with anyio.create_task_group() as tasks:
 
-            async def one(number: int) -> None:
-                async with places:
+            async def work() -> None:
+                for number in numbers:
                     try:
                         candidate = await of.solve(self, _drawn(order, number, temperature))
                         got.append(await then(candidate) if then else candidate)
                     except JourneymanError as error:
                         failed.append(error)
 
-                if (got and enough(got)) or self._spent or (failed and not isinstance(failed[-1], BudgetExceeded)):
-                    tasks.cancel_scope.cancel()
+                    if self._over(failed) or (got and enough(got)):
+                        tasks.cancel_scope.cancel()
+                        return
 
-            for number in range(n):
-                tasks.start_soon(one, number)
+            for _ in range(max(1, min(n, self.able.parallel))):
+                tasks.start_soon(work)
 
         if failed and not got:
             raise failed[0]
@@ -243,9 +245,9 @@ class Search:
         self._emit(CandidateScored(run_id=candidate.result.run_id, by=by, score=score, why=why))
         return candidate.found(score, why)
 
-    @property
-    def _spent(self) -> bool:
-        return self._budget.spent() is not None
+    def _over(self, failed: Sequence[JourneymanError]) -> bool:
+        """Nothing more can come of it: the budget is spent, or something failed that all candidates need."""
+        return self._budget.spent() is not None or any(not isinstance(each, BudgetExceeded) for each in failed)
 
     def _tried(
         self, run_id: str, index: int, by: "Strategy", heard: Heard, *, role: Role, of: Candidate | None
@@ -283,6 +285,11 @@ def _drawn(order: Order, number: int, temperature: float) -> Order:
     seed = None if sampling.seed is None else sampling.seed + number
     drawn = {"temperature": sampling.temperature or temperature, "seed": seed}
     return replace(order, sampling=sampling.model_copy(update=drawn))
+
+
+def _place(order: Order, index: int) -> Sample | None:
+    """A candidate's own place in practice: what is held out stays so."""
+    return order.sample and order.sample.model_copy(update={"batch": order.group or "", "index": index})
 
 
 def _strategy(order: Order) -> "Strategy":

@@ -26,12 +26,11 @@ class Strategy(Value):
     """It is one run."""
 
     def __str__(self) -> str:
-        given = [_written(name, getattr(self, name)) for name in type(self).model_fields if name in self.shown]
-        return f"{self.name}({', '.join(given)})" if given else self.name
-
-    @property
-    def shown(self) -> set[str]:
-        return {name for name, field in type(self).model_fields.items() if getattr(self, name) != field.default}
+        """As it is read back: what differs from the defaults."""
+        fields = list(type(self).model_fields.items())
+        given = [(name, value) for name, field in fields if (value := getattr(self, name)) != field.default]
+        words = [_written(name, value, first=name == fields[0][0]) for name, value in given]
+        return f"{self.name}({', '.join(words)})" if words else self.name
 
     @property
     def width(self) -> int:
@@ -76,5 +75,6 @@ def sampled(order: Order, **update: Any) -> Order:
     return replace(order, sampling=order.sampling.model_copy(update=update))
 
 
-def _written(name: str, value: object) -> str:
-    return f"{name}={value:g}" if isinstance(value, float) else f"{name}={value}"
+def _written(name: str, value: object, *, first: bool) -> str:
+    shown = f"{value:g}" if isinstance(value, float) else str(value)
+    return shown if first else f"{name}={shown}"

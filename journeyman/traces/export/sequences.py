@@ -12,6 +12,8 @@ from typing import NamedTuple
 
 from journeyman.traces.events import (
     ApprovalAnswered,
+    CandidateChosen,
+    CandidateTried,
     ModelRequested,
     ModelResponded,
     RunStarted,
@@ -119,6 +121,9 @@ def demand_trainable(run: Sequence[Stored]) -> RunStarted:
     beginnings = [each.event for each in run if isinstance(each.event, RunStarted)]  # of a fork: the parent's first
     if not beginnings:
         raise Skip("it has no beginning")
+
+    if any(isinstance(each.event, CandidateChosen | CandidateTried) for each in run):
+        raise Skip("it is a search; its candidates are runs of their own")
 
     if any(event.sample is not None and event.sample.split != "train" for event in beginnings):
         raise Skip("its task is held out")
