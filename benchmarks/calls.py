@@ -232,7 +232,7 @@ HEAD = """# How often small models make the right first call
 `uv run python -m benchmarks.calls {typed}`, {date}: {n} generated held-out tasks a kind, the same for every
 model and mode, greedy, one try each; in brackets the 95 % Wilson interval in percent. SmolLM2 is stored as Q8_0, Qwen
 as Q4_K_M. A call is right where it names the right tool and its arguments are the oracle's (of an expression the value
-counts).
+counts). The starter's adapter was trained on other tasks of these very kinds, the other two models on none.
 
 - **free**: nothing is enforced; the reply is read by the runtime's own parser (bare JSON counts as a call).
 - **repair**: the same, and a reply without a call that fits is answered with what is wrong, once.
