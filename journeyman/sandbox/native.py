@@ -12,7 +12,7 @@ import signal
 import socket
 import sys
 import tempfile
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from typing import Any
 
 import anyio
@@ -28,7 +28,7 @@ from journeyman.sandbox.proof import PROMISES, TIGHT, prove
 from journeyman.sandbox.proven import proven
 from journeyman.sandbox.proxy import Outlet
 from journeyman.sandbox.sandbox import Limits, Probe, Spec
-from journeyman.sandbox.server import NOBODY, Server, server
+from journeyman.sandbox.server import NOBODY, Server, running, server
 from journeyman.sandbox.wire import Wire
 
 END_S = 5.0
@@ -99,6 +99,9 @@ class Native:
         return _judged(self.name, guarantees)
 
     async def _server(self, spec: Spec) -> Server:
+        if (found := running(namespaces=self._namespaces, preload=spec.preload)) is not None:
+            return found
+
         try:
             return await anyio.to_thread.run_sync(lambda: server(namespaces=self._namespaces, preload=spec.preload))
         except (SandboxError, OSError) as error:
@@ -137,14 +140,18 @@ class Native:
 
 async def _connected(server: Server, message: dict[str, Any], spec: Spec, home: str | None) -> "_Line":
     """Have a sandbox forked. Raises OSError, SandboxError."""
-    (ours, theirs), (door, threshold) = socket.socketpair(), socket.socketpair()
-    line = _Line(Wire(ours), home, Outlet(spec.allow_hosts) if spec.allow_hosts else None)
+    ours, theirs = socket.socketpair()
+    doors = socket.socketpair() if spec.allow_hosts else ()
+    line = _Line(Wire(ours), home, Outlet(spec.allow_hosts) if doors else None)
     try:
-        with theirs, door, threshold:
-            await server.send(message, theirs.fileno(), *([threshold.fileno()] if line.outlet else []))
+        with ExitStack() as held:
+            for each in (theirs, *doors):
+                held.enter_context(each)
+
+            await server.send(message, theirs.fileno(), *(door.fileno() for door in doors[1:]))
             await line.start(spec)
             if line.outlet is not None:
-                await anyio.to_thread.run_sync(line.outlet.begin, door)
+                await anyio.to_thread.run_sync(line.outlet.begin, doors[0])
     except BaseException:
         with anyio.CancelScope(shield=True):
             await line.end()

@@ -122,6 +122,12 @@ class Server:
         self._process.wait()
 
 
+def running(*, namespaces: bool, preload: tuple[str, ...]) -> Server | None:
+    """The one for these modules, if it is there."""
+    found = _servers.get((namespaces, preload))
+    return found if found is not None and found.alive else None
+
+
 def server(*, namespaces: bool, preload: tuple[str, ...]) -> Server:
     """The one for these modules; blocks while it starts.
 

@@ -5,7 +5,8 @@ import socket
 import anyio
 from anyio.abc import ByteStream
 
-_CHUNK = 1 << 18
+_LEAST, _MOST = 1 << 14, 1 << 18
+"""Bytes of one read: room for them is taken from the system anew each time, so it grows only where they come."""
 
 
 class Wire(ByteStream):
@@ -14,12 +15,13 @@ class Wire(ByteStream):
     def __init__(self, raw: socket.socket) -> None:
         raw.setblocking(False)
         self._raw = raw
+        self._room = _LEAST
 
-    async def receive(self, max_bytes: int = _CHUNK) -> bytes:
+    async def receive(self, max_bytes: int = _MOST) -> bytes:
         while True:
             try:
                 await anyio.wait_readable(self._raw)
-                data = self._raw.recv(max_bytes)
+                data = self._raw.recv(min(max_bytes, self._room))
             except BlockingIOError:
                 continue
             except OSError as error:
@@ -28,6 +30,7 @@ class Wire(ByteStream):
             if not data:
                 raise anyio.EndOfStream
 
+            self._room = _MOST if len(data) == self._room else _LEAST
             return data
 
     async def send(self, item: bytes) -> None:

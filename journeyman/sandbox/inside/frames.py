@@ -12,6 +12,7 @@ from typing import Any
 
 HEADER_MAX = 256 * 1024
 _LENGTHS = struct.Struct(">II")
+_written = json.JSONEncoder(separators=(",", ":")).encode
 Frame = tuple[dict[str, Any], bytes]
 
 
@@ -20,7 +21,7 @@ class Malformed(Exception):
 
 
 def pack(header: dict[str, Any], body: bytes = b"") -> bytes:
-    text = json.dumps(header, separators=(",", ":")).encode()
+    text = _written(header).encode()
     return b"".join((_LENGTHS.pack(len(text), len(body)), text, body))
 
 

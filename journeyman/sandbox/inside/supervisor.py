@@ -37,6 +37,8 @@ DOOR = "door"
 """The socket over which a container hands its proxy's listener to the host."""
 PROXY = ("127.0.0.1", 3128)
 LOST = "; variables are lost"
+_LEAST, _MOST = 1 << 14, 1 << 20
+"""Bytes of one read: as in the host's `Wire`."""
 BRIEF_S = 0.0005
 """In less CPU time than this no cell takes memory worth a look."""
 _STATUSES = frozenset({"ok", "error", "oom"})
@@ -79,7 +81,9 @@ class Supervisor:
 
     def serve(self) -> None:
         reader = Reader(REQUEST_MAX)
-        while data := os.read(self._source, 1 << 20):
+        room = _LEAST
+        while data := os.read(self._source, room):
+            room = _MOST if len(data) == room else _LEAST
             request = reader.feed(data)
             while request is not None:
                 self._reply(self._answer(request))
