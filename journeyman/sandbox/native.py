@@ -141,17 +141,17 @@ class Native:
 async def _connected(server: Server, message: dict[str, Any], spec: Spec, home: str | None) -> "_Line":
     """Have a sandbox forked. Raises OSError, SandboxError."""
     ours, theirs = socket.socketpair()
-    doors = socket.socketpair() if spec.allow_hosts else ()
-    line = _Line(Wire(ours), home, Outlet(spec.allow_hosts) if doors else None)
+    door, threshold = socket.socketpair() if spec.allow_hosts else (None, None)
+    line = _Line(Wire(ours), home, Outlet(spec.allow_hosts) if door else None)
     try:
         with ExitStack() as held:
-            for each in (theirs, *doors):
+            for each in filter(None, (theirs, threshold, door)):
                 held.enter_context(each)
 
-            await server.send(message, theirs.fileno(), *(door.fileno() for door in doors[1:]))
+            await server.send(message, theirs.fileno(), *([threshold.fileno()] if threshold else []))
             await line.start(spec)
-            if line.outlet is not None:
-                await anyio.to_thread.run_sync(line.outlet.begin, doors[0])
+            if door is not None and line.outlet is not None:
+                await anyio.to_thread.run_sync(line.outlet.begin, door)
     except BaseException:
         with anyio.CancelScope(shield=True):
             await line.end()

@@ -12,6 +12,7 @@ from typing import Any
 
 HEADER_MAX = 256 * 1024
 _LENGTHS = struct.Struct(">II")
+_read = json.JSONDecoder().decode
 _written = json.JSONEncoder(separators=(",", ":")).encode
 Frame = tuple[dict[str, Any], bytes]
 
@@ -64,7 +65,7 @@ class Reader:
 
 def _object(text: bytes) -> dict[str, Any]:
     try:
-        header = json.loads(text)
+        header = _read(text.decode())
     except (ValueError, RecursionError):
         raise Malformed("a header that is no JSON") from None
 

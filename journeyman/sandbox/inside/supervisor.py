@@ -13,11 +13,13 @@ It runs in native sandboxes (forked by `zygote`) and as a container's only progr
 `python -S -m journeyman.sandbox.inside.supervisor FOLDER`. Only the standard library.
 """
 
+import fcntl
 import importlib
 import json
 import os
 import socket
 import sys
+import termios
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, NoReturn, Protocol
@@ -204,10 +206,9 @@ def _stale(job: Job) -> bool:
     if job.reader or job.channel is None:
         return True
 
-    try:
-        return bool(job.channel.recv(1, socket.MSG_PEEK))
-    except (BlockingIOError, ConnectionError):
-        return False
+    waiting = bytearray(4)
+    fcntl.ioctl(job.channel, termios.FIONREAD, waiting)
+    return any(waiting)
 
 
 def _claim(job: Job) -> tuple[str, list[tuple[str, bytes]]]:
