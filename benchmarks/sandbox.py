@@ -72,7 +72,7 @@ async def _relay() -> None:
     ours, theirs = socket.socketpair()
     ours.setblocking(False)
     with theirs:
-        relay = subprocess.Popen(
+        relay = subprocess.Popen(  # noqa: ASYNC220 - it starts at once
             [sys.executable, "-I", "-S", "-c", RELAY, str(theirs.fileno())], pass_fds=[theirs.fileno()]
         )
 
