@@ -68,8 +68,10 @@ class Group:
     def answers(self) -> list[str | None]:
         return [each.run.answer for each in self.attempts]
 
-    def export(self, out: str | Path, *, form: str = "messages", where: str = "") -> Exported:
+    def export(self, out: str | Path, *, form: str = "messages", where: str = "", force: bool = False) -> Exported:
         """Write its runs for a trainer, or those that a filter fits (as in `traces list`).
+
+        `force`: also in place of a file that is there.
 
         Raises:
             UsageError: there is no such format, the filter makes no sense or fits nothing, or the file cannot be
@@ -81,7 +83,7 @@ class Group:
             if not chosen:
                 raise UsageError(f"No run of the group fits {where!r}.", fix=f"Its rewards are {self.rewards}.")
 
-            return export(store, [each.run_id for each in reversed(chosen)], Path(out), form)
+            return export(store, [each.run_id for each in reversed(chosen)], Path(out), form, force=force)
 
     def _opened(self) -> AbstractContextManager[Store]:
         return nullcontext(self.store) if isinstance(self.store, Store) else closing(Store.open(self.store))

@@ -3,6 +3,8 @@
 import shlex
 import sys
 import time
+from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -13,6 +15,7 @@ if TYPE_CHECKING:
     from journeyman.training.attempt import Trial
     from journeyman.training.rollout import Batch
     from journeyman.training.tally import Tally, Tried
+    from journeyman.training.tasks import Task
 
 HELP = """Practise: try each task several times, judge every attempt, record it token by token.
 
@@ -21,6 +24,7 @@ Examples:
   journeyman rollout tasks.toml -n 8
   journeyman rollout starter:arithmetic -n 4 --limit 10
   journeyman rollout gym:chain_sum --limit 20 --parallel 4
+  journeyman rollout starter --mixed 50            until 50 groups teach
   journeyman rollout tasks.toml --batch 261122-091500-k3f9qd   go on with one
 
 \b
@@ -41,7 +45,8 @@ ask. The runs are in the trace store: `journeyman traces list batch:NAME`.
 @click.option("--seed", default=1, show_default=True, help="Of a generator of tasks.")
 @click.option("-m", "--model", help="As in `run`.  [default: what the settings say]")
 @click.option("--batch", help="The batch's name; one that exists is gone on with.  [default: a new one]")
-@click.option("--mixed", type=click.IntRange(1), metavar="K", help="Stop after K groups with different rewards.")
+@click.option("--mixed", type=click.IntRange(1), metavar="K", help="Go on until K groups have different rewards.")
+@click.option("--zone", metavar="BATCH", help="Only tasks that were right and wrong in that earlier batch.")
 @click.option("--parallel", type=click.IntRange(1), default=4, show_default=True, help="Attempts at once.")
 @click.option("--temperature", type=click.FloatRange(0, 10), default=1.0, show_default=True)
 @click.option("--max-tokens", type=click.IntRange(1), default=512, show_default=True, help="Of each model call.")
@@ -61,6 +66,11 @@ def rollout(**options: Any) -> None:
     except KeyboardInterrupt:
         raise Interrupted("Interrupted; what was done is stored.", fix=again) from None
 
+    if result.mixed < (options["mixed"] or 0):
+        click.echo(
+            f"note: {result.mixed} of {options['mixed']} groups teach something; there are no more tasks", err=True
+        )
+
     if options["json"]:
         print_json({"batch": options["batch"], **result.model_dump(mode="json")})
     else:
@@ -73,11 +83,11 @@ async def _rollout(options: dict[str, Any]) -> "Tally":
     from journeyman.agent.models.spec import Engine, make_model  # noqa: PLC0415
     from journeyman.config import load_settings  # noqa: PLC0415
     from journeyman.traces.store import Store  # noqa: PLC0415
-    from journeyman.training.rollout import Batch, attempts, rollout  # noqa: PLC0415
+    from journeyman.training.rollout import Batch, attempts, learnable, rollout, sample_until  # noqa: PLC0415
     from journeyman.training.tally import tally  # noqa: PLC0415
-    from journeyman.training.taskfile import load_tasks  # noqa: PLC0415
+    from journeyman.training.taskfile import draw_more, load_tasks  # noqa: PLC0415
 
-    split = None if options["split"] == "all" else options["split"]
+    split: Any = None if options["split"] == "all" else options["split"]
     tasks = load_tasks(options["source"], n=options["limit"], seed=options["seed"], split=split)
     settings = load_settings(model=options["model"])
     engine = Engine(threads=settings.threads, context=settings.context, parallel=options["parallel"], stream=False)
@@ -97,10 +107,30 @@ async def _rollout(options: dict[str, Any]) -> "Tally":
         sampling=sampling,
     )
     with Store.open(settings.store, durable=settings.durable) as store:
+        if options["zone"]:
+            zone = learnable(store, options["zone"])
+            batch = replace(batch, tasks=_within(zone, tasks, options))
+
         bar = _Bar(batch, list(attempts(store, batch.name).values()))
-        await rollout(batch, model, store, bar)
+        if batch.mixed and not options["limit"] and not options["zone"]:
+            more = partial(draw_more, options["source"], seed=options["seed"], split=split)
+            await sample_until(batch, more, model, store, bar)
+        else:
+            await rollout(batch, model, store, bar)
+
         bar.end()
         return tally(attempts(store, batch.name).values())
+
+
+def _within(zone: set[str], tasks: "list[Task]", options: dict[str, Any]) -> "list[Task]":
+    from journeyman.errors import UsageError  # noqa: PLC0415
+
+    found = [task for task in tasks if task.key in zone]
+    if not found:
+        message = f"None of the {len(zone)} tasks of batch {options['zone']} is among those of {options['source']}."
+        raise UsageError(message, fix="Name the tasks, --limit and --seed that it was made with.")
+
+    return found
 
 
 class _Bar:
@@ -111,6 +141,7 @@ class _Bar:
         self._done = len(before)
         self._right = sum(each.reward == 1 for each in before)
         self._judged = sum(each.reward is not None for each in before)
+        self._usd = sum(each.usd or 0.0 for each in before)
         self._tokens, self._began = 0, time.monotonic()
         self._shown = sys.stderr.isatty()
 
@@ -119,6 +150,7 @@ class _Bar:
         self._right += trial.right
         self._judged += trial.score.value is not None
         self._tokens += trial.usage.completion_tokens
+        self._usd += trial.usd or 0.0
         self._show()
 
     def end(self) -> None:
@@ -131,7 +163,9 @@ class _Bar:
 
         speed = self._tokens / max(time.monotonic() - self._began, 0.001)
         rate = f"{self._right / self._judged:.0%} right" if self._judged else "none judged"
-        sys.stderr.write(f"\r\33[2K{self._done} of {self._all} attempts, {rate}, {speed:.0f} tokens/s written")
+        cost = f", ${self._usd:.4f}" if self._usd else ""
+        done = f"{self._done} of {max(self._all, self._done)} attempts"
+        sys.stderr.write(f"\r\33[2K{done}, {rate}, {speed:.0f} tokens/s written{cost}")
         sys.stderr.flush()
 
 

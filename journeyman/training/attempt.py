@@ -62,6 +62,8 @@ class Trial(Value):
     index: int = 0
     """Which attempt of its group."""
     usage: Usage = Usage()
+    usd: float | None = 0.0
+    """None: not all of its cost is known."""
 
     @property
     def right(self) -> bool:
@@ -150,6 +152,7 @@ async def attempt(
         seconds=round(perf_counter() - started, 3),
         index=sample.index if sample else 0,
         usage=result.usage,
+        usd=result.cost_usd,
     )
 
 

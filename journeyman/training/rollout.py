@@ -9,7 +9,7 @@ training needs them. What a batch has already is not done again, so that a kille
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import anyio
 from sqlalchemy import select
@@ -24,7 +24,8 @@ from journeyman.traces.projections import reward
 from journeyman.traces.schema import run
 from journeyman.traces.store import Store
 from journeyman.training.attempt import LIMITS, Practice, Trial, attempt, kept_open
-from journeyman.training.tally import Tried
+from journeyman.training.tally import Tried, tally
+from journeyman.training.taskfile import A_FEW
 from journeyman.training.tasks import Task
 from journeyman.verifiers.desk import Desk
 
@@ -153,6 +154,54 @@ def _demand_same(batch: Batch, model: str, store: Store) -> None:
     if others := {row.model for row in begun} - {model}:
         message = f"The batch {batch.name} was begun with {', '.join(sorted(others))}, not {model}."
         raise UsageError(message, fix="Go on with that model (--model), or name another --batch.")
+
+
+def learnable(store: Store, batch: str) -> set[str]:
+    """Keys of the tasks that were both right and wrong in a batch: those a model is about to learn.
+
+    Raises:
+        UsageError: there is no such batch, or it has no such task.
+    """
+    groups: dict[str, set[float | None]] = defaultdict(set)
+    for each in attempts(store, batch).values():
+        groups[each.task].add(each.reward)
+
+    found = {task for task, rewards in groups.items() if len(rewards - {None}) > 1}
+    if not found:
+        why = "has no task that was right once and wrong once" if groups else "is not in the store"
+        raise UsageError(f"The batch {batch} {why}.", fix="See which there are: journeyman traces list is:mixed")
+
+    return found
+
+
+async def sample_until(
+    batch: Batch,
+    draw: Callable[[int], Sequence[Task]],
+    model: Model,
+    store: Store,
+    report: Callable[[Trial], None] = lambda _: None,
+) -> None:
+    """Practise ever more tasks until `batch.mixed` groups teach something, or there are no more.
+
+    Args:
+        batch: what to begin with.
+        draw: so many tasks of each kind, those of fewer among them; the same again where there are no more.
+        model: as for `rollout`.
+        store: the same.
+        report: the same.
+
+    Raises:
+        UsageError, ModelError, StoreError: as `rollout`.
+    """
+    n = A_FEW
+    while True:
+        await rollout(batch, model, store, report)
+        n *= 2
+        more = draw(n)
+        if len(more) <= len(batch.tasks) or tally(attempts(store, batch.name).values()).mixed >= batch.mixed:
+            return
+
+        batch = replace(batch, tasks=more)
 
 
 def attempts(store: Store, batch: str) -> dict[tuple[str, int], Tried]:

@@ -12,7 +12,7 @@ import anyio
 import anyio.to_thread
 
 from journeyman.errors import DamagedRun, JourneymanError
-from journeyman.traces.events import FilesKept, RunStarted, SampleScored, StoredEvent
+from journeyman.traces.events import FilesKept, RunFinished, RunStarted, SampleScored, StoredEvent
 from journeyman.traces.export.sequences import reward as worth_of
 from journeyman.traces.listed import REWARD
 from journeyman.traces.messages import Value
@@ -101,6 +101,10 @@ class _Again:
             return
 
         started = next((each.event for each in reversed(run) if isinstance(each.event, RunStarted)), None)
+        if not any(isinstance(each.event, RunFinished) for each in run):
+            self.skipped[run_id] = "it did not end"
+            return
+
         task = self.tasks.get(started.sample.task) if started and started.sample else None
         if task is None and not self.extra:
             self.skipped[run_id] = "it tried none of these tasks"

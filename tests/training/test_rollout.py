@@ -7,7 +7,7 @@ from journeyman.traces.events import FilesKept, SampleScored
 from journeyman.traces.export import export
 from journeyman.traces.find import find
 from journeyman.traces.store import Store
-from journeyman.training.rollout import Batch, attempts, rollout
+from journeyman.training.rollout import Batch, attempts, learnable, rollout, sample_until
 from journeyman.training.scoring import Again, rate, score_again, score_run
 from journeyman.training.tally import PassAt, Tally, Tried, tally
 from journeyman.training.tasks import Task
@@ -95,6 +95,31 @@ async def test_practice_ends_with_enough_groups_that_teach_something(tmp_path):
     replies = iter("5655" * 20)
     batch = Batch("b", tasks, n=2, mixed=2)
     assert len(await rollout(batch, ScriptedModel(lambda _: next(replies)), store)) == 6
+
+
+async def test_tasks_are_drawn_until_enough_groups_teach_something(tmp_path):
+    store = Store.open(tmp_path / "runs.db")
+    tasks = [ADD.model_copy(update={"prompt": f"2+3? ({n})"}) for n in range(100)]
+    hard = {task.prompt for task in tasks[:12]}
+    first = Batch("b", tasks[:10], n=2, mixed=3)
+    seen: list[str] = []
+
+    def plays(request):
+        prompt = request.messages[0].text
+        seen.append(prompt)
+        return "6" if prompt in hard or seen.count(prompt) == 2 else "5"
+
+    await sample_until(first, lambda n: tasks[:n], ScriptedModel(plays), store)
+    assert len({trial.task for trial in attempts(store, "b").values()}) == 15
+    assert learnable(store, "b") == {task.key for task in tasks[12:15]}
+    with pytest.raises(UsageError, match="The batch c is not in the store"):
+        learnable(store, "c")
+
+
+async def test_drawing_ends_where_there_are_no_more_tasks(tmp_path):
+    store = Store.open(tmp_path / "runs.db")
+    await sample_until(Batch("b", [ADD], n=2, mixed=3), lambda _: [ADD], ScriptedModel(lambda _: "5"), store)
+    assert len(attempts(store, "b")) == 2
 
 
 async def test_stored_runs_are_scored_again_without_being_run_again(tmp_path):

@@ -66,7 +66,9 @@ def whole(out: Path, *, force: bool = False) -> Generator[BinaryIO]:
         UsageError: it is there already and not empty, or it cannot be written.
     """
     if not force and out.is_file() and out.stat().st_size:
-        raise UsageError(f"{out} is there already, and was left as it is.", fix="Name another file, or say --force.")
+        raise UsageError(
+            f"{out} is there already, and was left as it is.", fix="Name another file, or say --force (force=True)."
+        )
 
     fresh = out.with_name(f".{out.name}.part")
     try:
