@@ -6,7 +6,7 @@ time, not wall time, because machines are shared. Nothing here fails a build.
 
 import sys
 
-from benchmarks import concurrency, containers, exports, peers, policy, sandbox, secrets, startup, steps, traces
+from benchmarks import concurrency, containers, exports, peers, policy, sandbox, search, secrets, startup, steps, traces
 
 ALL = {
     "startup": startup.main,
@@ -16,6 +16,7 @@ ALL = {
     "exports": exports.main,
     "containers": containers.main,
     "sandbox": sandbox.main,
+    "search": search.main,
     "secrets": secrets.main,
     "policy": policy.main,
     "peers": peers.main,

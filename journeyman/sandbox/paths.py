@@ -57,13 +57,14 @@ class Root:
 
         return Content(data, stat.S_IMODE(status.st_mode), _stamp(status))
 
-    def stat(self, path: str) -> Entry:
-        """What is at a path; links inside the folder are followed.
+    def stat(self, path: str, *, follow: bool = True) -> Entry:
+        """What is at a path; links inside the folder are followed, the last one only where that is wanted.
 
         Raises:
             ToolError: it is outside or missing.
         """
-        with self._opened(path, getattr(os, "O_PATH", os.O_RDONLY | os.O_NONBLOCK)) as descriptor:
+        flags = getattr(os, "O_PATH", os.O_RDONLY | os.O_NONBLOCK) | (0 if follow else os.O_NOFOLLOW)
+        with self._opened(path, flags) as descriptor:
             return _entry(self.relative(path), os.fstat(descriptor))
 
     def list(self, path: str = ".", *, limit: int = MAX_ENTRIES, hints: bool = True) -> tuple[list[Entry], bool]:

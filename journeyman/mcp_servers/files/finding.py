@@ -37,7 +37,7 @@ class Finder:
         found = list(_timed(self._named(walk, pattern, path), pattern))
         shown = found[skip : skip + SHOWN]
         text = "\n".join(map(told, shown)) or f"no file matches {told(pattern)}"
-        return _with_rest(text, len(shown), len(found), skip, complete=walk.complete)
+        return _with_rest(text, len(shown), len(found), skip, complete=walk.complete and not walk.too_large)
 
     def grep(self, pattern: str, path: str, glob: str, context: int, skip: int, *, ignore_case: bool) -> str:
         """Lines that match, each as `path:line: text`."""
@@ -58,7 +58,7 @@ class Finder:
                 break
 
         text = ("\n--\n" if context else "\n").join(found) or f"nothing matches {told(pattern)}"
-        return _with_rest(text, len(found), count, skip, complete=walk.complete)
+        return _with_rest(text, len(found), count, skip, complete=walk.complete and not walk.too_large)
 
     def tree(self, path: str = ".", depth: int = 3) -> str:
         """Folders and files below, indented; what is deeper is counted."""

@@ -1,51 +1,81 @@
 """A full-text index of one folder, in memory, brought up to date before every search.
 
 In memory, because it then leaves no second copy of somebody's texts on a disk, is never older than the program that
-reads it, and needs no lock between processes; building it costs about a second for ten megabytes. What changed is told
-by times and inode; a file changed within the last moments is read again the next time, since its clock may stand still.
+reads it, and needs no lock between processes; building it costs about a second for ten megabytes. What changed since
+the last search is told by the kernel (`watch`); everything is looked at again now and then, and where it cannot tell:
+then times and inode count, and a file changed within the last moments is read again, since its clock may stand still.
 """
 
 import contextlib
 import hashlib
-import sqlite3
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from importlib.util import find_spec
 from pathlib import PurePosixPath
-from typing import NamedTuple
+from typing import Literal, NamedTuple, Protocol
 
 from journeyman.errors import ToolError
 from journeyman.mcp_servers.files.text import decode, is_binary
 from journeyman.mcp_servers.search import query
-from journeyman.mcp_servers.search.chunks import Chunk, chunks
-from journeyman.mcp_servers.search.hits import CLOSE, OPEN, Hit, hit
-from journeyman.mcp_servers.search.walk import MAX_FILE, Walk
+from journeyman.mcp_servers.search.chunks import chunks
+from journeyman.mcp_servers.search.fts import Fts, Piece
+from journeyman.mcp_servers.search.grown import Grown
+from journeyman.mcp_servers.search.hits import Hit
+from journeyman.mcp_servers.search.walk import MAX_FILE, Walk, passed_over
+from journeyman.mcp_servers.search.watch import Watch
 from journeyman.sandbox.paths import Root
 
 Stamp = tuple[int, int, int]
 
 UNSETTLED_NS = 2_000_000_000
+RECHECK_S = 30.0
+"""How long the kernel is believed: it says nothing of what other machines change on a network disk."""
 MAX_HITS = 20
-_SCHEMA = """
-CREATE TABLE file (path TEXT PRIMARY KEY, stamp TEXT, digest BLOB, first INTEGER, last INTEGER);
-CREATE VIRTUAL TABLE chunk USING fts5 (
-    body, context, path UNINDEXED, lines UNINDEXED, tokenize = "porter unicode61 remove_diacritics 2"
-);
-"""
-_SEARCH = f"""
-SELECT rowid, path, lines, highlight(chunk, 0, '{OPEN}', '{CLOSE}') FROM chunk
-WHERE chunk MATCH ? ORDER BY bm25(chunk, 1.0, 0.7), path, rowid LIMIT ?
-"""  # noqa: S608 - two constants of ours
+LARGE = 20_000_000
+"""Bytes of a folder from which on tantivy is taken, where it is installed."""
+
+
+class Backend(Protocol):
+    """One thread at a time."""
+
+    def add(self, path: str, pieces: Sequence[Piece]) -> None: ...
+
+    def forget(self, path: str) -> None: ...
+
+    def commit(self) -> None: ...
+
+    def search(self, terms: Sequence[str], k: int) -> list[Hit]: ...
+
+    def close(self) -> None: ...
+
+
+class _Known(NamedTuple):
+    stamp: Stamp | None
+    """None for a file that was still warm when it was read."""
+    digest: bytes
 
 
 class Index:
     """Safe to call from several threads; one works at a time."""
 
-    def __init__(self, root: Root, *, checkpoint: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self,
+        root: Root,
+        *,
+        checkpoint: Callable[[], None] = lambda: None,
+        backend: Literal["auto", "fts5", "tantivy"] = "auto",
+    ) -> None:
         self._root = root
         self._checkpoint = checkpoint
+        self._asked = backend
         self._lock = threading.Lock()
-        self._database: sqlite3.Connection | None = None
+        self._backend: Backend | None = None
+        self._known: dict[str, _Known] = {}
+        self._watch = Watch(root.folder)
+        self._complete = True
+        self._too_large: set[str] = set()
+        self._walked = 0.0
 
     def search(self, question: str, k: int = 5) -> tuple[list[Hit], bool]:
         """The `k` best hits, best first, and whether all files were looked at.
@@ -63,64 +93,100 @@ class Index:
             raise ToolError("the query has no words; give the words to look for")
 
         with self._lock:
-            database = self._open()
-            complete = self._refresh(database)
-            found = self._matching(database, query.all_of(terms), k)
-            if len(found) < k and len(terms) > 1:
-                found |= self._matching(database, query.any_of(terms), k)
-            elif not found:
-                found = self._matching(database, query.any_of(terms), k)
-
-        return list(found.values())[:k], complete
+            found = self._refreshed().search(terms, k)
+            return found, self._complete and not self._too_large
 
     def close(self) -> None:
         with self._lock:
-            if self._database is not None:
-                self._database.close()
-                self._database = None
+            self._watch.close()
+            self._known.clear()
+            if self._backend is not None:
+                self._backend.close()
+                self._backend = None
 
-    def _open(self) -> sqlite3.Connection:
-        if self._database is None:
-            self._database = sqlite3.connect(":memory:", check_same_thread=False, isolation_level=None)
-            self._database.executescript(_SCHEMA)
+    def _refreshed(self) -> Backend:
+        changed = self._watch.changes() if time.monotonic() < self._walked + RECHECK_S else None
+        if changed is None or self._backend is None:
+            return self._walk()
 
-        return self._database
+        for path in changed:
+            self._look(path, self._backend)
 
-    def _matching(self, database: sqlite3.Connection, expression: str, k: int) -> dict[int, Hit]:
-        with contextlib.closing(database.execute(_SEARCH, (expression, k))) as rows:
-            return {rowid: hit(path, lines, marked) for rowid, path, lines, marked in rows}
+        if changed:
+            self._backend.commit()
 
-    def _refresh(self, database: sqlite3.Connection) -> bool:
-        known = {path: _Known(*rest) for path, *rest in database.execute("SELECT * FROM file")}
+        return self._backend
+
+    def _walk(self) -> Backend:
+        """Look at everything."""
         walk = Walk(self._root, self._checkpoint)
-        database.execute("BEGIN")
-        try:
-            for path, stamp in walk.files():
-                before = known.pop(path, None)
-                if before is None or before.stamp != str(stamp):
-                    self._update(database, path, stamp, before)
+        walk.entering = self._watch.add
+        self._watch.begin()
+        self._walked = 0.0
+        gone = set(self._known)
+        files = list(walk.sizes())
+        if self._backend is None:
+            self._backend = self._opened(sum(size for _, size, _ in files))
 
-            for path, gone in known.items():
-                _forget(database, path, gone)
+        try:
+            for path, _, stamp in files:
+                self._checkpoint()
+                gone.discard(path)
+                if self._known.get(path, _NEW).stamp != stamp:
+                    self._read(path, stamp, self._backend)
+
+            for path in gone:
+                self._forget(path, self._backend)
+
+            self._complete, self._too_large, self._walked = walk.complete, walk.too_large, time.monotonic()
         finally:
             # What was indexed before a cancellation is right, and saves the next search the work.
-            database.execute("COMMIT")
+            self._backend.commit()
 
-        return walk.complete
+        return self._backend
 
-    def _update(self, database: sqlite3.Connection, path: str, stamp: Stamp, before: "_Known | None") -> None:
+    def _opened(self, size: int) -> Backend:
+        """For so many bytes of texts."""
+        if self._asked == "auto":
+            return Grown() if size > LARGE and find_spec("tantivy") is not None else Fts()
+
+        return Grown() if self._asked == "tantivy" else Fts()
+
+    def _look(self, path: str, backend: Backend) -> None:
+        """What has become of a file."""
+        self._too_large.discard(path)
+        if passed_over(path.rpartition("/")[2]):
+            return
+
+        with contextlib.suppress(ToolError):
+            entry = self._root.stat(path, follow=False)
+            if entry.kind == "file" and entry.size <= MAX_FILE:
+                self._read(path, entry.stamp, backend)
+                return
+
+            if entry.kind == "file":
+                self._too_large.add(path)
+
+        if path in self._known:
+            self._forget(path, backend)
+
+    def _read(self, path: str, stamp: Stamp, backend: Backend) -> None:
         data = self._data(path)
         digest = hashlib.blake2b(data, digest_size=16).digest()
-        settled = str(stamp) if time.time_ns() - max(stamp[:2]) > UNSETTLED_NS else ""
+        settled = stamp if time.time_ns() - max(stamp[:2]) > UNSETTLED_NS else None
+        before = self._known.get(path)
+        self._known[path] = _Known(settled, digest)
         if before is not None and before.digest == digest:
-            database.execute("UPDATE file SET stamp = ? WHERE path = ?", (settled, path))
             return
 
         if before is not None:
-            _forget(database, path, before)
+            backend.forget(path)
 
-        first, last = _add(database, path, data)
-        database.execute("INSERT INTO file VALUES (?, ?, ?, ?, ?)", (path, settled, digest, first, last))
+        backend.add(path, _pieces(path, data))
+
+    def _forget(self, path: str, backend: Backend) -> None:
+        backend.forget(path)
+        del self._known[path]
 
     def _data(self, path: str) -> bytes:
         """Of a file that cannot be read or is no text: nothing."""
@@ -131,34 +197,22 @@ class Index:
         return b""
 
 
-class _Known(NamedTuple):
-    stamp: str
-    """Empty for a file that was still warm when it was read."""
-    digest: bytes
-    first: int
-    last: int
-    """Row ids of its pieces."""
+_NEW = _Known(None, b"")
 
 
-def _forget(database: sqlite3.Connection, path: str, known: _Known) -> None:
-    database.execute("DELETE FROM chunk WHERE rowid BETWEEN ? AND ?", (known.first, known.last))
-    database.execute("DELETE FROM file WHERE path = ?", (path,))
-
-
-def _add(database: sqlite3.Connection, path: str, data: bytes) -> tuple[int, int]:
+def _pieces(path: str, data: bytes) -> list[Piece]:
     where = PurePosixPath(path)
     context = " ".join(where.with_suffix("").parts)
     try:
-        pieces = list(chunks(decode(data, path).lines, where.suffix.lower()))
+        found = list(chunks(decode(data, path).lines, where.suffix.lower()))
     except ToolError:  # it only begins like text
-        pieces = []
+        return []
 
-    (last,) = database.execute("SELECT coalesce(max(rowid), 0) FROM chunk").fetchone()
-    rows = [(piece.body, f"{context} {' '.join(piece.trail)}", path, " ".join(_numbers(piece))) for piece in pieces]
-    database.executemany("INSERT INTO chunk (body, context, path, lines) VALUES (?, ?, ?, ?)", rows)
-    return last + 1, last + len(rows)
-
-
-def _numbers(piece: Chunk) -> list[str]:
-    """`7h` is a heading on line 7."""
-    return [f"{line.number}{'h' * line.heading}" for line in piece.lines]
+    return [
+        Piece(
+            piece.body,
+            f"{context} {' '.join(piece.trail)}",
+            " ".join(f"{line.number}{'h' * line.heading}" for line in piece.lines),
+        )
+        for piece in found
+    ]

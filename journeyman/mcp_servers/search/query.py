@@ -1,6 +1,7 @@
 """From a question in plain words to a query of SQLite's FTS5: every word quoted, so that nothing in it is syntax."""
 
 import re
+from collections.abc import Sequence
 
 MAX_WORDS = 16
 PREFIX_FROM = 4
@@ -23,14 +24,14 @@ def words(question: str) -> list[str]:
     return list({word.lower(): word for word in reversed(meant) if _WORD.search(word)}.values())[::-1][:MAX_WORDS]
 
 
-def all_of(terms: list[str]) -> str:
-    return " AND ".join(_quoted(term) for term in terms)
+def all_of(terms: Sequence[str]) -> str:
+    return " AND ".join(quoted(term) for term in terms)
 
 
-def any_of(terms: list[str]) -> str:
-    """Any of the words or, for longer ones, of the words that begin so."""
-    return " OR ".join(_quoted(term) + ("*" if len(term) >= PREFIX_FROM else "") for term in terms)
+def begins(term: str) -> str:
+    """The word or, if it is longer, any word that begins so."""
+    return quoted(term) + ("*" if len(term) >= PREFIX_FROM else "")
 
 
-def _quoted(term: str) -> str:
+def quoted(term: str) -> str:
     return '"' + term.replace('"', " ").replace("\0", " ") + '"'

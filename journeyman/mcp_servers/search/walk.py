@@ -19,11 +19,19 @@ class Walk:
         self._root = root
         self._checkpoint = checkpoint
         self._largest = largest
+        self.entering: Callable[[str], None] = lambda _: None
+        """Told of each folder before it is listed."""
         self.complete = True
-        """Whether everything was seen; known when `files` has ended."""
+        """Whether everything was seen but what is `too_large`; known when `files` has ended."""
+        self.too_large: set[str] = set()
 
     def files(self, below: str = "") -> Iterator[tuple[str, tuple[int, int, int]]]:
         """Path and stamp of each file in a folder, or in all of them."""
+        for path, _, stamp in self.sizes(below):
+            yield path, stamp
+
+    def sizes(self, below: str = "") -> Iterator[tuple[str, int, tuple[int, int, int]]]:
+        """The same, with the size between."""
         count = size = 0
         for path, entry_size, stamp in self._below(below, 0):
             count, size = count + 1, size + entry_size
@@ -31,10 +39,11 @@ class Walk:
                 self.complete = False
                 return
 
-            yield path, stamp
+            yield path, entry_size, stamp
 
     def _below(self, folder: str, depth: int) -> Iterator[tuple[str, int, tuple[int, int, int]]]:
         self._checkpoint()
+        self.entering(folder)
         try:
             entries, more = self._root.list(folder or ".", hints=False)
         except ToolError:
@@ -43,7 +52,7 @@ class Walk:
 
         self.complete = self.complete and not more
         for entry in entries:
-            if entry.name.startswith(".") or not entry.name.isprintable():
+            if passed_over(entry.name):
                 continue
 
             path = f"{folder}/{entry.name}" if folder else entry.name
@@ -51,5 +60,12 @@ class Walk:
                 yield path, entry.size, entry.stamp
             elif entry.kind == "folder" and entry.name not in SKIPPED and depth < MAX_DEPTH:
                 yield from self._below(path, depth + 1)
-            elif entry.kind in {"file", "folder"} and entry.name not in SKIPPED:
+            elif entry.kind == "file":
+                self.too_large.add(path)
+            elif entry.kind == "folder" and entry.name not in SKIPPED:
                 self.complete = False
+
+
+def passed_over(name: str) -> bool:
+    """Hidden, or it cannot be shown."""
+    return name.startswith(".") or not name.isprintable()
