@@ -111,6 +111,9 @@ class Settings(BaseModel):
     sandbox: str = Field("auto", min_length=1)
     """Where code runs that the model writes: auto, or a backend that `journeyman sandbox doctor` lists.
     unsafe-subprocess isolates nothing, and nothing trains on such a run."""
+    web: str | None = Field(None, min_length=1)
+    """Let the model use the web: `fetch` (pages only), or also a search by `searxng:URL`, `brave` or `tavily` (keys in
+    BRAVE_API_KEY, TAVILY_API_KEY); unset: no web."""
     threads: int | None = Field(None, ge=1)
     """Threads of the local engine; unset: what the machine has free."""
     secrets: Secrets = ()

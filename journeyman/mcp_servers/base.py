@@ -80,16 +80,18 @@ class ToolServer(MCPServer[Any]):
             raise
 
 
-def hints(*, read_only: bool = False, destructive: bool = False, idempotent: bool = False) -> ToolAnnotations:
+def hints(
+    *, read_only: bool = False, destructive: bool = False, idempotent: bool = False, outside: bool = False
+) -> ToolAnnotations:
     """All of a tool's annotations, said outright: the defaults of the protocol are the pessimistic ones.
 
-    None of our servers reaches beyond this machine.
+    `outside`: it reaches beyond this machine.
     """
     return ToolAnnotations(
         read_only_hint=read_only,
         destructive_hint=destructive,
         idempotent_hint=idempotent or read_only,
-        open_world_hint=False,
+        open_world_hint=outside,
     )
 
 

@@ -17,6 +17,8 @@ SERVERS = {
     "search": "Full-text search in one folder",
 }
 """Name and a line for people."""
+WEB = "web"
+"""A fifth one, which is there only where it is asked for: it reaches beyond this machine."""
 
 
 BASIC = frozenset(
@@ -26,18 +28,23 @@ BASIC = frozenset(
 """The tools that every model is offered, and all that a small one is: more would cost it more than they help."""
 
 
-def build(name: str, root: Path, *, sandbox: str = "auto", full: bool = False) -> "ToolServer":
-    """A server of ours, with `root` as the only folder it may use; `sandbox` is where the code server's code runs.
+def build(name: str, root: Path, *, sandbox: str = "auto", full: bool = False, provider: str = "fetch") -> "ToolServer":
+    """A server of ours, with `root` as the only folder it may use.
 
-    With the `BASIC` tools, or with all there are.
+    Args:
+        name: one of `SERVERS`, or `WEB`.
+        root: the folder.
+        sandbox: where the code server's code runs.
+        full: all tools there are, not only the `BASIC` ones.
+        provider: who searches the web: `searxng:URL`, `brave` or `tavily`; `fetch` is nobody.
 
     Raises:
         UsageError: there is no such server.
-        ConfigError: `root` is no folder.
+        ConfigError: `root` is no folder, or the provider cannot be had.
     """
-    if name not in SERVERS:
-        raise UsageError(f"there is no server {name!r}", fix=f"take one of: {', '.join(SERVERS)}")
+    if name not in {*SERVERS, WEB}:
+        raise UsageError(f"there is no server {name!r}", fix=f"take one of: {', '.join([*SERVERS, WEB])}")
 
     # Imported when it is wanted, because the MCP SDK takes a while.
-    options = {"sandbox": sandbox} if name == "code" else {}
+    options = {"code": {"sandbox": sandbox}, WEB: {"provider": provider}}.get(name, {})
     return importlib.import_module(f"journeyman.mcp_servers.{name}.server").build(root, full=full, **options)

@@ -106,6 +106,14 @@ class Egress:
         Raises:
             ToolError: the host is not allowed, its address is not, or nothing answers there.
         """
+        return await _dial(await self.judge(host, port), host, port)
+
+    async def judge(self, host: str, port: int) -> Sequence[str]:
+        """The addresses that may be connected to, and no others: a name may lead elsewhere when it is asked again.
+
+        Raises:
+            ToolError: the host is not allowed, or one of its addresses is not.
+        """
         try:
             addresses = await self._judged(host, port)
         except _Refused as refused:
@@ -113,7 +121,7 @@ class Egress:
             raise ToolError(f"no connection to {host[:MAX_NAME]}:{port}: {refused}") from None
 
         self._record(Decision(host=host, port=port, allowed=True, address=addresses[0]))
-        return await _dial(addresses, host, port)
+        return addresses
 
     async def _judged(self, host: str, port: int) -> Sequence[str]:
         name = _name(host)
