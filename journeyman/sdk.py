@@ -23,8 +23,8 @@ from journeyman.agent.instructions import DEFAULT
 from journeyman.agent.models.found import find_spec
 from journeyman.agent.models.model import Model, Sampling
 from journeyman.agent.models.spec import Engine, make_model
-from journeyman.agent.outfit import builtins, sender, working_folder
 from journeyman.agent.outfit import limits as limits_of
+from journeyman.agent.outfit import sender, tools_of, working_folder
 from journeyman.agent.run import Listener
 from journeyman.agent.runtime import Runtime
 from journeyman.agent.session import Order, Result
@@ -107,9 +107,7 @@ class Agent:
 
         self._model = model or self._settings.model
         self._root = working_folder(self._settings)
-        self._sources = sources_of(
-            builtins(self._root, sandbox=self._settings.sandbox) if tools is None else tools, self._root
-        )
+        self._sources = sources_of(tools_of(self._settings, self._root) if tools is None else tools, self._root)
         if not isinstance(policy, Policy):
             policy = Policy.assemble(policy or self._settings.policy, project=self._root)
 

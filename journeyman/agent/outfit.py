@@ -12,7 +12,7 @@ from journeyman.agent.runtime import Runtime
 from journeyman.agent.strategies.strategy import PARALLEL
 from journeyman.config import Settings
 from journeyman.errors import ConfigError
-from journeyman.mcp_servers.registry import SERVERS
+from journeyman.mcp_servers.registry import SERVERS, WEB
 from journeyman.policies.policy import Policy
 from journeyman.tools.catalog import Catalog
 from journeyman.tools.mcp_json import servers
@@ -77,7 +77,7 @@ async def outfit(
     model = make_model(settings.model or await find_spec(), engine)
     names = {each.name for each in extra}
     targets = [*extra, *(each for each in found.targets if each.name not in names)]
-    catalog = Catalog([*builtins(root, sandbox=settings.sandbox), *targets], pins=Pins.of_user())
+    catalog = Catalog([*tools_of(settings, root), *targets], pins=Pins.of_user())
     return Runtime(model, catalog, policy.within(root), store, secrets=settings.secrets, ended=sender(settings))
 
 
@@ -102,7 +102,14 @@ def _as_it_was(settings: Settings, store: Store, run: str) -> Settings:
 
 
 def builtins(root: Path, names: Iterable[str] = SERVERS, *, sandbox: str = "auto") -> list[Tool | Target]:
+    """Our servers, with their basic tools."""
     return [Builtin(name, root, sandbox) for name in names]
+
+
+def tools_of(settings: Settings, root: Path) -> list[Tool | Target]:
+    """Our servers with all their tools, and the web where it is wanted."""
+    ours: list[Tool | Target] = [Builtin(name, root, settings.sandbox, full=True) for name in SERVERS]
+    return [*ours, Builtin(WEB, root, full=True, provider=settings.web)] if settings.web else ours
 
 
 def limits(settings: Settings) -> Limits:

@@ -204,8 +204,8 @@ class Runtime:
         return self.store.recorder(run_id, seq=seq, watch=_Until(self.ended, list(before), watch))
 
     def _toolbox(self, prompt: str) -> Toolbox:
-        few = self.model.capabilities.small and len(self.catalog.specs) > TOOLS_FOR_A_SMALL_MODEL
-        return self.catalog.choose(prompt, TOOLS_FOR_A_SMALL_MODEL) if few else self.catalog
+        small = self.model.capabilities.small
+        return self.catalog.choose(prompt, TOOLS_FOR_A_SMALL_MODEL) if small else self.catalog
 
     def _crew(self, toolbox: Toolbox, recorder: Recorder, approver: Approver, listeners: Sequence[Listener]) -> Crew:
         return Crew(

@@ -9,7 +9,7 @@ import click
 from journeyman.cli.group import Group
 from journeyman.cli.output import json_option, print_json
 from journeyman.errors import UsageError
-from journeyman.mcp_servers.registry import SERVERS
+from journeyman.mcp_servers.registry import SERVERS, WEB
 
 if TYPE_CHECKING:
     from journeyman.tools.mcp_json import Entry
@@ -25,7 +25,8 @@ Try:
 
 \b
 The servers:
-{chr(10).join(f"  {name:<10}  {summary}" for name, summary in SERVERS.items())}"""
+{chr(10).join(f"  {name:<10}  {summary}" for name, summary in SERVERS.items())}
+  {WEB:<10}  Read web pages as text, and search the web where the setting `web` says by whom"""
 
 LIST = """\b
 Try:
@@ -78,7 +79,7 @@ def mcp() -> None:
 
 
 @mcp.command(epilog=SERVE)
-@click.argument("name", type=click.Choice(list(SERVERS)))
+@click.argument("name", type=click.Choice([*SERVERS, WEB]))
 @click.option("--root", default=".", show_default=True, help="The only folder the server may use.")
 @click.option(
     "--http",
@@ -107,9 +108,16 @@ def serve(name: str, root: str, port: int | None) -> None:
 def _serving(run: Any, name: str, root: Path, port: int | None) -> Any:
     async def serving() -> None:
         http = None if port is None else ("127.0.0.1", port)
-        await run(name, root, http, ready=lambda url: click.echo(f"{name} listens on {url}", err=True))
+        ready = lambda url: click.echo(f"{name} listens on {url}", err=True)  # noqa: E731
+        await run(name, root, http, ready=ready, provider=_provider() if name == WEB else "fetch")
 
     return serving
+
+
+def _provider() -> str:
+    from journeyman.config import load_settings  # noqa: PLC0415
+
+    return load_settings().web or "fetch"
 
 
 @mcp.command("list", epilog=LIST)

@@ -7,7 +7,7 @@ rather than ignored: a misspelt one would silently do something else.
 
 import functools
 import inspect
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from importlib import metadata
@@ -18,7 +18,7 @@ from mcp.server import MCPServer
 from mcp.server.mcpserver import Context
 from mcp.server.mcpserver import server as sdk
 from mcp.server.mcpserver.exceptions import ToolError as RefusedCall
-from mcp_types import CallToolResult, InputRequiredResult, TextContent, ToolAnnotations
+from mcp_types import CallToolResult, ContentBlock, InputRequiredResult, TextContent, ToolAnnotations
 from pydantic import BaseModel, ValidationError
 
 from journeyman.errors import ToolError
@@ -31,6 +31,8 @@ class Reply:
     text: str
     data: BaseModel | None = None
     """Structured content; the tool's declared output."""
+    more: Sequence[ContentBlock] = ()
+    """Pictures, and links to what was made."""
 
 
 class ToolServer(MCPServer[Any]):
@@ -129,7 +131,7 @@ def _result(reply: Reply | str) -> CallToolResult:
         reply = Reply(reply)
 
     data = reply.data.model_dump(mode="json") if reply.data else None
-    return CallToolResult(content=[TextContent(type="text", text=reply.text)], structured_content=data)
+    return CallToolResult(content=[TextContent(type="text", text=reply.text), *reply.more], structured_content=data)
 
 
 def _error(text: str) -> CallToolResult:

@@ -28,21 +28,23 @@ async def serve(
     http: tuple[str, int] | None = None,
     *,
     ready: Callable[[str], None] | None = None,
+    provider: str = "fetch",
 ) -> None:
     """Serve until the client goes away (stdio) or the task is cancelled (HTTP).
 
     Args:
-        name: one of `SERVERS`.
+        name: one of `SERVERS`, or `WEB`.
         root: the only folder the server may use.
         http: address and port to listen on; port 0 takes a free one. Without it: stdin and stdout.
         ready: called once with the URL when HTTP is listening.
+        provider: who searches the web.
 
     Raises:
         UsageError: no such server or port, or an address that other machines can reach.
         ConfigError: `root` is no folder.
         ServerError: the port is taken.
     """
-    server = build(name, root)
+    server = build(name, root, full=True, provider=provider)
     if http is None:
         await server.run_stdio_async()
         return

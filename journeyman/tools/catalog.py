@@ -17,6 +17,7 @@ import anyio
 from anyio.abc import TaskGroup
 
 from journeyman.errors import JourneymanError, ServerError, UsageError
+from journeyman.mcp_servers.registry import BASIC, SERVERS
 from journeyman.safe import safe
 from journeyman.tools.alias import named
 from journeyman.tools.choose import ranked
@@ -64,8 +65,12 @@ class Toolbox:
         return (same or get_close_matches(bare, self._tools, n=1) or [None])[0]
 
     def choose(self, prompt: str, k: int) -> "Toolbox":
-        """The at most `k` tools that have most to do with the prompt, in the same order; for small models."""
-        keep = set(ranked(prompt, self.specs)[:k])
+        """The at most `k` tools that have most to do with the prompt, in the same order; for small models.
+
+        Of our own servers only the basic ones are among them.
+        """
+        known = [spec for spec in self.specs if spec.server not in SERVERS or spec.identity in BASIC]
+        keep = {spec.name for spec in known} if len(known) <= k else set(ranked(prompt, known)[:k])
         return Toolbox(tool for name, tool in self._tools.items() if name in keep)
 
 

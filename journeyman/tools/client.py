@@ -50,7 +50,8 @@ def client(
     logging.getLogger("mcp").addHandler(logging.NullHandler())  # else its tracebacks reach the terminal
     match target:
         case Builtin():
-            return Client(build(target.name, target.root, sandbox=target.sandbox), read_timeout_seconds=timeout)
+            server = build(target.name, target.root, sandbox=target.sandbox, full=target.full, provider=target.provider)
+            return Client(server, read_timeout_seconds=timeout)
         case Command():
             transport = _sifted(stdio(target, stderr), notice, ended, saw)
         case Url():

@@ -22,6 +22,10 @@ class Builtin:
     """The only folder it may use."""
     sandbox: str = "auto"
     """Where code runs: `auto`, or a backend by name."""
+    full: bool = False
+    """All of its tools, not only the basic ones."""
+    provider: str = "fetch"
+    """Who searches the web."""
 
 
 @dataclass(frozen=True, slots=True)

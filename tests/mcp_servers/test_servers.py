@@ -299,7 +299,7 @@ def test_an_unknown_server_and_a_wrong_root_are_refused(tmp_path: Path) -> None:
 
     assert (str(refused.value), refused.value.fix) == (
         "there is no server 'mail'",
-        "take one of: calculator, code, files, search",
+        "take one of: calculator, code, files, search, web",
     )
     for name in ("files", "search"):
         with pytest.raises(ConfigError, match="is not a folder"):

@@ -3,6 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from journeyman.errors import ServerError, UsageError
+from journeyman.mcp_servers.registry import BASIC, SERVERS
 from journeyman.tools.alias import named
 from journeyman.tools.catalog import Catalog, Toolbox
 from journeyman.tools.function import tool
@@ -169,3 +170,11 @@ def test_few_tools_are_all_offered_and_the_rest_cannot_be_found():
     box = toolbox("files.read", "calculator.calculate")
     assert [each.name for each in box.choose("anything", 5).specs] == ["files__read", "calculator__calculate"]
     assert box.choose("2 + 2", 1).find("files__read") is None
+
+
+async def test_a_small_model_is_offered_the_basic_tools_only(tmp_path) -> None:
+    ours = [Builtin(name, tmp_path, full=True) for name in SERVERS]
+    async with Catalog([add, *ours]) as catalog:
+        assert len(catalog.specs) > 15
+        chosen = catalog.choose("Find the walrus by a pattern, move it and undo that", 12)
+        assert {spec.identity for spec in chosen.specs} == {*BASIC, "python.add"}

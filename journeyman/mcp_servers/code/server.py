@@ -1,20 +1,27 @@
-"""Python in the sandbox as an MCP server. All clients of one server share one session."""
+"""Python and a shell in the sandbox as an MCP server. All clients of one server share one session."""
 
-from collections.abc import AsyncGenerator
+import base64
+import mimetypes
+from collections.abc import AsyncGenerator, Awaitable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote, unquote
 
 from mcp.server import MCPServer
+from mcp_types import ImageContent, ResourceLink
 
 from journeyman.errors import SandboxError, ToolError
-from journeyman.mcp_servers.base import ToolServer, hints
-from journeyman.mcp_servers.code.session import Session
+from journeyman.mcp_servers.base import Reply, ToolServer, hints
+from journeyman.mcp_servers.code.session import Done, Session
+from journeyman.sandbox.sandbox import Rich
 from journeyman.sandbox.select import asked
+
+LINKED = 20
 
 
 def build(root: Path, *, sandbox: str = "auto", full: bool = False) -> ToolServer:  # noqa: ARG001 - every server is built the same way; the code sees no folder
-    session = Session(asked(sandbox))
+    session = Session(asked(sandbox), artefacts=full)
 
     @asynccontextmanager
     async def closing(_: MCPServer[Any]) -> AsyncGenerator[None]:
@@ -23,15 +30,51 @@ def build(root: Path, *, sandbox: str = "auto", full: bool = False) -> ToolServe
         finally:
             await session.close()
 
-    async def python(code: str) -> str:
-        """Run Python code"""
-        try:
-            return await session.python(code)
-        except SandboxError as error:
-            raise ToolError(f"{error}; {error.fix}") from error
-
     server = ToolServer(
         "code", "Python in a sandbox, with a scratch folder and without network. Variables persist.", lifespan=closing
     )
+
+    async def python(code: str) -> Reply:
+        """Run Python code"""
+        return await _reply(session.cell(code))
+
     server.offer(python, hints())
+    if full:
+        _offer_more(server, session)
+
     return server
+
+
+def _offer_more(server: ToolServer, session: Session) -> None:
+    async def shell(command: str) -> Reply:
+        """Run a shell command in the sandbox"""
+        return await _reply(session.shell(command))
+
+    server.offer(shell, hints())
+
+    @server.resource("artefact:///{+path}", name="artefact", description="A file that the code made")
+    async def artefact(path: str) -> str | bytes:
+        data = await session.read(unquote(path))
+        try:
+            return data.decode()
+        except UnicodeDecodeError:
+            return data
+
+
+async def _reply(work: Awaitable[Done]) -> Reply:
+    try:
+        done = await work
+    except SandboxError as error:
+        raise ToolError(f"{error}; {error.fix}") from error
+
+    pictures = [_picture(each) for each in done.shown if each.mime in {"image/png", "image/jpeg"}]
+    return Reply(done.text, more=[*pictures, *map(_link, done.made[:LINKED])])
+
+
+def _picture(rich: Rich) -> ImageContent:
+    return ImageContent(type="image", data=base64.b64encode(rich.data).decode(), mime_type=rich.mime)
+
+
+def _link(path: str) -> ResourceLink:
+    kind = mimetypes.guess_type(path)[0]
+    return ResourceLink(type="resource_link", uri=f"artefact:///{quote(path)}", name=path, mime_type=kind)
