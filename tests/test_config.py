@@ -53,6 +53,7 @@ def test_without_any_source_the_defaults_stand(project):
         "compact_at": 0.75,
         "sandbox": "auto",
         "threads": None,
+        "web": None,
         "secrets": (),
         "durable": "process",
         "otel_endpoint": None,
