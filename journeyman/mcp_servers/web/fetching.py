@@ -40,11 +40,12 @@ class Page(NamedTuple):
     """All of it was read."""
 
 
-class _Judged(httpcore2.AnyIOBackend):
+class _Judged(httpcore2.AsyncNetworkBackend):
     """Connects to the addresses that an allow-list has judged, whatever the name says the second time."""
 
     def __init__(self, egress: Egress) -> None:
         self._egress = egress
+        self._network = httpcore2.AnyIOBackend()
 
     async def connect_tcp(
         self,
@@ -55,7 +56,7 @@ class _Judged(httpcore2.AnyIOBackend):
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore2.AsyncNetworkStream:
         address, *_ = await self._egress.judge(host, port)
-        return await super().connect_tcp(address, port, timeout, local_address, socket_options)
+        return await self._network.connect_tcp(address, port, timeout, local_address, socket_options)
 
 
 class Reader:
