@@ -45,7 +45,7 @@ class _Judged(httpcore2.AsyncNetworkBackend):
 
     def __init__(self, egress: Egress) -> None:
         self._egress = egress
-        self._network = httpcore2.AnyIOBackend()
+        self._network: Any = httpcore2.AnyIOBackend()
 
     async def connect_tcp(
         self,
