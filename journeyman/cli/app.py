@@ -13,6 +13,7 @@ from journeyman.errors import JourneymanError
 
 COMMANDS = {
     "run": ("run:run", "Answer one prompt: plan, call tools, print the answer."),
+    "chat": ("chat:chat", "Talk with the agent, in the terminal UI or in plain lines."),
     "serve": ("serve:serve", "Be the engine that user interfaces and editors talk to."),
     "traces": ("traces:traces", "List and read the runs that were recorded."),
     "mcp": ("mcp:mcp", "Tool servers: serve ours, manage yours."),
@@ -66,13 +67,30 @@ def show_version(ctx: click.Context, _parameter: click.Parameter, wanted: bool) 
 
 
 @click.group(
-    cls=Lazy, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+    cls=Lazy,
+    invoke_without_command=True,
+    epilog=EPILOG,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 @click.option(
     "--version", is_flag=True, expose_value=False, is_eager=True, callback=show_version, help="Show the version."
 )
-def app() -> None:
-    """An agent for people who run their own models: plans, calls tools under your policy, records every token."""
+@click.pass_context
+def app(context: click.Context) -> int:
+    """An agent for people who run their own models: plans, calls tools under your policy, records every token.
+
+    Without a command it opens the terminal UI, or talks in plain lines where that cannot be drawn.
+    """
+    if context.invoked_subcommand is not None:
+        return 0
+
+    from journeyman.cli.chat import someone_talks, talk  # noqa: PLC0415 - after --help
+
+    if someone_talks():
+        return talk()
+
+    click.echo(context.get_help())
+    return 0
 
 
 def main() -> NoReturn:

@@ -185,7 +185,7 @@ async def _run(prompt: str, options: dict[str, Any], heard: Heard) -> "Result":
         if show:
             progress.live(f"loading {safe(runtime.model.spec)}")
 
-        there = AskAtTerminal(progress) if someone_there() else None
+        there = AskAtTerminal(progress.line) if someone_there() else None
         start = runtime.resume if options["resume"] else runtime.run
         target = [options["resume"]] if options["resume"] else []
         return await start(

@@ -4,13 +4,12 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Any, Literal
 
 import anyio
 
 from journeyman.agent.budget import Spent
-from journeyman.cli.progress import Progress
 from journeyman.policies.provenance import Finding
 from journeyman.safe import safe, shown_call
 from journeyman.traces.events import ApprovalAnswered, ApprovalRequested
@@ -31,19 +30,24 @@ def someone_there() -> bool:
     return sys.stdin.isatty() and sys.stderr.isatty()
 
 
+Prompted = Callable[[str], Awaitable[str]]
+
+
 class AskAtTerminal:
     """An approver: shows the whole call and where each value came from, and takes a person's word for it."""
 
-    def __init__(self, progress: Progress) -> None:
-        self._progress = progress
+    def __init__(self, say: Callable[[str], None], prompted: "Prompted | None" = None) -> None:
+        """`say` writes a line, `prompted` a question and reads what is answered; on the terminal by default."""
+        self._say = say
+        self._prompted = prompted or _prompted
 
     async def __call__(self, request: ApprovalRequested) -> ApprovalAnswered:
-        self._progress.line(f"May {safe(request.tool)} be called? ({safe(request.reason)})")
+        self._say(f"May {safe(request.tool)} be called? ({safe(request.reason)})")
         for line in shown_call(request.tool, request.arguments):
-            self._progress.line(f"    {line}")
+            self._say(f"    {line}")
 
         for line in _where_from(request):
-            self._progress.line(f"  - {line}")
+            self._say(f"  - {line}")
 
         await anyio.sleep(GRACE_S)
         _forget_what_was_typed()
@@ -53,7 +57,7 @@ class AskAtTerminal:
 
     async def _asked(self, request: ApprovalRequested) -> ApprovalAnswered | None:
         keep = ", s for this session, a always" if request.offer else ""
-        answer = await _prompted(f"  y once{keep}, e to edit, n or n REASON to refuse [n] ")
+        answer = await self._prompted(f"  y once{keep}, e to edit, n or n REASON to refuse [n] ")
         word, _, reason = answer.partition(" ")
         yes = ApprovalAnswered(call_id=request.call_id, approved=True)
         match word.lower():
@@ -65,8 +69,8 @@ class AskAtTerminal:
                 arguments = await self._edited(request)
                 return yes.model_copy(update={"arguments": arguments}) if arguments is not None else None
             case kept if kept in KEEP and request.offer:
-                self._progress.line(f"  to be remembered: {request.offer}")
-                sure = await _prompted(
+                self._say(f"  to be remembered: {request.offer}")
+                sure = await self._prompted(
                     f"  remember it {'for good' if kept[0] == 'a' else 'for this session'}? y or n [n] "
                 )
                 return yes.model_copy(update={"keep": KEEP[kept]}) if sure.lower() in YES else None
@@ -75,22 +79,20 @@ class AskAtTerminal:
 
     async def _edited(self, request: ApprovalRequested) -> dict[str, Any] | None:
         """The arguments as a person writes them; None where they are none."""
-        self._progress.line(f"  now: {safe(json.dumps(request.arguments, ensure_ascii=False), None)}")
+        self._say(f"  now: {safe(json.dumps(request.arguments, ensure_ascii=False), None)}")
         try:
-            arguments = json.loads(await _prompted("  the arguments as one JSON object: "))
+            arguments = json.loads(await self._prompted("  the arguments as one JSON object: "))
         except ValueError as error:
-            self._progress.line(f"  that is not JSON: {error}")
+            self._say(f"  that is not JSON: {error}")
             return None
 
         return arguments if isinstance(arguments, dict) else None
 
     async def more(self, spent: Spent) -> float | None:
         """As much again of what is spent, if the person says so."""
-        self._progress.line(f"{spent} Go on with as much again?")
+        self._say(f"{spent} Go on with as much again?")
         _forget_what_was_typed()
-        sys.stderr.write("  y to go on, n to stop here [n] ")
-        sys.stderr.flush()
-        return spent.more if (await _line()).strip().lower() in YES else None
+        return spent.more if (await self._prompted("  y to go on, n to stop here [n] ")).lower() in YES else None
 
 
 def _where_from(request: ApprovalRequested) -> Iterator[str]:
@@ -108,7 +110,7 @@ async def _prompted(text: str) -> str:
 
 def _forget_what_was_typed() -> None:
     """A key pressed before the question was there is no answer to it."""
-    if os.name != "nt":
+    if os.name != "nt" and sys.stdin.isatty():
         import termios  # noqa: PLC0415 - not there on Windows
 
         termios.tcflush(sys.stdin, termios.TCIFLUSH)

@@ -116,7 +116,7 @@ def _approver() -> Any:
     from journeyman.cli.progress import Progress  # noqa: PLC0415
     from journeyman.cli.terminal import AskAtTerminal, someone_there  # noqa: PLC0415
 
-    return AskAtTerminal(Progress(sys.stderr)) if someone_there() else nobody
+    return AskAtTerminal(Progress(sys.stderr).line) if someone_there() else nobody
 
 
 def _show_today(today: "Today", stored: "list[Stored]", *, json: bool) -> int:

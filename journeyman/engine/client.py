@@ -172,6 +172,11 @@ class Client:
         result = {"outcome": outcome, **({"_meta": {wire.OURS: more}} if more else {})}
         await self._write({"jsonrpc": "2.0", "id": ask.id, "result": result})
 
+    def behind(self, message: Any) -> None:
+        """Put something of one's own behind what was heard so far."""
+        with suppress(anyio.BrokenResourceError, anyio.ClosedResourceError):
+            self._send.send_nowait(message)
+
     async def request(self, method: str, params: Mapping[str, Any]) -> Any:
         """Ask anything.
 

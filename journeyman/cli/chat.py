@@ -1,0 +1,90 @@
+"""`journeyman chat`: a conversation, in the terminal UI or in plain lines."""
+
+import os
+import stat
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+HELP = """Talk with the agent, as long as you like.
+
+\b
+Examples:
+  journeyman chat                     the terminal UI
+  journeyman chat --plain             the same in plain lines: no colours, no
+                                      cursor, nothing redrawn
+  journeyman chat --resume last       go on with the last session
+  journeyman chat --plain < asked.txt
+
+Plain lines are for screen readers, dumb terminals and logs. They are taken by
+themselves where input or output is no terminal, or TERM is dumb. /help there
+names what can be typed.
+"""
+
+EFFORTS = ("minimal", "low", "medium", "high", "xhigh", "max")
+
+
+@click.command(help=HELP)
+@click.option("--plain", is_flag=True, help="One line for each thing that happens; questions are answered y or n.")
+@click.option("-m", "--model", help="local:starter, local:PATH.gguf, http://HOST:PORT/v1#NAME ...")
+@click.option("--root", type=click.Path(path_type=Path), help="The folder the tools work in.  [default: here]")
+@click.option("--policy", help="readonly, ask, auto, headless, yolo, or a policy file.  [default: ask]")
+@click.option("--resume", metavar="SESSION", help="Go on with a session: its id, a part of it, or `last`.")
+@click.option("--think", metavar="HOW", help="off, auto, on, or the tokens it may take.  [default: auto]")
+@click.option("--effort", type=click.Choice(EFFORTS), help="How much to think and do, for models that know.")
+@click.option("--inline", is_flag=True, help="The terminal UI below what the terminal shows, which stays.")
+def chat(plain: bool, **options: Any) -> int:
+    return talk(plain=plain, **options)
+
+
+def talk(
+    *, plain: bool = False, root: Path | None = None, resume: str | None = None, inline: bool = False, **given: Any
+) -> int:
+    """A conversation in this terminal, to its end; its exit code."""
+    cwd = (root or Path()).expanduser().absolute()
+    settings = {name: value for name, value in given.items() if value is not None}
+    if "model" in settings:
+        settings["model"] = absolute(settings["model"])
+
+    if "policy" in settings and Path(settings["policy"]).exists():
+        settings["policy"] = str(Path(settings["policy"]).absolute())
+
+    if plain or not on_screen():
+        from journeyman.cli.plain import converse  # noqa: PLC0415 - after --help
+
+        return converse(cwd, resume, settings)
+
+    from journeyman.errors import ConfigError  # noqa: PLC0415
+
+    try:
+        from journeyman.tui.app import start  # noqa: PLC0415
+    except ImportError as error:
+        told = "pip install 'journeyman[tui]', or: journeyman chat --plain"
+        raise ConfigError(f"The terminal UI is not installed: {error}.", fix=told) from error
+
+    session = start(cwd, session=resume or "", settings=settings, inline=inline)
+    if session:
+        click.echo(f"resume with: journeyman --resume {session}")
+
+    return 0
+
+
+def on_screen() -> bool:
+    """Can a user interface be drawn here?"""
+    return sys.stdin.isatty() and sys.stdout.isatty() and os.environ.get("TERM", "dumb") != "dumb"
+
+
+def someone_talks() -> bool:
+    """Is there anything to read: a person, a pipe, a file?"""
+    return sys.stdin.isatty() or not stat.S_ISCHR(os.fstat(sys.stdin.fileno()).st_mode)
+
+
+def absolute(spec: str) -> str:
+    """A model's spec that names its file from every folder: the engine works in another one."""
+    kind, _, rest = spec.partition(":")
+    if kind not in {"local", "scripted"} or rest == "starter":
+        return spec
+
+    return f"{kind}:{'+'.join(str(Path(each).expanduser().absolute()) for each in rest.split('+'))}"

@@ -1,0 +1,373 @@
+"""A conversation in plain lines, for screen readers, dumb terminals and logs: nothing is drawn over, no escape is sent.
+
+Each thing that happens begins a line with what it is (`answer:`, `call:`, `ask:` ...); more lines of the same are
+indented, so that no text from outside can begin one.
+"""
+
+import signal
+import sys
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import anyio
+from anyio.abc import TaskGroup
+
+from journeyman.cli.lines import Lines
+from journeyman.cli.terminal import YES, AskAtTerminal
+from journeyman.engine import wire
+from journeyman.engine.client import Ask, Client, Note, Update, connect
+from journeyman.errors import JourneymanError
+from journeyman.safe import safe
+from journeyman.traces.events import ApprovalRequested
+
+CHUNKS = {"user_message_chunk": "you", "agent_message_chunk": "answer", "agent_thought_chunk": "thought"}
+MARKS = {"completed": "x", "in_progress": ">", "pending": " "}
+RESULT = 2000
+"""Characters of a result that are printed; the rest is in the trace."""
+
+
+def converse(cwd: Path, resume: str | None, settings: dict[str, Any]) -> int:
+    """Talk until the end of input; the exit code of the last turn."""
+    return anyio.run(_converse, cwd, resume, settings)
+
+
+async def _converse(cwd: Path, resume: str | None, settings: dict[str, Any]) -> int:
+    out = Out()
+    out.say("note", "starting the engine, if there is none yet")
+    try:
+        async with connect() as client:
+            return await Plain(client, cwd, settings, out).talk(resume)
+    finally:
+        out.end()
+
+
+class Out:
+    """Writes events; pieces of one text are joined until a line is whole."""
+
+    def __init__(self) -> None:
+        self._kind = ""
+        self._rest = ""
+        self._begun = False
+
+    def say(self, kind: str, text: str) -> None:
+        self.end()
+        self.piece(kind, text)
+        self.end()
+
+    def piece(self, kind: str, text: str) -> None:
+        """A part of a text that may go on."""
+        if kind != self._kind:
+            self.end()
+            self._kind = kind
+
+        *whole, self._rest = (self._rest + text).split("\n")
+        for line in whole:
+            self._line(line)
+
+    def end(self) -> None:
+        """The text is over."""
+        if self._rest:
+            self._line(self._rest)
+
+        self._kind, self._rest, self._begun = "", "", False
+
+    def _line(self, text: str) -> None:
+        head = "    " if self._begun else f"{self._kind}: "
+        print(f"{head}{safe(text.expandtabs(4), None)}".rstrip(), flush=True)
+        self._begun = True
+
+
+class Plain:
+    def __init__(self, client: Client, cwd: Path, settings: dict[str, Any], out: Out) -> None:
+        self._client = client
+        self._cwd = cwd
+        self._settings = settings
+        self._out = out
+        self._lines = Lines()
+        self._session = ""
+        self._running = False
+        self._code = 0
+        self._questions: dict[str, anyio.CancelScope] = {}
+        self._spent: dict[str, Any] = {}
+        self._users: list[tuple[int, str]] = []
+        """What the user said, and where, to go back to."""
+
+    async def talk(self, resume: str | None) -> int:
+        async with anyio.create_task_group() as group:
+            group.start_soon(self._listen, group)
+            group.start_soon(self._stop_on_interrupt, group)
+            try:
+                await self._open(resume)
+                while (line := await self._lines.ask("you> ")) is not None and line not in {"/quit", "/exit"}:
+                    await (self._command(line) if line.startswith("/") else self._turn(line))
+            finally:
+                group.cancel_scope.cancel()
+
+        if self._session:
+            self._out.say("note", f"resume with: journeyman chat --resume {self._session}")
+
+        return self._code
+
+    async def _open(self, resume: str | None) -> None:
+        """Begin a session, or take one up and say what was said in it."""
+        self._users.clear()
+        if resume:
+            opened = await self._client.load(resume, self._cwd, self._settings)
+            self._session = opened["_meta"][wire.OURS]["sessionId"]
+        else:
+            opened = await self._client.new(self._cwd, self._settings)
+            self._session = opened["sessionId"]
+
+        await self._quiet()
+        model = opened["configOptions"][0]["currentValue"]
+        mode = opened["modes"]["currentModeId"]
+        self._out.say("note", f"session {self._session}, model {model}, mode {mode}; /help says what can be typed")
+
+    async def _turn(self, text: str) -> None:
+        if not text:
+            return
+
+        self._running, self._code = True, 0
+        try:
+            answer = await self._client.prompt(self._session, text)
+        except JourneymanError as error:
+            await self._quiet()
+            self._code = error.exit_code
+            self._out.say("error", f"{error}\n{error.fix}".strip())
+        else:
+            await self._quiet()
+            self._ended(answer)
+        finally:
+            self._running = False
+
+    def _ended(self, answer: Any) -> None:
+        error = answer["_meta"][wire.OURS].get("error")
+        if error:
+            self._code = 6
+            self._out.say("error", f"{error['message']}\n{error['fix']}".strip())
+        elif answer["stopReason"] != "end_turn":
+            self._out.say("note", answer["stopReason"])
+
+    async def _quiet(self) -> None:
+        """Wait until all that was heard so far is written."""
+        heard = anyio.Event()
+        self._client.behind(heard)
+        await heard.wait()
+        self._out.end()
+
+    # What the engine says.
+
+    async def _listen(self, group: TaskGroup) -> None:
+        async for message in self._client.messages:
+            match message:
+                case anyio.Event():
+                    message.set()
+                case Update():
+                    self._update(message)
+                case Note():
+                    self._note(message)
+                case Ask():
+                    group.start_soon(self._ask, message)
+
+        self._out.say("error", "the engine is gone; the session is stored")
+        group.cancel_scope.cancel()
+
+    def _update(self, message: Update) -> None:
+        update, ours = message.update, message.ours
+        match message.kind:
+            case "user_message_chunk":
+                self._user(update["content"]["text"], ours)
+            case kind if kind in CHUNKS:
+                self._out.piece(CHUNKS[kind], update["content"]["text"])
+            case "plan":
+                for entry in update["entries"]:
+                    self._out.say("plan", f"[{MARKS[entry['status']]}] {entry['content']}")
+            case "tool_call":
+                self._out.say("call", f"{update['title']}{': ' + ours['reason'] if 'reason' in ours else ''}")
+            case "tool_call_update":
+                self._call(update, ours)
+            case "usage_update":
+                self._spent = {**update, **ours}
+            case "current_mode_update":
+                self._out.say("note", f"mode {update['currentModeId']}")
+
+    def _user(self, text: str, ours: Any) -> None:
+        if ours.get("origin") == "user":
+            self._users.append((ours.get("seq", 0), text))
+
+        if not (self._running and self._lines.typed):  # they have just typed it
+            self._out.say("you" if ours.get("origin") == "user" else "asked", text)
+
+    def _call(self, update: dict[str, Any], ours: Any) -> None:
+        if "effect" in ours:
+            self._out.say(ours["effect"], ours["reason"])
+        elif "status" in ours:
+            text = "\n".join(_texts(update))
+            seconds = f"{ours['seconds']:.1f} s"
+            left = f"\n({len(text) - RESULT:,} more characters)" if len(text) > RESULT else ""
+            self._out.say("result", f"{ours['status']}, {seconds}: {text[:RESULT]}{left}")
+
+    def _note(self, note: Note) -> None:
+        params = note.params
+        match note.method:
+            case wire.NOTE if params["kind"] != "status":
+                self._out.say("note", params["text"])
+            case wire.SETTLED:
+                if scope := self._questions.pop(params["token"], None):
+                    scope.cancel()
+            case wire.TURN if not params["running"] and not self._running:
+                self._out.say("note", f"a turn of another client has ended: {params['outcome']}")
+
+    async def _ask(self, ask: Ask) -> None:
+        """Put a question to the person, unless another client is quicker."""
+        ours = ask.ours
+        if self._lines.busy:
+            self._out.say("ask", "a question waits: press Enter to hear it")
+
+        with anyio.CancelScope() as self._questions[ours["token"]]:
+            if ours["kind"] == "budget":
+                self._out.say("ask", ours["reason"])
+                answer = await self._prompted("y to go on, n to stop here [n] ")
+                await self._client.answer(ask, "once" if answer.lower() in YES else "no")
+                return
+
+            names = ("tool", "arguments", "reason", "rules", "provenance", "token", "offer")
+            request = ApprovalRequested.model_validate(
+                {"call_id": ask.call["toolCallId"], **{name: ours[name] for name in names}}
+            )
+            self._out.end()
+            answer = await AskAtTerminal(partial(self._out.say, "ask"), self._prompted)(request)
+            option = answer.keep if answer.approved and answer.keep != "once" else "once" if answer.approved else "no"
+            more: dict[str, Any] = {"reason": answer.reason} if answer.reason else {}
+            if answer.arguments is not None:
+                more["arguments"] = answer.arguments
+
+            await self._client.answer(ask, option, **more)
+
+    async def _prompted(self, question: str) -> str:
+        return await self._lines.ask(f"ask: {question.strip()} ") or ""
+
+    async def _stop_on_interrupt(self, group: TaskGroup) -> None:
+        with suppress(NotImplementedError), anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+            async for number in signals:
+                if number == signal.SIGINT and self._running:
+                    await self._client.cancel(self._session)
+                else:
+                    self._code = 130
+                    sys.stdout.write("\n")
+                    group.cancel_scope.cancel()
+
+    # What can be typed.
+
+    async def _command(self, line: str) -> None:
+        name, _, rest = line[1:].partition(" ")
+        command = COMMANDS.get(name)
+        try:
+            if command is None:
+                self._out.say("error", f"there is no command /{name}; /help names them")
+            else:
+                await command[0](self, rest.strip())
+        except JourneymanError as error:
+            self._out.say("error", f"{error}\n{error.fix}".strip())
+
+    async def help(self, _rest: str) -> None:
+        for name, (_, told) in COMMANDS.items():
+            self._out.say("note", f"/{name} {told}")
+
+    async def option(self, name: str, value: str) -> None:
+        if value:
+            await self._client.set_option(self._session, name, value)
+
+        self._out.say("note", f"{name} {value or 'is set with its name: /' + name + ' VALUE'}")
+
+    async def mode(self, rest: str) -> None:
+        if rest:
+            await self._client.set_mode(self._session, rest)
+            await self._quiet()
+        else:
+            state = await self._client.state(self._session)
+            self._out.say("note", f"mode {state['mode']}; there are readonly, ask, auto, yolo")
+
+    async def new(self, _rest: str) -> None:
+        await self._open(None)
+
+    async def resume(self, rest: str) -> None:
+        await (self._open(rest) if rest else self.sessions(""))
+
+    async def sessions(self, _rest: str) -> None:
+        for each in (await self._client.sessions(self._cwd))["sessions"][:20]:
+            ours = each["_meta"][wire.OURS]
+            self._out.say(
+                "note", f"{each['sessionId']} {each['updatedAt'][:16]} {ours['outcome'] or 'open'}: {each['title']}"
+            )
+
+    async def fork(self, _rest: str) -> None:
+        forked = await self._client.fork(self._session, self._cwd)
+        self._session = forked["sessionId"]
+        self._out.say("note", f"session {self._session}: it begins with all that was said so far")
+
+    async def rewind(self, rest: str) -> None:
+        if not rest.isdecimal() or not 1 <= int(rest) <= len(self._users):
+            for number, (_, text) in enumerate(self._users, 1):
+                self._out.say("note", f"/rewind {number}: {text[:80]}")
+
+            return
+
+        rewound = await self._client.rewind(self._session, self._users[int(rest) - 1][0])
+        self._session = rewound["sessionId"]
+        del self._users[int(rest) - 1 :]
+        self._out.say("note", f"session {self._session}: it ends before you said: {rewound['prompt']}")
+        self._out.say("note", "files stay as they are")
+
+    async def cost(self, _rest: str) -> None:
+        spent = self._spent
+        usage = spent.get("usage", {})
+        cost = spent.get("cost")
+        money = f"${cost['amount']:.4f}" if cost else "at a price that is not known" if spent else "$0"
+        self._out.say(
+            "note",
+            f"read {usage.get('prompt_tokens', 0)} tokens ({usage.get('cached_tokens', 0)} cached), "
+            f"wrote {usage.get('completion_tokens', 0)}, {money}; "
+            f"the window holds {spent.get('used', 0)} of {spent.get('size', 0)}",
+        )
+        for each in spent.get("budget", ()):
+            self._out.say("note", f"of {each['limit']:g} {each['what']} a turn, {each['used']:g} are used")
+
+    async def tools(self, _rest: str) -> None:
+        state = await self._client.state(self._session)
+        for each in state["tools"]:
+            self._out.say("note", f"{each['name']}: {each['description']}")
+
+        for notice in state["notices"]:
+            self._out.say("note", notice)
+
+    async def policy(self, _rest: str) -> None:
+        state = await self._client.state(self._session)
+        sandbox = state["sandbox"].get("backend", "none")
+        self._out.say("note", f"policy {state['policy'].get('name', state['mode'])}; code runs in: {sandbox}")
+
+
+def _texts(update: dict[str, Any]) -> list[str]:
+    return [each["content"]["text"] for each in update.get("content", ()) if each["type"] == "content"]
+
+
+Command = Callable[[Plain, str], Awaitable[None]]
+COMMANDS: dict[str, tuple[Command, str]] = {
+    "help": (Plain.help, "says this"),
+    "model": (lambda plain, rest: plain.option("model", rest), "SPEC: another model from here on"),
+    "mode": (Plain.mode, "NAME: readonly, ask, auto or yolo"),
+    "think": (lambda plain, rest: plain.option("think", rest), "HOW: off, auto, on"),
+    "effort": (lambda plain, rest: plain.option("effort", rest), "HOW: low, medium, high, or default"),
+    "new": (Plain.new, "begins another session"),
+    "resume": (Plain.resume, "SESSION: goes on with one; without it, names those of this folder"),
+    "sessions": (Plain.sessions, "names the sessions of this folder"),
+    "fork": (Plain.fork, "goes on in a copy of this session"),
+    "rewind": (Plain.rewind, "N: goes back to before your N-th message; without it, names them"),
+    "cost": (Plain.cost, "says what was spent"),
+    "tools": (Plain.tools, "names the tools"),
+    "policy": (Plain.policy, "says which policy and sandbox hold"),
+    "quit": (Plain.help, "leaves; the session is stored"),
+}
