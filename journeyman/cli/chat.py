@@ -3,6 +3,7 @@
 import os
 import stat
 import sys
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +60,7 @@ def talk(
     from journeyman.errors import ConfigError  # noqa: PLC0415
 
     try:
-        from journeyman.tui.app import start  # noqa: PLC0415
+        start = import_module("journeyman.tui.app").start
     except ImportError as error:
         told = "pip install 'journeyman[tui]', or: journeyman chat --plain"
         raise ConfigError(f"The terminal UI is not installed: {error}.", fix=told) from error

@@ -6,16 +6,16 @@ indented, so that no text from outside can begin one.
 
 import signal
 import sys
-from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import anyio
 from anyio.abc import TaskGroup
 
 from journeyman.cli.lines import Lines
+from journeyman.cli.plain_commands import LEAVE, run
 from journeyman.cli.terminal import YES, AskAtTerminal
 from journeyman.engine import wire
 from journeyman.engine.client import Ask, Client, Note, Update, connect
@@ -39,7 +39,7 @@ async def _converse(cwd: Path, resume: str | None, settings: dict[str, Any]) -> 
     out.say("note", "starting the engine, if there is none yet")
     try:
         async with connect() as client:
-            return await Plain(client, cwd, settings, out).talk(resume)
+            return await Plain(client, cwd, cast("wire.Settings", settings), out).talk(resume)
     finally:
         out.end()
 
@@ -81,58 +81,69 @@ class Out:
 
 
 class Plain:
-    def __init__(self, client: Client, cwd: Path, settings: dict[str, Any], out: Out) -> None:
-        self._client = client
-        self._cwd = cwd
+    def __init__(self, client: Client, cwd: Path, settings: wire.Settings, out: Out) -> None:
+        self.client = client
+        self.cwd = cwd
         self._settings = settings
         self._out = out
         self._lines = Lines()
-        self._session = ""
+        self.session = ""
         self._running = False
         self._code = 0
         self._questions: dict[str, anyio.CancelScope] = {}
-        self._spent: dict[str, Any] = {}
-        self._users: list[tuple[int, str]] = []
-        """What the user said, and where, to go back to."""
+        self.spent: dict[str, Any] = {}
+        self.users: list[tuple[int, str]] = []
+        self._said = False
 
     async def talk(self, resume: str | None) -> int:
         async with anyio.create_task_group() as group:
             group.start_soon(self._listen, group)
             group.start_soon(self._stop_on_interrupt, group)
             try:
-                await self._open(resume)
-                while (line := await self._lines.ask("you> ")) is not None and line not in {"/quit", "/exit"}:
+                await self.open(resume)
+                while (line := await self._lines.ask("you> ")) is not None and line not in LEAVE:
                     await (self._command(line) if line.startswith("/") else self._turn(line))
             finally:
                 group.cancel_scope.cancel()
 
-        if self._session:
-            self._out.say("note", f"resume with: journeyman chat --resume {self._session}")
+        if self._said:
+            self._out.say("note", f"resume with: journeyman chat --resume {self.session}")
 
         return self._code
 
-    async def _open(self, resume: str | None) -> None:
+    async def open(self, resume: str | None) -> None:
         """Begin a session, or take one up and say what was said in it."""
-        self._users.clear()
+        self.users.clear()
         if resume:
-            opened = await self._client.load(resume, self._cwd, self._settings)
-            self._session = opened["_meta"][wire.OURS]["sessionId"]
+            opened = await self.client.load(resume, self.cwd, self._settings)
+            self.session = opened["_meta"][wire.OURS]["sessionId"]
         else:
-            opened = await self._client.new(self._cwd, self._settings)
-            self._session = opened["sessionId"]
+            opened = await self.client.new(self.cwd, self._settings)
+            self.session = opened["sessionId"]
 
         await self._quiet()
         model = opened["configOptions"][0]["currentValue"]
         mode = opened["modes"]["currentModeId"]
-        self._out.say("note", f"session {self._session}, model {model}, mode {mode}; /help says what can be typed")
+        self._out.say("note", f"session {self.session}, model {model}, mode {mode}; /help says what can be typed")
+
+    async def _command(self, line: str) -> None:
+        try:
+            await run(self, line)
+        except JourneymanError as error:
+            self._out.say("error", f"{error}\n{error.fix}".strip())
+
+        await self._quiet()
+
+    def note(self, text: str) -> None:
+        self._out.say("note", text)
 
     async def _turn(self, text: str) -> None:
         if not text:
             return
 
-        self._running, self._code = True, 0
+        self._running, self._said, self._code = True, True, 0
         try:
-            answer = await self._client.prompt(self._session, text)
+            answer = await self.client.prompt(self.session, text)
         except JourneymanError as error:
             await self._quiet()
             self._code = error.exit_code
@@ -154,14 +165,14 @@ class Plain:
     async def _quiet(self) -> None:
         """Wait until all that was heard so far is written."""
         heard = anyio.Event()
-        self._client.behind(heard)
+        self.client.behind(heard)
         await heard.wait()
         self._out.end()
 
     # What the engine says.
 
     async def _listen(self, group: TaskGroup) -> None:
-        async for message in self._client.messages:
+        async for message in self.client.messages:
             match message:
                 case anyio.Event():
                     message.set()
@@ -190,20 +201,21 @@ class Plain:
             case "tool_call_update":
                 self._call(update, ours)
             case "usage_update":
-                self._spent = {**update, **ours}
+                self.spent = {**update, **ours}
             case "current_mode_update":
                 self._out.say("note", f"mode {update['currentModeId']}")
 
     def _user(self, text: str, ours: Any) -> None:
         if ours.get("origin") == "user":
-            self._users.append((ours.get("seq", 0), text))
+            self.users.append((ours.get("seq", 0), text))
 
         if not (self._running and self._lines.typed):  # they have just typed it
             self._out.say("you" if ours.get("origin") == "user" else "asked", text)
 
     def _call(self, update: dict[str, Any], ours: Any) -> None:
         if "effect" in ours:
-            self._out.say(ours["effect"], ours["reason"])
+            if ours["effect"] != "ask":  # the question says why
+                self._out.say("policy", f"{ours['effect']}: {ours['reason']}")
         elif "status" in ours:
             text = "\n".join(_texts(update))
             seconds = f"{ours['seconds']:.1f} s"
@@ -231,7 +243,7 @@ class Plain:
             if ours["kind"] == "budget":
                 self._out.say("ask", ours["reason"])
                 answer = await self._prompted("y to go on, n to stop here [n] ")
-                await self._client.answer(ask, "once" if answer.lower() in YES else "no")
+                await self.client.answer(ask, "once" if answer.lower() in YES else "no")
                 return
 
             names = ("tool", "arguments", "reason", "rules", "provenance", "token", "offer")
@@ -245,7 +257,7 @@ class Plain:
             if answer.arguments is not None:
                 more["arguments"] = answer.arguments
 
-            await self._client.answer(ask, option, **more)
+            await self.client.answer(ask, option, **more)
 
     async def _prompted(self, question: str) -> str:
         return await self._lines.ask(f"ask: {question.strip()} ") or ""
@@ -254,120 +266,12 @@ class Plain:
         with suppress(NotImplementedError), anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
             async for number in signals:
                 if number == signal.SIGINT and self._running:
-                    await self._client.cancel(self._session)
+                    await self.client.cancel(self.session)
                 else:
                     self._code = 130
                     sys.stdout.write("\n")
                     group.cancel_scope.cancel()
 
-    # What can be typed.
-
-    async def _command(self, line: str) -> None:
-        name, _, rest = line[1:].partition(" ")
-        command = COMMANDS.get(name)
-        try:
-            if command is None:
-                self._out.say("error", f"there is no command /{name}; /help names them")
-            else:
-                await command[0](self, rest.strip())
-        except JourneymanError as error:
-            self._out.say("error", f"{error}\n{error.fix}".strip())
-
-    async def help(self, _rest: str) -> None:
-        for name, (_, told) in COMMANDS.items():
-            self._out.say("note", f"/{name} {told}")
-
-    async def option(self, name: str, value: str) -> None:
-        if value:
-            await self._client.set_option(self._session, name, value)
-
-        self._out.say("note", f"{name} {value or 'is set with its name: /' + name + ' VALUE'}")
-
-    async def mode(self, rest: str) -> None:
-        if rest:
-            await self._client.set_mode(self._session, rest)
-            await self._quiet()
-        else:
-            state = await self._client.state(self._session)
-            self._out.say("note", f"mode {state['mode']}; there are readonly, ask, auto, yolo")
-
-    async def new(self, _rest: str) -> None:
-        await self._open(None)
-
-    async def resume(self, rest: str) -> None:
-        await (self._open(rest) if rest else self.sessions(""))
-
-    async def sessions(self, _rest: str) -> None:
-        for each in (await self._client.sessions(self._cwd))["sessions"][:20]:
-            ours = each["_meta"][wire.OURS]
-            self._out.say(
-                "note", f"{each['sessionId']} {each['updatedAt'][:16]} {ours['outcome'] or 'open'}: {each['title']}"
-            )
-
-    async def fork(self, _rest: str) -> None:
-        forked = await self._client.fork(self._session, self._cwd)
-        self._session = forked["sessionId"]
-        self._out.say("note", f"session {self._session}: it begins with all that was said so far")
-
-    async def rewind(self, rest: str) -> None:
-        if not rest.isdecimal() or not 1 <= int(rest) <= len(self._users):
-            for number, (_, text) in enumerate(self._users, 1):
-                self._out.say("note", f"/rewind {number}: {text[:80]}")
-
-            return
-
-        rewound = await self._client.rewind(self._session, self._users[int(rest) - 1][0])
-        self._session = rewound["sessionId"]
-        del self._users[int(rest) - 1 :]
-        self._out.say("note", f"session {self._session}: it ends before you said: {rewound['prompt']}")
-        self._out.say("note", "files stay as they are")
-
-    async def cost(self, _rest: str) -> None:
-        spent = self._spent
-        usage = spent.get("usage", {})
-        cost = spent.get("cost")
-        money = f"${cost['amount']:.4f}" if cost else "at a price that is not known" if spent else "$0"
-        self._out.say(
-            "note",
-            f"read {usage.get('prompt_tokens', 0)} tokens ({usage.get('cached_tokens', 0)} cached), "
-            f"wrote {usage.get('completion_tokens', 0)}, {money}; "
-            f"the window holds {spent.get('used', 0)} of {spent.get('size', 0)}",
-        )
-        for each in spent.get("budget", ()):
-            self._out.say("note", f"of {each['limit']:g} {each['what']} a turn, {each['used']:g} are used")
-
-    async def tools(self, _rest: str) -> None:
-        state = await self._client.state(self._session)
-        for each in state["tools"]:
-            self._out.say("note", f"{each['name']}: {each['description']}")
-
-        for notice in state["notices"]:
-            self._out.say("note", notice)
-
-    async def policy(self, _rest: str) -> None:
-        state = await self._client.state(self._session)
-        sandbox = state["sandbox"].get("backend", "none")
-        self._out.say("note", f"policy {state['policy'].get('name', state['mode'])}; code runs in: {sandbox}")
-
 
 def _texts(update: dict[str, Any]) -> list[str]:
     return [each["content"]["text"] for each in update.get("content", ()) if each["type"] == "content"]
-
-
-Command = Callable[[Plain, str], Awaitable[None]]
-COMMANDS: dict[str, tuple[Command, str]] = {
-    "help": (Plain.help, "says this"),
-    "model": (lambda plain, rest: plain.option("model", rest), "SPEC: another model from here on"),
-    "mode": (Plain.mode, "NAME: readonly, ask, auto or yolo"),
-    "think": (lambda plain, rest: plain.option("think", rest), "HOW: off, auto, on"),
-    "effort": (lambda plain, rest: plain.option("effort", rest), "HOW: low, medium, high, or default"),
-    "new": (Plain.new, "begins another session"),
-    "resume": (Plain.resume, "SESSION: goes on with one; without it, names those of this folder"),
-    "sessions": (Plain.sessions, "names the sessions of this folder"),
-    "fork": (Plain.fork, "goes on in a copy of this session"),
-    "rewind": (Plain.rewind, "N: goes back to before your N-th message; without it, names them"),
-    "cost": (Plain.cost, "says what was spent"),
-    "tools": (Plain.tools, "names the tools"),
-    "policy": (Plain.policy, "says which policy and sandbox hold"),
-    "quit": (Plain.help, "leaves; the session is stored"),
-}

@@ -19,13 +19,18 @@ Examples:
 @click.option("--acp", is_flag=True, help="Serve one client on standard input and output.")
 @click.option("--socket", type=click.Path(path_type=Path), help="Listen there.  [default: this user's own]")
 @click.option("--idle", type=click.FloatRange(0), default=600.0, show_default=True, help="Seconds to stay unused.")
-def serve(acp: bool, socket: Path | None, idle: float) -> int:
+@click.option("--stop", is_flag=True, help="End the engine that runs; its turns can be taken up again.")
+def serve(acp: bool, socket: Path | None, idle: float, stop: bool) -> int:
     import anyio  # noqa: PLC0415 - after --help
 
     from journeyman.errors import ConfigError, UsageError  # noqa: PLC0415
 
     if acp and socket:
         raise UsageError("An engine is on a socket or on standard input.", fix="Leave out --acp or --socket.")
+
+    if stop:
+        anyio.run(_stop, socket)
+        return 0
 
     try:
         from journeyman.engine.serve import on_socket, on_stdio  # noqa: PLC0415
@@ -43,3 +48,14 @@ def serve(acp: bool, socket: Path | None, idle: float) -> int:
         click.echo(f"An engine already listens at {path}.", err=True)
 
     return 0
+
+
+async def _stop(socket: Path | None) -> None:
+    from journeyman.engine.client import connect  # noqa: PLC0415 - after --help
+    from journeyman.errors import Disconnected  # noqa: PLC0415
+
+    async with connect(socket, start=False) as client:
+        try:
+            await client.stop()
+        except Disconnected:
+            return  # it went before it could say so

@@ -14,7 +14,8 @@ from acp.exceptions import RequestError
 from journeyman.engine import wire
 from journeyman.engine.engine import Engine
 from journeyman.engine.peer import Peer
-from journeyman.engine.session import Session, fault
+from journeyman.engine.session import Session
+from journeyman.engine.turn import fault
 from journeyman.engine.wire import OURS
 from journeyman.errors import JourneymanError, UsageError
 from journeyman.tools.target import Command, Target, Url, check_name

@@ -6,9 +6,7 @@ leaves ends nothing; the session ends when it has nothing to do and nobody follo
 
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
 from pathlib import Path
-from secrets import token_hex
 from typing import Any
 
 import anyio
@@ -24,6 +22,7 @@ from journeyman.engine import wire
 from journeyman.engine.peer import Peer, join
 from journeyman.engine.questions import Questions
 from journeyman.engine.record import Record
+from journeyman.engine.turn import Turn, ended
 from journeyman.engine.updates import Updates
 from journeyman.errors import JourneymanError, UsageError
 from journeyman.policies.policy import Policy
@@ -34,26 +33,6 @@ from journeyman.traces.transcript import told
 from journeyman.traces.writer import Stored
 
 Json = dict[str, Any]
-STOPS = {"answered": "end_turn", "budget": "max_turn_requests", "interrupted": "cancelled"}
-
-
-@dataclass(slots=True)
-class Turn:
-    text: str
-    asker: Peer | None
-    id: str = field(default_factory=lambda: token_hex(4))
-    ended: anyio.Event = field(default_factory=anyio.Event)
-    result: Result | None = None
-    error: JourneymanError | None = None
-
-    @property
-    def stop(self) -> str:
-        """ACP's word for how it ended."""
-        if self.result is None:
-            return "end_turn" if self.error else "cancelled"
-
-        refused = self.error is not None and self.error.kind == "refusal"
-        return "refusal" if refused else STOPS.get(self.result.outcome, "end_turn")
 
 
 class Session:
@@ -81,6 +60,8 @@ class Session:
         self._fault: JourneymanError | None = None
         self._scope: anyio.CancelScope | None = None
         self._stale = False
+        self._trying = False
+        """Whoever asked to open it hears how it went."""
         self._ending = False
         self._wake = anyio.Event()
         self._opened = anyio.Event()
@@ -143,17 +124,19 @@ class Session:
         """
         before = dict(self.given)
         self.given[name] = value
-        await self.reopen()
+        await self._reopen()
         if self._fault is not None:
             fault, self.given = self._fault, before
-            await self.reopen()
+            await self._reopen()
             raise fault
 
-    async def reopen(self) -> None:
+    async def _reopen(self) -> None:
         self._stale, self._opened = True, anyio.Event()
         self._stir()
         if self.turn is None:
+            self._trying = True
             await self._opened.wait()
+            self._trying = False
 
     @property
     def mode(self) -> str:
@@ -256,13 +239,13 @@ class Session:
     def _fail(self, error: JourneymanError) -> None:
         self._fault = error
         self._is_open()
+        if not (self._ending or self._trying or self.waiting):
+            self.note("error", f"{error} {error.fix}".strip())
+
         while self.waiting:
             turn = self.waiting.popleft()
             turn.error = error
             turn.ended.set()
-
-        if not self._ending:
-            self.note("error", f"{error} {error.fix}".strip())
 
     def _is_open(self) -> None:
         """As far as it will open with what is said now."""
@@ -293,7 +276,7 @@ class Session:
             self.record.count = self.updates.count
             self.live.clear()
             self.turn = None
-            self._note(wire.TURN, _ended(turn))
+            self._note(wire.TURN, ended(turn))
             turn.ended.set()
             if not self.peers and self.idle:
                 self.end()
@@ -313,15 +296,15 @@ class Session:
 
     def _order(self, prompt: str) -> Order:
         settings = self.settings
-        order = Order(
+        return Order(
             prompt=prompt,
             limits=limits(settings),
             sampling=Sampling(think=settings.think, effort=settings.effort),
             context=settings.context,
             compact_at=settings.compact_at,
             root=str(self.cwd),
+            more=self.questions.more,
         )
-        return replace(order, more=self.questions.more)
 
     def _stored(self, stored: Stored) -> None:
         self.record.stored = True
@@ -383,27 +366,6 @@ class Session:
     async def _rest(self) -> None:
         await self._wake.wait()
         self._wake = anyio.Event()
-
-
-def _ended(turn: Turn) -> Json:
-    result, error = turn.result, turn.error
-    known = {}
-    if result is not None:
-        known = {
-            "outcome": result.outcome,
-            "usage": result.usage.model_dump(),
-            "cost_usd": result.cost_usd,
-            "seconds": result.seconds,
-            "denied": result.denied,
-        }
-
-    outcome = {"outcome": "failed" if error else "interrupted"}
-    return {"running": False, "stopReason": turn.stop, "error": fault(error) if error else None, **outcome, **known}
-
-
-def fault(error: JourneymanError) -> Json:
-    """As it travels."""
-    return {"kind": error.kind, "message": str(error), "fix": error.fix, "run_id": error.run_id}
 
 
 def no_session(session_id: str) -> UsageError:

@@ -1,0 +1,136 @@
+import json
+import os
+import pty
+import re
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from journeyman.cli.chat import absolute
+from tests.cli.command import Place
+
+ESC = "\x1b"
+HOSTILE = f"first\nask: may I?\n{ESC}]52;c;aGFja2Vk\x07{ESC}[2J\u202egnp.exe"
+
+
+@pytest.fixture
+def journeyman(journeyman):
+    yield journeyman
+    journeyman("serve", "--stop")
+
+
+def script(place: Place, *items):
+    path = place.folder / "script.json"
+    path.write_text(json.dumps(items), "utf-8")
+    return "scripted:script.json"
+
+
+def start(place: Place, *words, **pipes):
+    return subprocess.Popen(
+        [sys.executable, "-m", "journeyman", *words],
+        cwd=place.folder,
+        env={**os.environ, "JOURNEYMAN_HOME": str(place.home), "TERM": "dumb"},
+        encoding="utf-8",
+        **pipes,
+    )
+
+
+def test_a_conversation_is_plain_lines_that_nothing_from_outside_can_begin(journeyman):
+    (journeyman.folder / "notes.txt").write_text("one two three")
+    write = {"tool": "files__write", "arguments": {"path": "out.txt", "content": "hello\n"}}
+    look = [{"thinking": "I must look."}, {"tool": "files__read", "arguments": {"path": "notes.txt"}}]
+    model = script(journeyman, look, HOSTILE, write, "Written.", {"error": "it broke"})
+    asked = "What do the notes say?\n/cost\nWrite it\ny\n/mode readonly\n/rewind\n/nope\nAnd now?\n"
+    talk = start(journeyman, "chat", "--model", model, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    out, _ = talk.communicate(asked, timeout=50)
+    lines = [re.sub(r"\d\.\d s:", "S:", line) for line in out.splitlines() if line.strip() != "you>"]
+    session = lines[1].split()[2].rstrip(",")
+    model = f"model scripted:{journeyman.folder}/script.json"
+    assert lines == [
+        "note: starting the engine, if there is none yet",
+        f"note: session {session}, {model}, mode ask; /help says what can be typed",
+        "you: What do the notes say?",
+        "thought: I must look.",
+        "call: files.read notes.txt",
+        "policy: allow: it reads inside the working folder and changes nothing",
+        "result: ok, S: one two three",
+        "answer: first",
+        "    ask: may I?",
+        "    ⟪U+001B⟫]52;c;aGFja2Vk⟪U+0007⟫⟪U+001B⟫[2J⟪U+202E⟫gnp.exe",
+        "note: read 28 tokens (0 cached), wrote 24, $0.0000; the window holds 34 of 1048576",
+        "note: of 40 steps a turn, 2 are used",
+        "note: of 200000 tokens a turn, 52 are used",
+        lines[13],
+        "you: Write it",
+        "call: files.write out.txt hello",
+        "ask: May files.write be called? (no rule allows files.write)",
+        "ask:     files.write",
+        'ask:       "path" = out.txt',
+        'ask:       "content" = hello',
+        "ask:       |",
+        "ask:   - path 'out.txt' comes from nobody knows where",
+        "ask: y once, s for this session, a always, e to edit, n or n REASON to refuse [n] ",
+        "result: ok, S: wrote out.txt: 1 line, 6 bytes",
+        "answer: Written.",
+        "note: mode readonly",
+        "note: /rewind 1: What do the notes say?",
+        "note: /rewind 2: Write it",
+        "note: there is no command /nope; /help names them",
+        "you: And now?",
+        "error: it broke",
+        "    The script says so.",
+        f"note: resume with: journeyman chat --resume {session}",
+    ]
+    assert ESC not in out
+    assert talk.returncode == 4
+
+
+def test_without_a_command_it_talks_and_a_session_is_gone_on_with(journeyman):
+    model = script(journeyman, "First.", "Second.")
+    bare = start(journeyman, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    out, _ = bare.communicate(f"/model scripted:{journeyman.folder}/script.json\nOne?\n", timeout=50)
+    assert "answer: First." in out
+    again = start(journeyman, "chat", "--resume", "last", "-m", model, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    out, _ = again.communicate("Two?\n", timeout=50)
+    said = [line for line in out.splitlines() if line.startswith(("you:", "answer:"))]
+    assert said == ["you: One?", "answer: First.", "you: Two?", "answer: Second."]
+
+
+def test_on_a_dumb_terminal_an_interrupt_stops_the_turn_and_not_the_conversation(journeyman):
+    write = {"tool": "files__write", "arguments": {"path": "out.txt", "content": "hello\n"}}
+    model = script(journeyman, write, "Otherwise, then.")
+    ours, theirs = pty.openpty()
+    talk = start(journeyman, "chat", "-m", model, stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True)
+    os.close(theirs)
+    screen = ""
+
+    def until(text):
+        nonlocal screen
+        while text not in screen:
+            screen += os.read(ours, 1 << 16).decode()
+
+        seen, _, screen = screen.partition(text)
+        return seen
+
+    seen = until("you> ")
+    os.write(ours, b"Write it\n")
+    seen += until("to refuse [n] ")
+    talk.send_signal(signal.SIGINT)
+    seen += until("note: cancelled")
+    os.write(ours, b"Do not write\n")
+    seen += until("answer: Otherwise, then.")
+    os.write(ours, b"/quit\n")
+    seen += until("resume with: journeyman chat --resume")
+    assert talk.wait(timeout=20) == 0
+    os.close(ours)
+    assert ESC not in seen
+    assert not (journeyman.folder / "out.txt").exists()
+
+
+def test_a_models_file_is_named_from_the_folder_where_it_was_typed(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert absolute("local:a.gguf+b.gguf") == f"local:{tmp_path}/a.gguf+{tmp_path}/b.gguf"
+    assert absolute("local:starter") == "local:starter"
+    assert absolute("http://127.0.0.1:1/v1#x") == "http://127.0.0.1:1/v1#x"
