@@ -22,6 +22,10 @@ HIDDEN = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")
 TWINS = frozenset("аеорсухіјѕԁһӏқьвкмнтгАВЕЅІЈКМНОРСТУХҮԌԚԜαορνικτυχΑΒΕΖΗΙΚΜΝΟΡΤΥΧօսոցհԼՏՕꭰꮪᎪᏟᎬ")
 """Letters of other scripts that look like Latin ones (Unicode's confusables, the single ones)."""
 MIXED = re.compile(r"[^\W\d_](?:[^\W_]|[.@-](?=\w))*")
+JOINERS = frozenset("\ufe0e\ufe0f\u200c\u200d")
+"""They choose how emoji and letters look; without them each is shown by itself."""
+MARKS = 4
+"""Accents on one letter that `prose` shows."""
 OPEN = "⟪"
 NEWLINE = "⏎"
 
@@ -44,6 +48,40 @@ def safe(text: str, limit: int | None = LIMIT, *, lines: bool = False) -> str:
         return shown
 
     return f"{shown} … +{len(text[limit:].encode('utf-8', 'surrogatepass')):,} bytes"
+
+
+def prose(text: str) -> str:
+    """What is read at length rather than decided on, on several lines: nothing in it can act on a terminal.
+
+    Unlike `safe` it leaves letters of all scripts as they are, makes tabs and wide spaces plain ones, and drops what
+    only joins emoji. More than `MARKS` accents on one letter are spelled out.
+    """
+    return "\n".join(
+        line if PLAIN.fullmatch(line) else _readable(line) for line in text.replace("\r\n", "\n").split("\n")
+    )
+
+
+def _readable(line: str) -> str:
+    shown: list[str] = []
+    marks = 0
+    for char in line.expandtabs(4):
+        told = _told(char)
+        marks = marks + 1 if not char.isascii() and unicodedata.combining(char) else 0
+        shown.append(told if marks <= MARKS else _spelled(char))
+
+    return "".join(shown)
+
+
+@lru_cache(4096)
+def _told(char: str) -> str:
+    if char in JOINERS:
+        return ""
+
+    category = unicodedata.category(char)
+    if category == "Zs":
+        return " "
+
+    return _spelled(char) if category[0] in "CZ" or char in HIDDEN or char == OPEN or _is_variation(char) else char
 
 
 def shown_call(tool: str, arguments: Mapping[str, Any]) -> list[str]:
