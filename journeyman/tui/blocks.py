@@ -170,7 +170,7 @@ def _facts(item: Card, look: Look) -> Line:
         spans.append((item.status, MARKS[item.status][1]))
 
     seconds = look.seconds if item.status == "running" else item.seconds
-    if item.status == "running" or item.is_done and seconds:
+    if item.status == "running" or (item.is_done and seconds):
         spans.append((f"{seconds:.0f} s" if item.status == "running" else lasted(seconds), "dim"))
 
     if item.is_done and item.output and look.width >= 60:  # noqa: PLR2004 - as above

@@ -87,4 +87,6 @@ def _side(number: int, sign: str, text: str, path: str, role: str, width: int) -
     """One line of a file, its number before it."""
     code: tuple[Span, ...] = ((text, role),) if role else (highlight(text, path=path) or ((),))[0]
     lines = chop(code, width - 7)
-    return [(((f"{number:>4} " if not at else "     "), "dim"), (f"{sign} ", role), *line) for at, line in enumerate(lines)]
+    return [
+        (((f"{number:>4} " if not at else "     "), "dim"), (f"{sign} ", role), *line) for at, line in enumerate(lines)
+    ]

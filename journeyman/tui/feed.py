@@ -67,6 +67,10 @@ class Feed:
         self.orphans: list[Mapping[str, Any]] = []
         """Updates of calls that began before the first update here."""
 
+    def move(self, sink: Sink) -> None:
+        """Go on elsewhere: the same items are shown there now."""
+        self._sink = sink
+
     def take(self, update: Mapping[str, Any]) -> None:
         """One `session/update` of a kind that a transcript shows; others are left alone."""
         kind = update.get("sessionUpdate", "")

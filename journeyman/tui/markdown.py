@@ -90,7 +90,9 @@ def _blocks(text: str) -> list[tuple[str, int, list[Any]]]:
     for at, token in enumerate(tokens):
         if token.level == 0 and token.nesting != 1:
             piece = tokens[start : at + 1]
-            blocks += _items(piece) if piece[0].type.endswith("list_open") else [(piece[0].type, piece[0].map[0], piece)]
+            blocks += (
+                _items(piece) if piece[0].type.endswith("list_open") else [(piece[0].type, piece[0].map[0], piece)]
+            )
             start = at + 1
 
     return blocks

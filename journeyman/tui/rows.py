@@ -1,13 +1,17 @@
 """Widgets that draw rows: however many there are, only those on the screen are made."""
 
 from collections.abc import Sequence
+from typing import Any, NamedTuple
 
+from textual import events
+from textual.binding import Binding
 from textual.geometry import Size
+from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.selection import Selection
 from textual.strip import Strip
 
-from journeyman.tui.line import Line
+from journeyman.tui.line import Line, ends, fit
 from journeyman.tui.palette import Palette
 
 
@@ -110,3 +114,140 @@ class Lines(Rows):
 
     def get_selection(self, selection: Selection) -> tuple[str, str] | None:
         return selection.extract("\n".join(self.strip_at(row).text for row in range(self.count))), "\n"
+
+
+class Table(Rows):
+    """Rows of which one is picked."""
+
+    BINDINGS = [
+        Binding("up", "move(-1)", show=False),
+        Binding("down", "move(1)", show=False),
+        Binding("pageup", "page(-1)", show=False),
+        Binding("pagedown", "page(1)", show=False),
+        Binding("home", "move(-1000000000)", show=False),
+        Binding("end", "move(1000000000)", show=False),
+        Binding("enter", "choose", "open", show=False),
+    ]
+
+    class Chosen(Message):
+        """Enter, or a click, on a row."""
+
+        def __init__(self, table: "Table", row: int) -> None:
+            super().__init__()
+            self.table = table
+            self.row = row
+
+        @property
+        def control(self) -> "Table":
+            return self.table
+
+    class Moved(Chosen):
+        """Another row is picked."""
+
+    def __init__(self, **options: str) -> None:
+        super().__init__(**options)
+        self.cursor = 0
+
+    def line(self, row: int) -> Line:
+        raise NotImplementedError
+
+    def strip_at(self, row: int) -> Strip:
+        line = fit(self.line(row), self.cells)
+        if row != self.cursor:
+            return self.palette.strip(line)
+
+        strip = self.palette.strip(line)
+        return strip.extend_cell_length(self.cells).apply_style(self.palette.style("picked"))
+
+    def reset(self, cursor: int = 0) -> None:
+        """Other rows than before."""
+        self.cursor = max(0, min(cursor, self.count - 1))
+        self.grown(Size(self.cells, self.count))
+        self._reveal()
+        self.refresh()
+
+    def action_move(self, step: int) -> None:
+        before = self.cursor
+        self.cursor = max(0, min(self.cursor + step, self.count - 1))
+        if self.cursor != before:
+            self._reveal()
+            self.refresh()
+            self.post_message(self.Moved(self, self.cursor))
+
+    def action_page(self, step: int) -> None:
+        self.action_move(step * max(1, self.size.height - 1))
+
+    def action_choose(self) -> None:
+        if self.count:
+            self.post_message(self.Chosen(self, self.cursor))
+
+    def _reveal(self) -> None:
+        top, height = self.scroll_offset.y, max(1, self.size.height)
+        if self.cursor < top:
+            self.go(self.cursor)
+        elif self.cursor >= top + height:
+            self.go(self.cursor - height + 1)
+
+    def on_click(self, event: events.Click) -> None:
+        row = self.scroll_offset.y + event.y
+        if row < self.count:
+            again = row == self.cursor
+            self.action_move(row - self.cursor)
+            if again or event.chain > 1:
+                self.action_choose()
+
+
+class Choice(NamedTuple):
+    """One of several things."""
+
+    key: Any
+    text: str
+    about: str = ""
+
+
+class Choices(Table):
+    """Things to choose from, those that fit what was typed first."""
+
+    def __init__(self, choices: Sequence[Choice] = (), **options: str) -> None:
+        super().__init__(**options)
+        self._all = tuple(choices)
+        self.shown = self._all
+
+    @property
+    def count(self) -> int:
+        return len(self.shown)
+
+    @property
+    def picked(self) -> Choice | None:
+        return self.shown[self.cursor] if self.shown else None
+
+    def line(self, row: int) -> Line:
+        choice = self.shown[row]
+        return ends(((f" {choice.text}", ""),), ((f"  {choice.about} ", "dim"),) if choice.about else (), self.cells)
+
+    def offer(self, choices: Sequence[Choice], typed: str = "") -> None:
+        """Other things."""
+        self._all = tuple(choices)
+        self.narrow(typed)
+
+    def narrow(self, typed: str) -> None:
+        """Only those that have the letters typed, in order; the best first."""
+        found = [
+            (rank, at) for at, choice in enumerate(self._all) if (rank := _rank(typed.lower(), choice)) is not None
+        ]
+        self.shown = tuple(self._all[at] for _, at in sorted(found))
+        self.reset()
+
+
+def _rank(typed: str, choice: Choice) -> int | None:
+    """How well a choice fits: 0 where it begins with what was typed, more where it has it in pieces; None: it has not."""
+    text = choice.text.lower()
+    found = text.find(typed)
+    if found >= 0:
+        return 0 if not found or not text[found - 1].isalnum() else 1
+
+    letters = iter(text)
+    if all(letter in letters for letter in typed):
+        return 2
+
+    return 3 if typed in choice.about.lower() else None

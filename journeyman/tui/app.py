@@ -1,0 +1,298 @@
+"""The terminal UI. Nothing heavy is imported before the first paint: the engine is another process."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, cast
+
+from textual.app import App, SystemCommand
+from textual.binding import Binding
+from textual.screen import Screen
+
+from journeyman.errors import JourneymanError
+from journeyman.tui import choice as choices
+from journeyman.tui.chat import Chat
+from journeyman.tui.commands import COMMANDS
+from journeyman.tui.copying import copy
+from journeyman.tui.items import Question
+from journeyman.tui.line import Line
+from journeyman.tui.palette import THEMES, Palette
+from journeyman.tui.picker import Asked, Picker
+from journeyman.tui.rows import Choice, Rows
+from journeyman.tui.talk import Opening, quietly
+
+
+class Journeyman(App[str]):
+    """Ends with the id of the session that was open."""
+
+    TITLE = "journeyman"
+    CSS = """
+    Screen { background: $background; }
+    Toast { background: $panel; }
+    """
+    ENABLE_COMMAND_PALETTE = True
+    COMMAND_PALETTE_BINDING = "ctrl+p"
+    BINDINGS = [
+        Binding("f1", "do('help')", "help", id="app.help", priority=True),
+        Binding("f2", "do('mcp')", "servers", id="app.mcp", show=False, priority=True),
+        Binding("f3", "do('policy')", "policy", id="app.policy", show=False, priority=True),
+        Binding("f4", "do('traces')", "traces", id="app.traces", show=False, priority=True),
+        Binding("f5", "do('training')", "training", id="app.training", show=False, priority=True),
+        Binding("ctrl+q", "leave", "quit", id="app.quit", show=False, priority=True),
+    ]
+
+    def __init__(self, opening: Opening, choice: choices.Choice | None = None) -> None:
+        super().__init__()
+        self.opening = opening
+        self.choice = choice or choices.Choice()
+        self.animation_level = "none"
+        self.chat = Chat(opening)
+        for theme in THEMES:
+            self.register_theme(theme)
+
+        self.palette = Palette(THEMES[0])
+        self._is_away = False
+
+    def on_load(self) -> None:
+        wished = choices.theme(self.choice)
+        self.theme = wished if wished in self.available_themes else THEMES[0].name
+        self.set_keymap(self.choice.keys)
+
+    def get_default_screen(self) -> Screen:
+        return self.chat
+
+    def watch_theme(self) -> None:
+        self.palette = Palette(self.current_theme)
+        for screen in self.screen_stack if self._screen_stacks.get("_default") else ():
+            for rows in screen.query(Rows):
+                rows.forget()
+
+    def get_system_commands(self, screen: Screen) -> Iterable[SystemCommand]:  # noqa: ARG002 - Textual's own
+        for command in COMMANDS:
+            name = f"{command.name} {command.argument}".strip()
+            yield SystemCommand(name, command.about, lambda name=command.name: self.chat.command(name))
+
+    def action_do(self, name: str) -> None:
+        if isinstance(self.screen, Chat):
+            self.chat.command(name)
+
+    # Commands
+
+    def do(self, name: str, argument: str) -> None:
+        """Do what a command says."""
+        getattr(self, f"do_{name}")(argument)
+
+    def do_help(self, _argument: str) -> None:
+        from journeyman.tui.panels import help_lines  # noqa: PLC0415 - when it is asked for
+
+        self.show("Keys and commands", help_lines(self.chat, self.approvals()))
+
+    def approvals(self) -> list[Binding]:
+        return [binding for _, binding in self.chat.approval._bindings]  # noqa: SLF001 - Textual lists them nowhere else
+
+    def do_new(self, _argument: str) -> None:
+        self.chat.doing(self.chat.talk.new)
+
+    def do_resume(self, argument: str) -> None:
+        talk = self.chat.talk
+        if argument:
+            self.chat.doing(lambda: talk.open(argument))
+        else:
+            self.run_worker(self._resume(), group="pick", exclusive=True)
+
+    async def _resume(self) -> None:
+        from journeyman.tui.panels import session_choices  # noqa: PLC0415 - when it is asked for
+
+        talk = self.chat.talk
+        listed = await quietly(self.chat, talk.sessions)
+        if listed is not None:
+            picked = await self.push_screen_wait(Picker("Sessions of this folder", session_choices(listed)))
+            if picked is not None:
+                await quietly(self.chat, lambda: talk.open(picked.key))
+
+    def do_rewind(self, _argument: str) -> None:
+        self.run_worker(self._rewind(), group="pick", exclusive=True)
+
+    async def _rewind(self) -> None:
+        turns = [
+            Choice(turn, text.replace("\n", " ")[:200], f"{turn}") for turn, text in reversed(self.chat.feed.turns)
+        ]
+        picked = await self.push_screen_wait(Picker("Go back to before (files stay as they are)", turns))
+        if picked is not None:
+            prompt = await quietly(self.chat, lambda: self.chat.talk.rewind(picked.key))
+            self.chat.prompt.set(prompt or "")
+
+    def do_fork(self, _argument: str) -> None:
+        self.chat.doing(self.chat.talk.fork)
+
+    def do_model(self, argument: str) -> None:
+        self._option("model", argument)
+
+    def do_think(self, argument: str) -> None:
+        self._option("think", argument)
+
+    def do_effort(self, argument: str) -> None:
+        self._option("effort", argument)
+
+    def _option(self, option: str, value: str) -> None:
+        if value:
+            self.chat.doing(lambda: self.chat.talk.set_option(option, value))
+        else:
+            self.run_worker(self._pick_option(option), group="pick", exclusive=True)
+
+    async def _pick_option(self, option: str) -> None:
+        from journeyman.tui.panels import option_choices  # noqa: PLC0415 - when it is asked for
+
+        picked = await self.push_screen_wait(Picker(option, option_choices(self.chat.talk.options, option)))
+        if picked is not None:
+            await quietly(self.chat, lambda: self.chat.talk.set_option(option, picked.key))
+
+    def do_mode(self, argument: str) -> None:
+        if argument:
+            self.chat.doing(lambda: self.chat.talk.set_mode(argument))
+        else:
+            self.run_worker(self._pick_mode(), group="pick", exclusive=True)
+
+    async def _pick_mode(self) -> None:
+        modes = self.chat.talk.modes
+        offered = [Choice(str(m["id"]), str(m.get("name") or m["id"]), str(m.get("description") or "")) for m in modes]
+        picked = await self.push_screen_wait(Picker("Permission policy", offered))
+        if picked is not None:
+            await quietly(self.chat, lambda: self.chat.talk.set_mode(picked.key))
+
+    def do_steer(self, argument: str) -> None:
+        if argument:
+            self.chat.doing(lambda: self.chat.talk.steer(argument))
+
+    def do_continue(self, _argument: str) -> None:
+        self.chat.doing(self.chat.talk.go_on)
+
+    def do_stop(self, _argument: str) -> None:
+        self.chat.doing(self.chat.talk.interrupt)
+
+    def do_mcp(self, _argument: str) -> None:
+        self._panel("mcp")
+
+    def do_sandbox(self, _argument: str) -> None:
+        self._panel("sandbox")
+
+    def do_policy(self, _argument: str) -> None:
+        self._panel("policy")
+
+    def do_cost(self, _argument: str) -> None:
+        self._panel("cost")
+
+    def _panel(self, name: str) -> None:
+        from journeyman.tui.panels import Panel  # noqa: PLC0415 - when it is asked for
+
+        self.push_screen(Panel(name, self.chat))
+
+    def do_plan(self, _argument: str) -> None:
+        self.show("The plan", self.chat.plan())
+
+    def do_traces(self, argument: str) -> None:
+        from journeyman.tui.traces import Traces  # noqa: PLC0415 - it needs the store
+
+        self.push_screen(Traces(argument))
+
+    def do_training(self, _argument: str) -> None:
+        from journeyman.tui.practice import Practice  # noqa: PLC0415 - it reads reports
+
+        self.push_screen(Practice())
+
+    def do_copy(self, _argument: str) -> None:
+        self.chat.action_copy()
+
+    def do_thoughts(self, _argument: str) -> None:
+        self.chat.action_thoughts()
+
+    def do_theme(self, argument: str) -> None:
+        if argument in self.available_themes:
+            self.theme = argument
+        else:
+            self.run_worker(self._pick_theme(), group="pick", exclusive=True)
+
+    async def _pick_theme(self) -> None:
+        offered = [Choice(name, name, "dark" if t.dark else "light") for name, t in self.available_themes.items()]
+        ours = {theme.name for theme in THEMES}
+        offered.sort(key=lambda each: (each.key not in ours, each.key))
+        picked = await self.push_screen_wait(Picker("Theme", offered))
+        if picked is not None:
+            self.theme = picked.key
+
+    def do_quit(self, _argument: str) -> None:
+        self.leave()
+
+    def leave(self) -> None:
+        self.exit(self.chat.talk.session_id)
+
+    def action_leave(self) -> None:
+        self.leave()
+
+    # Screens over it
+
+    def show(self, title: str, lines: list[Line]) -> None:
+        from journeyman.tui.pager import Pager  # noqa: PLC0415 - when it is asked for
+
+        self.push_screen(Pager(title, lines))
+
+    def read(self, text: str) -> None:
+        from journeyman.tui.pager import Pager  # noqa: PLC0415 - when it is asked for
+
+        self.push_screen(Pager("In full", [((line, ""),) for line in text.split("\n")]))
+
+    def edit(self, question: Question) -> None:
+        from journeyman.tui.pager import Editor  # noqa: PLC0415 - when it is asked for
+
+        self.push_screen(Editor(question, lambda text: self.chat.edited(question, text)))
+
+    def refuse(self, question: Question) -> None:
+        self.run_worker(self._refuse(question), group="pick", exclusive=True)
+
+    async def _refuse(self, question: Question) -> None:
+        reason = await self.push_screen_wait(Asked("No, because (the model reads it; escape: do not answer yet)"))
+        if reason is not None:
+            self.chat.answer(question, "no", reason=reason)
+
+    def copied(self, text: str) -> None:
+        try:
+            self.notify(copy(text, self.copy_to_clipboard) if text else "There is nothing to copy.", markup=False)
+        except JourneymanError as error:
+            self.notify(f"{error} {error.fix}", severity="error", markup=False)
+
+    # Whether somebody is looking
+
+    def on_app_blur(self) -> None:
+        self._is_away = True
+
+    def on_app_focus(self) -> None:
+        self._is_away = False
+
+    def notice(self) -> None:
+        """Something waits for the user: ring where they look elsewhere."""
+        if self.choice.bell and self._is_away:
+            self.bell()
+
+
+def start(
+    cwd: Path,
+    *,
+    session: str = "",
+    settings: dict[str, Any] | None = None,
+    socket: Path | None = None,
+    inline: bool = False,
+) -> str:
+    """Run it in this terminal, to its end; the id of the session that was open.
+
+    Args:
+        cwd: the folder to work in, absolute.
+        session: one to go on with, or `last`.
+        settings: `wire.Settings`.
+        socket: of an engine; that of this user by default.
+        inline: below what the terminal shows already, and leave it there.
+
+    Raises:
+        ConfigError: `tui.toml` makes no sense.
+    """
+    choice = choices.chosen()
+    app = Journeyman(Opening(cwd, session, settings or {}, socket), choice)
+    return cast("str", app.run(inline=inline, inline_no_clear=inline, mouse=choice.mouse) or "")

@@ -1,0 +1,164 @@
+"""The question whether a call may be made, above the prompt. What the call says stands in a part of its own that takes
+neither clicks nor keys; answers are keys of ours, and none is taken in the first half second, so that what somebody was
+typing answers nothing.
+"""
+
+from time import monotonic
+
+from textual import events
+from textual.app import ComposeResult
+from textual.binding import Binding
+from textual.containers import Vertical
+from textual.message import Message
+
+from journeyman.tui import diff
+from journeyman.tui.bar import Bar
+from journeyman.tui.items import Question
+from journeyman.tui.line import Line, Span, chop, wrap
+from journeyman.tui.rows import Lines
+
+GRACE_S = 0.5
+ANSWERS = (
+    ("y", "once", "yes"),
+    ("s", "session", "this session"),
+    ("a", "always", "always"),
+    ("n", "no", "no"),
+    ("N", "why", "no, because …"),
+    ("e", "edit", "edit"),
+    ("question_mark", "explain", "why asked"),
+)
+SHORT = {"question_mark": "?"}
+
+
+class Approval(Vertical, can_focus=True):
+    """The first of the questions that wait."""
+
+    DEFAULT_CSS = """
+    Approval { height: auto; max-height: 60%; border-left: thick $warning; background: $surface; display: none; }
+    Approval Lines { height: auto; max-height: 20; background: $surface; }
+    Approval Bar { background: $surface; }
+    """
+    BINDINGS = [
+        *(Binding(key, f"answer('{what}')", text, id=f"approval.{what}") for key, what, text in ANSWERS),
+        Binding("Y", "answer('all')", "yes to all", id="approval.all"),
+        Binding("up", "scroll_call(-1)", show=False),
+        Binding("down", "scroll_call(1)", show=False),
+        Binding("d", "wide", "details", show=False, id="approval.details"),
+    ]
+
+    class Answered(Message):
+        """once, session, always, no, why (no with a reason), edit, explain, all."""
+
+        def __init__(self, questions: tuple[Question, ...], answer: str) -> None:
+            super().__init__()
+            self.questions = questions
+            self.answer = answer
+
+    class Typed(Message):
+        """A letter that came too early to be an answer."""
+
+        def __init__(self, letter: str) -> None:
+            super().__init__()
+            self.letter = letter
+
+    def __init__(self, **options: str) -> None:
+        super().__init__(**options)
+        self.questions: list[Question] = []
+        self._since = 0.0
+        self._explained = False
+
+    def compose(self) -> ComposeResult:
+        yield Bar(id="asked")
+        yield Lines(id="call")
+        yield Bar(id="answers")
+
+    def ask(self, question: Question) -> None:
+        self.questions.append(question)
+        self._show(fresh=len(self.questions) == 1)
+
+    def settle(self, token: object) -> None:
+        """A question is answered, here or by another client."""
+        first = self.questions[:1]
+        self.questions = [each for each in self.questions if each.id != token]
+        self._show(fresh=self.questions[:1] != first)
+
+    def clear(self) -> None:
+        self.questions = []
+        self._show(fresh=True)
+
+    def on_resize(self) -> None:
+        self._show(fresh=False)
+
+    def _show(self, *, fresh: bool) -> None:
+        self.display = bool(self.questions)
+        if not self.questions:
+            return
+
+        if fresh:
+            self._since = monotonic()
+            self._explained = False
+
+        question, more = self.questions[0], len(self.questions) - 1
+        waits: Line = ((f"+{more} more wait ", "dim"),) if more else ()
+        what = "May more be spent?" if question.tool == "budget" else f"May it call {question.tool}?"
+        self.query_one("#asked", Bar).show(((what, "warning bold"),), waits)
+        lines = self._lines(question, max(20, self.size.width - 4))
+        call = self.query_one("#call", Lines)
+        call.styles.height = min(len(lines), max(2, self.app.size.height // 2 - 4))
+        call.show(lines, stay=not fresh)
+        self.query_one("#answers", Bar).show(self._answers(question, more))
+
+    def _lines(self, question: Question, width: int) -> list[Line]:
+        lines = [line for text in question.call for line in chop([(text, "")], width)]
+        for edit in question.edits:
+            lines += [((f"  {edit.path}", "bold"),), *diff.shown(edit, width)]
+
+        lines += wrap([(question.reason, "dim")], width) if question.reason else []
+        if self._explained:
+            lines += [line for source in question.sources for line in wrap([(source, "accent")], width)]
+            if question.rules:
+                lines += wrap([(f"rules: {', '.join(question.rules)}", "dim")], width)
+
+        if question.offer and self._explained:
+            lines += wrap([(f"s and a would keep the rule: {question.offer}", "dim")], width)
+
+        return lines
+
+    def _answers(self, question: Question, more: int) -> Line:
+        spans: list[Span] = []
+        for key, what, text in ANSWERS:
+            if what in {"session", "always"} and not question.offer:
+                continue
+
+            if question.tool == "budget" and what in {"edit", "explain"}:
+                continue
+
+            spans += [(SHORT.get(key, key), "accent bold"), (f" {text}   ", "dim")]
+
+        return (*spans, ("Y", "accent bold"), (" yes to all", "dim")) if more else tuple(spans)
+
+    def on_key(self, event: events.Key) -> None:
+        if monotonic() - self._since < GRACE_S and event.is_printable:
+            event.stop()
+            event.prevent_default()
+            self.post_message(self.Typed(event.character or ""))
+
+    def action_answer(self, answer: str) -> None:
+        if not self.questions or monotonic() - self._since < GRACE_S:
+            return
+
+        question = self.questions[0]
+        if answer in {"session", "always"} and not question.offer:
+            return
+
+        if answer == "explain":
+            self._explained = not self._explained
+            self._show(fresh=False)
+            return
+
+        asked = tuple(self.questions) if answer == "all" else (question,)
+        self.post_message(self.Answered(asked, "once" if answer == "all" else answer))
+
+    def action_scroll_call(self, step: int) -> None:
+        call = self.query_one("#call", Lines)
+        call.go(call.scroll_offset.y + step)

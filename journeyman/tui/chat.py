@@ -1,0 +1,393 @@
+"""The screen that one works on: the transcript, what waits, the question, the prompt, and the status below."""
+
+import json
+from collections.abc import Awaitable, Callable
+from time import monotonic
+from typing import TYPE_CHECKING, Any, cast
+
+from textual import on, work
+from textual.app import ComposeResult
+from textual.binding import Binding
+from textual.screen import Screen
+
+from journeyman.errors import JourneymanError
+from journeyman.safe import prose, safe
+from journeyman.tui import status as statuses
+from journeyman.tui.approval import Approval
+from journeyman.tui.bar import Bar
+from journeyman.tui.blocks import whole
+from journeyman.tui.commands import COMMANDS, NAMES
+from journeyman.tui.feed import Feed
+from journeyman.tui.items import Item, Planned, Question, Said
+from journeyman.tui.line import Line, Span
+from journeyman.tui.prompt import Prompt, files
+from journeyman.tui.rows import Choice, Choices, Lines, Table
+from journeyman.tui.talk import Opening, Talk, quietly
+from journeyman.tui.transcript import Transcript
+
+if TYPE_CHECKING:
+    from journeyman.tui.app import Journeyman
+
+TWICE_S = 0.6
+"""Within it a second escape means more than one."""
+OFFERED = 8
+
+
+class Chat(Screen):
+    """One session."""
+
+    DEFAULT_CSS = """
+    Chat Transcript { height: 1fr; padding: 0 1; }
+    Chat #names { display: none; background: $surface; }
+    Chat #queue { display: none; padding: 0 1; }
+    Chat #word { display: none; }
+    Chat #dock { height: auto; }
+    Chat Prompt { height: auto; min-height: 1; max-height: 10; margin: 0 1; padding: 0 1; background: $surface;
+                  border-left: thick $primary-darken-2; }
+    Chat Prompt:focus { border-left: thick $primary; }
+    """
+    BINDINGS = [
+        Binding("escape", "back", "stop", id="chat.stop"),
+        Binding("shift+tab", "mode", "mode", id="chat.mode", priority=True),
+        Binding("ctrl+up", "select(-1)", "select", id="chat.select_up", priority=True),
+        Binding("ctrl+down", "select(1)", show=False, id="chat.select_down", priority=True),
+        Binding("ctrl+o", "fold", "unfold", id="chat.unfold", priority=True),
+        Binding("ctrl+e", "read", "read all", show=False, id="chat.read", priority=True),
+        Binding("ctrl+t", "thoughts", "thoughts", id="chat.thoughts", priority=True),
+        Binding("ctrl+s", "steer", "steer", show=False, id="chat.steer", priority=True),
+        Binding("ctrl+y", "copy", "copy", show=False, id="chat.copy", priority=True),
+        Binding("ctrl+r", "resume", "sessions", show=False, id="chat.sessions", priority=True),
+        Binding("ctrl+b", "rewind", "rewind", show=False, id="chat.rewind", priority=True),
+        Binding("pageup", "page(-1)", show=False, id="chat.page_up", priority=True),
+        Binding("pagedown", "page(1)", show=False, id="chat.page_down", priority=True),
+        Binding("ctrl+home", "end(-1)", show=False, id="chat.top", priority=True),
+        Binding("ctrl+end", "end(1)", show=False, id="chat.bottom", priority=True),
+        Binding("ctrl+c", "clear", "clear", show=False, id="chat.clear", priority=True),
+    ]
+
+    def __init__(self, opening: Opening) -> None:
+        super().__init__()
+        self.transcript = Transcript()
+        self.prompt = Prompt(placeholder="Ask for something. / commands, @ files, F1 help")
+        self.approval = Approval()
+        self.feed = Feed(self.transcript)
+        self.status = statuses.Status()
+        self.opening = opening
+        self.talk = Talk(self, opening)
+        self._unsent: list[str] = []
+        self._escaped = 0.0
+        self._files: list[Choice] | None = None
+
+    @property
+    def mine(self) -> "Journeyman":
+        return cast("Journeyman", self.app)
+
+    def compose(self) -> ComposeResult:
+        yield self.transcript
+        yield Bar(id="word")
+        yield Choices(id="names")
+        yield Lines(id="queue")
+        yield self.approval
+        yield self.prompt
+        yield Bar(id="status")
+
+    def on_mount(self) -> None:
+        self.query_one("#names", Choices).can_focus = False
+        self.query_one("#queue", Lines).can_focus = False
+        self.prompt.focus()
+        self.show_status(self.status)
+        self.call_after_refresh(self.connect)
+
+    @work(exclusive=True, group="engine")
+    async def connect(self) -> None:
+        await self.talk.run()
+
+    # What the engine says
+
+    def show_status(self, status: statuses.Status) -> None:
+        self.status = status
+        self.query_one("#status", Bar).show(*statuses.line(status))
+        if status.state in {"ready", "working"} and self._unsent:
+            self._send_unsent()
+
+    def show_history(self, items: list[Item], feed: Feed) -> None:
+        feed.move(self.transcript)
+        self.feed = feed
+        self.approval.clear()
+        self.transcript.load(items)
+        for _, said in feed.turns:
+            self.prompt.remember(said)
+
+    def show_older(self, items: list[Item]) -> None:
+        self.transcript.prepend(items)
+
+    def show_queue(self, waiting: list[str], *, held: bool) -> None:
+        queue = self.query_one("#queue", Lines)
+        queue.display = bool(waiting)
+        queue.styles.height = min(len(waiting), 4) + held
+        lines: list[Line] = [((("» ", "accent"), (safe(text, 200), "dim"))) for text in waiting]
+        queue.show([*lines, (("held up: /continue, or write on", "warning"),)] if held else lines)
+
+    def show_word(self, text: str) -> None:
+        word = self.query_one("#word", Bar)
+        word.display = bool(text)
+        word.show(((safe(text, 200), "dim"),))
+
+    def show_question(self, question: Question) -> None:
+        self.approval.ask(question)
+        self.approval.focus()
+        self.mine.notice()
+
+    def settle(self, token: str) -> None:
+        if token:
+            self.approval.settle(token)
+        else:
+            self.approval.clear()
+
+        if not self.approval.questions and not isinstance(self.focused, Transcript):
+            self.prompt.focus()
+
+    def told(self, error: JourneymanError) -> None:
+        self.feed.note("error", "\n".join(filter(None, [str(error), error.fix])))
+
+    # What the user says
+
+    @on(Prompt.Submitted)
+    def _submitted(self, event: Prompt.Submitted) -> None:
+        self._offer("", "")
+        self.transcript.follow = True
+        text = event.text
+        if text.startswith("/") and not text.startswith("//"):
+            self.command(text[1:])
+        elif self.talk.is_connected:
+            self._say(text)
+        else:
+            self._unsent.append(text)
+            self.show_queue(self._unsent, held=False)
+            if self.status.state == "gone":
+                self.show_status(self.status._replace(state="starting"))
+                self.connect()
+
+    def _send_unsent(self) -> None:
+        if self.talk.is_connected:
+            waiting, self._unsent = self._unsent, []
+            self.show_queue([], held=False)
+            for text in waiting:
+                self._say(text)
+
+    @work(group="say")
+    async def _say(self, text: str) -> None:
+        await quietly(self, lambda: self.talk.say(text))
+
+    def command(self, text: str) -> None:
+        """Do what a `/` command says."""
+        name, _, argument = text.strip().partition(" ")
+        known = NAMES.get(name)
+        if known is None:
+            self.feed.note("notice", f"There is no /{safe(name, 40)}. F1 lists what there is.")
+        elif self.talk.running and not known.busy:
+            self.feed.note("notice", f"/{name} waits for the end of the turn: escape stops it.")
+        else:
+            self.mine.do(name, argument.strip())
+
+    @work(group="do")
+    async def doing(self, work_: Callable[[], Awaitable[Any]]) -> None:
+        """Do something with the engine; what goes wrong is told."""
+        await quietly(self, work_)
+
+    # Completion
+
+    @on(Prompt.Completing)
+    def _completing(self, event: Prompt.Completing) -> None:
+        self._offer(event.sign, event.typed)
+
+    def _offer(self, sign: str, typed: str) -> None:
+        names = self.query_one("#names", Choices)
+        if sign == "/":
+            told = [Choice(c.name, f"/{c.name}", f"{c.argument}  {c.about}".strip()) for c in COMMANDS]
+            names.offer(told, typed)
+        elif sign == "@":
+            if self._files is None:
+                self._files = []
+                self._find_files()
+
+            names.offer(self._files, typed)
+
+        names.display = self.prompt.offering = bool(sign and names.count)
+        names.styles.height = min(OFFERED, names.count)
+
+    @work(thread=True, group="files", exclusive=True)
+    def _find_files(self) -> None:
+        found = files(self.opening.cwd)
+
+        def show() -> None:
+            self._files = found
+            self.prompt.on_text_area_changed(Prompt.Changed(self.prompt))
+
+        self.app.call_from_thread(show)
+
+    @on(Prompt.Key)
+    def _key(self, event: Prompt.Key) -> None:
+        names = self.query_one("#names", Choices)
+        if self.prompt.offering and event.key in {"up", "down"}:
+            names.action_move(-1 if event.key == "up" else 1)
+        elif self.prompt.offering and names.picked:
+            self._complete(names.picked, done=event.key == "enter")
+        elif event.key == "up" and self.talk.queue:
+            self.doing(self._take_back)
+        elif event.key == "up":
+            self.prompt.recall(-1)
+        elif event.key == "tab" and not self.prompt.text:
+            self.transcript.focus()
+
+    def _complete(self, choice: Choice, *, done: bool) -> None:
+        command = NAMES.get(choice.key) if choice.text.startswith("/") else None
+        if command is None:
+            self.prompt.complete(f"@{choice.key}")
+        elif done and not command.argument:
+            self._offer("", "")
+            self.prompt.set("")
+            self.command(command.name)
+        else:
+            self.prompt.set(f"/{command.name} ")
+
+    @on(Table.Chosen, "#names")
+    def _clicked(self, event: Table.Chosen) -> None:
+        event.stop()
+        if picked := cast("Choices", event.table).picked:
+            self._complete(picked, done=False)
+
+    async def _take_back(self) -> None:
+        self.prompt.set(await self.talk.drop())
+
+    # Answers
+
+    @on(Approval.Answered)
+    def _answered(self, event: Approval.Answered) -> None:
+        question = event.questions[0]
+        if event.answer == "edit":
+            self.mine.edit(question)
+        elif event.answer == "why":
+            self.mine.refuse(question)
+        else:
+            for each in event.questions:
+                self.answer(each, event.answer)
+
+    @work(group="answer")
+    async def answer(self, question: Question, option: str, **more: Any) -> None:
+        await quietly(self, lambda: self.talk.answer(question, option, **more))
+
+    @on(Approval.Typed)
+    def _typed(self, event: Approval.Typed) -> None:
+        self.prompt.insert(event.letter)
+
+    def edited(self, question: Question, text: str) -> str:
+        """Answer with these arguments; what is wrong with them, if anything."""
+        try:
+            arguments = json.loads(text)
+        except ValueError as error:
+            return f"This is no JSON: {error}"
+
+        if not isinstance(arguments, dict):
+            return "The arguments are an object: { ... }"
+
+        self.answer(question, "once", arguments=arguments)
+        return ""
+
+    # Keys
+
+    def action_back(self) -> None:
+        now = monotonic()
+        if self.prompt.offering:
+            self._offer("", "")
+        elif self.talk.running:
+            self.doing(self.talk.interrupt)
+        elif not isinstance(self.focused, Prompt):
+            self.transcript.selected = None
+            self.transcript.refresh()
+            self.prompt.focus()
+        elif now - self._escaped < TWICE_S:
+            self.action_rewind()
+            now = 0.0
+
+        self._escaped = now
+
+    def action_clear(self) -> None:
+        if self.screen.get_selected_text():
+            self.action_copy()
+        elif self.prompt.text:
+            self.prompt.remember(self.prompt.text)
+            self.prompt.set("")
+        elif self.talk.queue:
+            self.doing(self.talk.drop)
+        else:
+            self.mine.leave()
+
+    def action_steer(self) -> None:
+        text = self.prompt.text.strip()
+        if text and self.talk.running:
+            self.prompt.remember(text)
+            self.prompt.set("")
+            self.doing(lambda: self.talk.steer(text))
+
+    def action_mode(self) -> None:
+        self.doing(self.talk.next_mode)
+
+    def action_select(self, step: int) -> None:
+        self.transcript.select(step)
+
+    def action_fold(self) -> None:
+        self.transcript.fold()
+
+    def action_thoughts(self) -> None:
+        self.transcript.fold_thoughts()
+
+    def action_page(self, step: int) -> None:
+        if step < 0:
+            self.transcript.action_page_up()
+        else:
+            self.transcript.action_page_down()
+
+    def action_end(self, step: int) -> None:
+        self.transcript.go(0 if step < 0 else self.transcript.max_scroll_y)
+
+    @on(Transcript.Topped)
+    def _topped(self) -> None:
+        if self.talk.is_connected:
+            self.doing(self.talk.older)
+
+    def action_read(self) -> None:
+        item = self._selected()
+        if item is not None:
+            self.mine.read(whole(item))
+
+    def _selected(self) -> Item | None:
+        if self.transcript.selected is not None:
+            return self.transcript.items[self.transcript.selected]
+
+        return self.transcript.items[-1] if self.transcript.items else None
+
+    def action_copy(self) -> None:
+        """The selected text, the selected item, or the newest answer."""
+        selected = self.screen.get_selected_text()
+        if not selected and self.transcript.selected is not None:
+            selected = whole(self.transcript.items[self.transcript.selected])
+
+        answers = (item.text for item in reversed(self.transcript.items) if isinstance(item, Said) and item.text)
+        self.mine.copied(selected or next(answers, ""))
+
+    def action_resume(self) -> None:
+        self.command("resume")
+
+    def action_rewind(self) -> None:
+        self.command("rewind")
+
+    def plan(self) -> list[Line]:
+        """The plan as it stands."""
+        found = next((item for item in reversed(self.transcript.items) if isinstance(item, Planned)), None)
+        spans: list[Span] = [(f"[{status}] {text}", "") for status, text in found.steps] if found else []
+        return [(span,) for span in spans] or [(("There is no plan.", "dim"),)]
+
+    def say(self, text: str) -> None:
+        """A word of this UI's own."""
+        self.feed.note("info", prose(text))

@@ -1,0 +1,162 @@
+"""Where the user writes: several lines, what was said before, and names completed after `/` and `@`."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from rich.text import Text
+from textual import events
+from textual.binding import Binding
+from textual.message import Message
+from textual.widgets import TextArea
+
+from journeyman.safe import safe
+from journeyman.tui.rows import Choice
+
+FILES = 5_000
+"""Files of a folder that are offered."""
+HIDDEN = frozenset({"__pycache__", "node_modules", "target", "build", "dist"})
+_SHOWN_AS = {
+    **{code: 0x2400 + code for code in range(0x20) if code not in {9, 10}},
+    0x7F: 0x2421,
+    **dict.fromkeys((*range(0x80, 0xA0), *range(0x200B, 0x2010), *range(0x2028, 0x202F), *range(0x2060, 0x2070)), "·"),
+    0xFEFF: "·",
+}
+"""A character that acts on a terminal, or cannot be seen, is shown as another of the same width."""
+
+
+def shown_as(line: str) -> Text:
+    """A line that is being edited: nothing in it acts on the terminal, and every character has its place."""
+    return Text(line.translate(_SHOWN_AS), end="", no_wrap=True)
+
+
+class Prompt(TextArea):
+    """Enter says it, shift+enter begins a line."""
+
+    BINDINGS = [
+        Binding("enter", "submit", "send", id="prompt.send", priority=True),
+        Binding("shift+enter,ctrl+j,alt+enter", "newline", "new line", id="prompt.newline", show=False, priority=True),
+        Binding("up", "older", show=False, id="prompt.older", priority=True),
+        Binding("down", "newer", show=False, id="prompt.newer", priority=True),
+        Binding("tab", "complete", show=False, id="prompt.complete", priority=True),
+    ]
+
+    class Submitted(Message):
+        def __init__(self, text: str) -> None:
+            super().__init__()
+            self.text = text
+
+    class Completing(Message):
+        """What is being written could be completed: `/` for commands, `@` for files, "" for nothing."""
+
+        def __init__(self, sign: str, typed: str) -> None:
+            super().__init__()
+            self.sign = sign
+            self.typed = typed
+
+    class Key(Message):
+        """A key that means something else while names are offered or prompts wait: up, down, enter, tab."""
+
+        def __init__(self, key: str) -> None:
+            super().__init__()
+            self.key = key
+
+    def __init__(self, **options: str) -> None:
+        super().__init__(soft_wrap=True, show_line_numbers=False, compact=True, highlight_cursor_line=False, **options)
+        self.cursor_blink = False
+        self.said: list[str] = []
+        self.offering = False
+        """Names are being offered: arrows, tab and enter are for them."""
+        self._at = 0
+        self._draft = ""
+
+    def get_line(self, line_index: int) -> Text:
+        return shown_as(self.document.get_line(line_index))
+
+    def set(self, text: str) -> None:
+        self.text = text
+        self.move_cursor(self.document.end)
+
+    def remember(self, text: str) -> None:
+        if text and (not self.said or self.said[-1] != text):
+            self.said.append(text)
+
+        self._at = len(self.said)
+
+    def action_submit(self) -> None:
+        if self.offering:
+            self.post_message(self.Key("enter"))
+        elif text := self.text.strip():
+            self.remember(text)
+            self.set("")
+            self.post_message(self.Submitted(text))
+
+    def action_newline(self) -> None:
+        self.insert("\n")
+
+    def action_complete(self) -> None:
+        self.post_message(self.Key("tab"))
+
+    def action_older(self) -> None:
+        if self.offering or not self.text:
+            self.post_message(self.Key("up"))
+        elif self.cursor_at_first_line:
+            self.recall(-1)
+        else:
+            self.action_cursor_up()
+
+    def action_newer(self) -> None:
+        if self.offering:
+            self.post_message(self.Key("down"))
+        elif self.cursor_at_last_line:
+            self.recall(1)
+        else:
+            self.action_cursor_down()
+
+    def recall(self, step: int) -> None:
+        """What was said before, or after."""
+        if self._at == len(self.said):
+            self._draft = self.text
+
+        at = self._at + step
+        if 0 <= at <= len(self.said):
+            self._at = at
+            self.set(self.said[at] if at < len(self.said) else self._draft)
+
+    def on_text_area_changed(self, event: TextArea.Changed) -> None:
+        event.stop()
+        sign, typed = completing(self.document.get_line(self.cursor_location[0])[: self.cursor_location[1]], self.text)
+        self.post_message(self.Completing(sign, typed))
+
+    def complete(self, word: str) -> None:
+        """Put a word in the place of the one that is being written."""
+        row, column = self.cursor_location
+        _, typed = completing(self.document.get_line(row)[:column], self.text)
+        self.replace(f"{word} ", (row, column - len(typed)), (row, column))
+
+    async def _on_paste(self, event: events.Paste) -> None:
+        await super()._on_paste(events.Paste(event.text.replace("\r\n", "\n").replace("\r", "\n")))
+        event.prevent_default()
+        event.stop()
+
+
+def completing(before: str, text: str) -> tuple[str, str]:
+    """The sign and the letters after it, of what stands before the cursor."""
+    if text.startswith("/") and before == text and not any(map(str.isspace, text)):
+        return "/", before[1:]
+
+    word = before.rpartition(" ")[2]
+    return ("@", word[1:]) if word.startswith("@") else ("", "")
+
+
+def files(root: Path) -> list[Choice]:
+    """Files of a folder, to be completed; hidden ones and what programs make are left out."""
+    return [Choice(path, safe(path, 200)) for _, path in zip(range(FILES), _files(root), strict=False)]
+
+
+def _files(root: Path) -> Iterator[str]:
+    for folder, folders, names in os.walk(root):
+        folders[:] = sorted(name for name in folders if not name.startswith(".") and name not in HIDDEN)
+        for name in sorted(names):
+            if not name.startswith("."):
+                yield os.path.relpath(os.path.join(folder, name), root)  # noqa: PTH118 - a Path a file is slow

@@ -1,0 +1,110 @@
+"""What stands at the bottom: who works, under which rules, and what it has cost so far."""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from journeyman.safe import safe
+from journeyman.tui.line import Line, Span
+
+WARN = 0.8
+
+
+class Spent(NamedTuple):
+    what: str
+    used: float
+    limit: float
+
+    @property
+    def share(self) -> float:
+        return self.used / self.limit if self.limit else 0.0
+
+
+class Status(NamedTuple):
+    """A session, as one line tells it."""
+
+    state: str = "starting"
+    """starting, ready, working, waiting for you, gone."""
+    model: str = ""
+    mode: str = ""
+    used: int = 0
+    """Tokens in the window."""
+    size: int = 0
+    read: int = 0
+    wrote: int = 0
+    cached: int = 0
+    cost: float | None = 0.0
+    """None: not known."""
+    speed: float = 0.0
+    """Tokens a second of the last model call."""
+    budget: tuple[Spent, ...] = ()
+
+    def spent(self, update: Mapping[str, Any], ours: Mapping[str, Any]) -> "Status":
+        """After a `usage_update`."""
+        usage = ours.get("usage") or {}
+        seconds = ours.get("step_seconds") or 0.0
+        cost = (update.get("cost") or {}).get("amount")
+        return self._replace(
+            used=int(update.get("used") or 0),
+            size=int(update.get("size") or 0),
+            read=int(usage.get("prompt_tokens") or 0),
+            wrote=int(usage.get("completion_tokens") or 0),
+            cached=int(usage.get("cached_tokens") or 0),
+            cost=cost if ours.get("cost_known", cost is not None) else None,
+            speed=(ours.get("step_tokens") or 0) / seconds if seconds else 0.0,
+            budget=tuple(Spent(str(b["what"]), b["used"], b["limit"]) for b in ours.get("budget") or ()),
+        )
+
+    @property
+    def tightest(self) -> Spent | None:
+        """The budget that will be spent first."""
+        return max(self.budget, key=lambda each: each.share, default=None)
+
+
+STATES = {"ready": "good", "working": "accent", "waiting for you": "warning", "gone": "error"}
+TENTHS = "▁▂▃▄▅▆▇█"
+
+
+def line(status: Status) -> tuple[Line, Line]:
+    """The left and the right of the line; the right one is left out where there is no room."""
+    left: list[Span] = [("● ", STATES.get(status.state, "dim")), (status.state, "dim")]
+    for text, role in ((safe(status.model, 40), ""), (status.mode, "accent")):
+        if text:
+            left += [("  ", ""), (text, role)]
+
+    if status.size:
+        share = status.used / status.size
+        left += [("  ", ""), (f"context {share:.0%}", _warned(share))]
+
+    if budget := status.tightest:
+        meter = TENTHS[min(7, int(budget.share * 8))]
+        left += [("  ", ""), (f"{meter} {budget.share:.0%} of {_limit(budget)}", _warned(budget.share))]
+
+    return tuple(left), _tokens(status)
+
+
+def _limit(spent: Spent) -> str:
+    return f"${spent.limit:g}" if spent.what == "usd" else f"{short(spent.limit)} {spent.what}"
+
+
+def _tokens(status: Status) -> Line:
+    if not status.read:
+        return ()
+
+    cached = f" ({short(status.cached)} cached)" if status.cached else ""
+    cost = "price unknown" if status.cost is None else f"${status.cost:.4f}" if status.cost else ""
+    speed = f"{status.speed:.0f} tok/s" if status.speed else ""
+    tokens = f"↑{short(status.read)}{cached} ↓{short(status.wrote)}"
+    return ((" · ".join(filter(None, [tokens, speed, cost])), "dim"),)
+
+
+def short(number: float) -> str:
+    """1,234 as 1.2k."""
+    for unit, size in (("M", 1e6), ("k", 1e3)):
+        if number >= size:
+            return f"{number / size:.{0 if number >= 100 * size else 1}f}{unit}".replace(".0", "")
+
+    return f"{number:g}"
+
+
+def _warned(share: float) -> str:
+    return "error" if share >= 1 else "warning" if share >= WARN else "dim"

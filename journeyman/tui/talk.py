@@ -1,0 +1,357 @@
+"""The conversation with the engine: what the user wants goes there, and what it says comes to the screen."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+from journeyman.errors import Disconnected, JourneymanError, UsageError
+from journeyman.tui.feed import Feed, items_of, question
+from journeyman.tui.items import Item, Question
+from journeyman.tui.status import Status
+
+if TYPE_CHECKING:
+    from journeyman.engine.client import Ask, Client, Message
+
+OURS = "journeyman"
+PAGE = 400
+"""Stored events of a session that are asked for at once."""
+
+
+class Face(Protocol):
+    """What shows it."""
+
+    feed: Feed
+    status: Status
+
+    def show_status(self, status: Status) -> None: ...
+
+    def show_history(self, items: list[Item], feed: Feed) -> None: ...
+
+    def show_older(self, items: list[Item]) -> None: ...
+
+    def show_queue(self, waiting: list[str], *, held: bool) -> None: ...
+
+    def show_word(self, text: str) -> None: ...
+
+    def show_question(self, question: Question) -> None: ...
+
+    def settle(self, token: str) -> None: ...
+
+    def told(self, error: JourneymanError) -> None: ...
+
+
+class Opening(NamedTuple):
+    """What a session is opened with."""
+
+    cwd: Path
+    session: str = ""
+    """To go on with; empty for a new one, `last` for the newest of the folder."""
+    settings: Mapping[str, Any] = {}
+    socket: Path | None = None
+
+
+class Talk:
+    """One session at a time, over one connection."""
+
+    def __init__(self, face: Face, opening: Opening) -> None:
+        self._face = face
+        self._opening = opening
+        self._client: Client | None = None
+        self._asks: dict[str, Ask] = {}
+        self._held: list[Message] | None = None
+        """Updates that came while what was before them is still being read."""
+        self._before: int | None = None
+        self._reading = False
+        self.session_id = ""
+        self.modes: list[dict[str, Any]] = []
+        self.options: list[dict[str, Any]] = []
+        self.running = False
+        self.queue: list[dict[str, Any]] = []
+
+    # The connection
+
+    async def run(self) -> None:
+        """Connect, open the session, and listen until the engine is gone."""
+        from journeyman.engine.client import connect  # noqa: PLC0415 - after the first paint
+
+        try:
+            async with connect(self._opening.socket) as client:
+                self._client = client
+                await self._begin()
+                async for message in client.messages:
+                    self._take(message)
+
+            raise Disconnected("The engine is gone; the session is stored.", fix="Write on to start another.")
+        except JourneymanError as error:
+            self._client = None
+            self.running = False
+            self._state("gone")
+            self._face.told(error)
+
+    @property
+    def is_connected(self) -> bool:
+        return self._client is not None and bool(self.session_id)
+
+    @property
+    def client(self) -> "Client":
+        """The connection.
+
+        Raises:
+            Disconnected: there is none.
+        """
+        if self._client is None:
+            raise Disconnected("There is no engine yet.", fix="Wait until it has started.")
+
+        return self._client
+
+    async def _begin(self) -> None:
+        wanted = self.session_id or self._opening.session
+        if wanted == "last":
+            listed = await self.client.sessions(self._opening.cwd)
+            wanted = next((each["sessionId"] for each in listed.get("sessions", ())), "")
+
+        if wanted:
+            await self.open(wanted)
+        else:
+            await self.new()
+
+    # Sessions
+
+    async def new(self) -> None:
+        """Another session."""
+        settings: Any = dict(self._opening.settings)
+        self._opened(await self.client.new(self._opening.cwd, settings or None), "")
+        self._face.show_history([], Feed(_Nowhere()))
+
+    async def open(self, session_id: str) -> None:
+        """Go on with a session: its newest page is shown, older ones come when they are looked for."""
+        self._held = []
+        try:
+            settings: Any = dict(self._opening.settings)
+            self._opened(await self.client.resume(session_id, self._opening.cwd, settings or None), session_id)
+            page = await self.client.history(self.session_id, limit=PAGE)
+        finally:
+            held, self._held = self._held or [], None
+
+        items, feed = items_of(page["updates"])
+        self._before = page["before"]
+        self._face.show_history(items, feed)
+        for update in page["updates"]:
+            self._meanwhile(update)
+
+        newest = max((_seq(update) for update in page["updates"]), default=0)
+        for message in held:
+            update = getattr(message, "update", None)
+            if update is None or not 0 < _seq(update) <= newest:
+                self._take(message)
+
+    async def older(self) -> None:
+        """The page before the oldest that is shown."""
+        if self._before is None or self._reading:
+            return
+
+        self._reading = True
+        try:
+            page = await self.client.history(self.session_id, before=self._before, limit=PAGE)
+        finally:
+            self._reading = False
+
+        self._before = page["before"]
+        items, feed = items_of(page["updates"], self._face.feed.orphans)
+        self._face.feed.orphans = feed.orphans
+        self._face.feed.turns[:0] = feed.turns
+        self._face.feed.shift(len(items))
+        self._face.show_older(items)
+
+    def _opened(self, result: Mapping[str, Any], session_id: str) -> None:
+        ours = (result.get("_meta") or {}).get(OURS) or {}
+        modes = result.get("modes") or {}
+        self.session_id = str(result.get("sessionId") or session_id)
+        self.modes = list(modes.get("availableModes") or ())
+        self.options = list(result.get("configOptions") or ())
+        self.running = bool(ours.get("running"))
+        self._asks.clear()
+        state = "working" if self.running else "ready"
+        self._face.show_status(Status(state, str(ours.get("model") or ""), str(modes.get("currentModeId") or "")))
+        self._queued({"items": ours.get("queue") or [], "held": False})
+
+    async def fork(self) -> None:
+        """A session that begins with all that was said in this one."""
+        result = await self.client.fork(self.session_id, self._opening.cwd)
+        await self.open(str(result["sessionId"]))
+
+    async def rewind(self, turn: int) -> str:
+        """Go back to before one of the user's messages; what it said."""
+        rewound = await self.client.rewind(self.session_id, turn)
+        await self.open(rewound["sessionId"])
+        return str(rewound["prompt"])
+
+    async def sessions(self) -> list[dict[str, Any]]:
+        """The folder's, newest first."""
+        return list((await self.client.sessions(self._opening.cwd)).get("sessions") or ())
+
+    async def state(self) -> Mapping[str, Any]:
+        return await self.client.state(self.session_id)
+
+    # What the user wants
+
+    async def say(self, text: str) -> None:
+        """Say something; it waits for the turn under way. To the end of its turn."""
+        await self.client.prompt(self.session_id, text, *self._mentioned(text))
+
+    def _mentioned(self, text: str) -> list[dict[str, Any]]:
+        """The files that `@` names."""
+        links = []
+        for word in text.split():
+            path = self._opening.cwd / word[1:]
+            if word.startswith("@") and len(word) > 1 and path.is_file():
+                links.append({"type": "resource_link", "uri": path.resolve().as_uri(), "name": word[1:]})
+
+        return links
+
+    async def steer(self, text: str) -> None:
+        await self.client.steer(self.session_id, text)
+
+    async def interrupt(self) -> None:
+        await self.client.cancel(self.session_id)
+
+    async def drop(self) -> str:
+        """Take back what waits last; what it says."""
+        if not self.queue:
+            return ""
+
+        last = self.queue[-1]
+        self._queued(await self.client.queue(self.session_id, drop=last["id"]))
+        return str(last["text"])
+
+    async def go_on(self) -> None:
+        """Go on with what an interrupt held up."""
+        await self.client.queue(self.session_id, resume=True)
+
+    async def set_mode(self, mode: str) -> None:
+        await self.client.set_mode(self.session_id, mode)
+        self._face.show_status(self._face.status._replace(mode=mode))
+
+    async def next_mode(self) -> None:
+        """The next of the modes, in a circle."""
+        names = [str(mode["id"]) for mode in self.modes]
+        if names:
+            at = names.index(self._face.status.mode) if self._face.status.mode in names else -1
+            await self.set_mode(names[(at + 1) % len(names)])
+
+    async def set_option(self, option: str, value: str) -> None:
+        await self.client.set_option(self.session_id, option, value)
+        if option == "model":
+            self._face.show_status(self._face.status._replace(model=value))
+
+    async def answer(self, asked: Question, option: Any, **more: Any) -> None:
+        """Answer a question; another client may have been quicker."""
+        ask = self._asks.pop(str(asked.id), None)
+        if ask is not None:
+            await self.client.answer(ask, option, **more)
+
+        self._face.settle(str(asked.id))
+        self._turned()
+
+    # What the engine says
+
+    def _take(self, message: "Message") -> None:
+        from journeyman.engine.client import Ask, Note, Update  # noqa: PLC0415 - it is loaded by now
+
+        if getattr(message, "session_id", None) not in {None, self.session_id}:
+            return
+
+        if self._held is not None and isinstance(message, Update):
+            self._held.append(message)
+        elif isinstance(message, Update):
+            self._meanwhile(message.update)
+            self._face.feed.take(message.update)
+        elif isinstance(message, Ask):
+            self._ask(message)
+        elif isinstance(message, Note) and message.params.get("sessionId") in {None, self.session_id}:
+            self._note(message.method.rpartition("/")[2], message.params)
+
+    def _meanwhile(self, update: Mapping[str, Any]) -> None:
+        ours = (update.get("_meta") or {}).get(OURS) or {}
+        match update.get("sessionUpdate"):
+            case "usage_update":
+                self._face.show_status(self._face.status.spent(update, ours))
+            case "current_mode_update":
+                self._face.show_status(self._face.status._replace(mode=str(update.get("currentModeId", ""))))
+            case "config_option_update":
+                self.options = list(update.get("configOptions") or self.options)
+
+    def _ask(self, ask: "Ask") -> None:
+        token = str(ask.ours.get("token") or ask.id)
+        self._asks[token] = ask
+        asked = question(token, ask.call, ask.ours)
+        self._face.feed.asked(asked.call_id)
+        self._face.show_question(asked)
+        self._state("waiting for you")
+
+    def _note(self, what: str, params: Mapping[str, Any]) -> None:
+        match what:
+            case "note" if params.get("kind") == "status":
+                self._face.show_word(str(params.get("text", "")))
+            case "note":
+                self._face.feed.note(str(params.get("kind", "")), str(params.get("text", "")))
+            case "settled":
+                self._asks.pop(str(params.get("token")), None)
+                self._face.settle(str(params.get("token")))
+                self._turned()
+            case "queue":
+                self._queued(params)
+            case "turn":
+                self._turn(params)
+
+    def _turn(self, params: Mapping[str, Any]) -> None:
+        self.running = bool(params.get("running"))
+        if not self.running:
+            self._asks.clear()
+            self._face.settle("")
+            self._face.feed.stopped()
+            if error := params.get("error"):
+                said = "\n".join(filter(None, [str(error.get("message", "")), str(error.get("fix") or "")]))
+                self._face.feed.note("error", said)
+            elif params.get("outcome") == "interrupted":
+                self._face.feed.note("notice", "interrupted")
+
+        self._turned()
+
+    def _turned(self) -> None:
+        self._state("waiting for you" if self._asks else "working" if self.running else "ready")
+
+    def _state(self, state: str) -> None:
+        self._face.show_word("")
+        self._face.show_status(self._face.status._replace(state=state))
+
+    def _queued(self, queue: Any) -> None:
+        self.queue = list(queue.get("items") or ())
+        self._face.show_queue([str(each.get("text", "")) for each in self.queue], held=bool(queue.get("held")))
+
+
+class _Nowhere:
+    """Shows nothing: a feed before there is a transcript."""
+
+    items: list[Item] = []
+
+    def add(self, item: Item) -> int:  # noqa: ARG002 - a sink's
+        return 0
+
+    def replace(self, index: int, item: Item) -> None: ...
+
+    def stream(self, kind: Any, text: str) -> None: ...
+
+
+def _seq(update: Mapping[str, Any]) -> int:
+    return int(((update.get("_meta") or {}).get(OURS) or {}).get("seq") or 0)
+
+
+async def quietly(face: Face, work: Callable[[], Awaitable[Any]]) -> Any:
+    """Do it; what goes wrong is told."""
+    try:
+        return await work()
+    except JourneymanError as error:
+        face.told(error)
+    except (OSError, ValueError) as error:
+        face.told(UsageError(str(error)))
