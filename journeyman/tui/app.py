@@ -82,7 +82,7 @@ class Journeyman(App[str]):
         getattr(self, f"do_{name}")(argument)
 
     def do_help(self, _argument: str) -> None:
-        from journeyman.tui.panels import help_lines  # noqa: PLC0415 - when it is asked for
+        from journeyman.tui.panels import help_lines
 
         self.show("Keys and commands", help_lines(self.chat, self.approvals()))
 
@@ -100,7 +100,7 @@ class Journeyman(App[str]):
             self.run_worker(self._resume(), group="pick", exclusive=True)
 
     async def _resume(self) -> None:
-        from journeyman.tui.panels import session_choices  # noqa: PLC0415 - when it is asked for
+        from journeyman.tui.panels import session_choices
 
         talk = self.chat.talk
         listed = await quietly(self.chat, talk.sessions)
@@ -140,7 +140,7 @@ class Journeyman(App[str]):
             self.run_worker(self._pick_option(option), group="pick", exclusive=True)
 
     async def _pick_option(self, option: str) -> None:
-        from journeyman.tui.panels import option_choices  # noqa: PLC0415 - when it is asked for
+        from journeyman.tui.panels import option_choices
 
         picked = await self.push_screen_wait(Picker(option, option_choices(self.chat.talk.options, option)))
         if picked is not None:
@@ -182,7 +182,7 @@ class Journeyman(App[str]):
         self._panel("cost")
 
     def _panel(self, name: str) -> None:
-        from journeyman.tui.panels import Panel  # noqa: PLC0415 - when it is asked for
+        from journeyman.tui.panels import Panel
 
         self.push_screen(Panel(name, self.chat))
 
@@ -190,12 +190,12 @@ class Journeyman(App[str]):
         self.show("The plan", self.chat.plan())
 
     def do_traces(self, argument: str) -> None:
-        from journeyman.tui.traces import Traces  # noqa: PLC0415 - it needs the store
+        from journeyman.tui.traces import Traces
 
         self.push_screen(Traces(argument))
 
     def do_training(self, _argument: str) -> None:
-        from journeyman.tui.practice import Practice  # noqa: PLC0415 - it reads reports
+        from journeyman.tui.practice import Practice
 
         self.push_screen(Practice())
 
@@ -231,17 +231,17 @@ class Journeyman(App[str]):
     # Screens over it
 
     def show(self, title: str, lines: list[Line]) -> None:
-        from journeyman.tui.pager import Pager  # noqa: PLC0415 - when it is asked for
+        from journeyman.tui.pager import Pager
 
         self.push_screen(Pager(title, lines))
 
     def read(self, text: str) -> None:
-        from journeyman.tui.pager import Pager  # noqa: PLC0415 - when it is asked for
+        from journeyman.tui.pager import Pager
 
         self.push_screen(Pager("In full", [((line, ""),) for line in text.split("\n")]))
 
     def edit(self, question: Question) -> None:
-        from journeyman.tui.pager import Editor  # noqa: PLC0415 - when it is asked for
+        from journeyman.tui.pager import Editor
 
         self.push_screen(Editor(question, lambda text: self.chat.edited(question, text)))
 

@@ -61,16 +61,16 @@ class Approval(Vertical, can_focus=True):
             super().__init__()
             self.letter = letter
 
-    def __init__(self, **options: str) -> None:
-        super().__init__(**options)
+    def __init__(self) -> None:
+        super().__init__()
         self.questions: list[Question] = []
         self._since = 0.0
         self._explained = False
 
     def compose(self) -> ComposeResult:
-        yield Bar(id="asked")
-        yield Lines(id="call")
-        yield Bar(id="answers")
+        yield Bar(ident="asked")
+        yield Lines(ident="call")
+        yield Bar(ident="answers")
 
     def ask(self, question: Question) -> None:
         self.questions.append(question)

@@ -11,8 +11,8 @@ class Bar(Widget):
 
     DEFAULT_CSS = "Bar { height: 1; padding: 0 1; }"
 
-    def __init__(self, left: Line = (), right: Line = (), **options: str) -> None:
-        super().__init__(**options)
+    def __init__(self, left: Line = (), right: Line = (), ident: str = "") -> None:
+        super().__init__(id=ident or None)
         self.left, self.right = left, right
 
     def show(self, left: Line, right: Line = ()) -> None:
@@ -26,5 +26,5 @@ class Bar(Widget):
             return Strip.blank(width, self.rich_style)
 
         right = self.right if width_of(self.right) < width - 2 else ()
-        strip = self.app.palette.strip(ends(self.left, right, width))  # ty: ignore[unresolved-attribute] - our own app
+        strip = self.app.palette.strip(ends(self.left, right, width))  # ty: ignore[missing-attribute] - our own app
         return strip.apply_style(self.rich_style).crop_extend(0, width, self.rich_style)

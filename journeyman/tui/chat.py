@@ -68,7 +68,7 @@ class Chat(Screen):
     def __init__(self, opening: Opening) -> None:
         super().__init__()
         self.transcript = Transcript()
-        self.prompt = Prompt(placeholder="Ask for something. / commands, @ files, F1 help")
+        self.prompt = Prompt()
         self.approval = Approval()
         self.feed = Feed(self.transcript)
         self.status = statuses.Status()
@@ -84,12 +84,12 @@ class Chat(Screen):
 
     def compose(self) -> ComposeResult:
         yield self.transcript
-        yield Bar(id="word")
-        yield Choices(id="names")
-        yield Lines(id="queue")
+        yield Bar(ident="word")
+        yield Choices(ident="names")
+        yield Lines(ident="queue")
         yield self.approval
         yield self.prompt
-        yield Bar(id="status")
+        yield Bar(ident="status")
 
     def on_mount(self) -> None:
         self.query_one("#names", Choices).can_focus = False

@@ -28,8 +28,8 @@ ROLES = (
 
 @lru_cache(64)
 def _lexer(language: str, path: str) -> Any:
-    from pygments.lexers import get_lexer_by_name, get_lexer_for_filename  # noqa: PLC0415
-    from pygments.util import ClassNotFound  # noqa: PLC0415
+    from pygments.lexers import get_lexer_by_name, get_lexer_for_filename
+    from pygments.util import ClassNotFound
 
     options = {"stripnl": False, "ensurenl": False, "stripall": False}
     try:
@@ -57,7 +57,6 @@ def highlight(text: str, language: str = "", path: str = "") -> tuple[Line, ...]
         if first:
             lines[-1].append((first, role))
 
-        for part in rest:
-            lines.append([(part, role)] if part else [])
+        lines += ([(part, role)] if part else [] for part in rest)
 
     return tuple(map(tuple, lines))

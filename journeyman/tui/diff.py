@@ -1,4 +1,4 @@
-"""A change to a file as people read it: what went, what came, and a little around it; side by side where there is room."""
+"""A change to a file as people read it: what went, what came, a little around it; side by side where there is room."""
 
 from collections.abc import Iterator
 from difflib import SequenceMatcher
@@ -57,13 +57,13 @@ def _unified(edit: Edit, width: int) -> Iterator[Line]:
     added: list[Line] = []
     for kind, a, before, b, after in rows(edit):
         if kind == "changed":
-            removed += _side(a, "-", before, edit.path, "removed", width) if a else []
-            added += _side(b, "+", after, edit.path, "added", width) if b else []
+            removed += _side(a, "-", before, edit.path, width) if a else []
+            added += _side(b, "+", after, edit.path, width) if b else []
             continue
 
         yield from (*removed, *added)
         removed, added = [], []
-        yield from [(("     ⋮", "dim"),)] if kind == "gap" else _side(b, " ", after, edit.path, "", width)
+        yield from [(("     ⋮", "dim"),)] if kind == "gap" else _side(b, " ", after, edit.path, width)
 
     yield from (*removed, *added)
 
@@ -76,15 +76,16 @@ def _split(edit: Edit, width: int) -> Iterator[Line]:
             continue
 
         changed = kind == "changed"
-        left = _side(a, "-" if changed else " ", before, edit.path, "removed" if changed else "", half) if a else []
-        right = _side(b, "+" if changed else " ", after, edit.path, "added" if changed else "", half) if b else []
+        left = _side(a, "-" if changed else " ", before, edit.path, half) if a else []
+        right = _side(b, "+" if changed else " ", after, edit.path, half) if b else []
         for old, new in zip_longest(left, right, fillvalue=()):
             cut = fit(old, half)
             yield (*cut, (" " * (half - width_of(cut)), ""), (" │ ", "dim"), *new)
 
 
-def _side(number: int, sign: str, text: str, path: str, role: str, width: int) -> list[Line]:
+def _side(number: int, sign: str, text: str, path: str, width: int) -> list[Line]:
     """One line of a file, its number before it."""
+    role = {"-": "removed", "+": "added"}.get(sign, "")
     code: tuple[Span, ...] = ((text, role),) if role else (highlight(text, path=path) or ((),))[0]
     lines = chop(code, width - 7)
     return [

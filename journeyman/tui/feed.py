@@ -30,6 +30,8 @@ class Sink(Protocol):
 
     def stream(self, kind: type[Said | Thought], text: str) -> None: ...
 
+    def close(self) -> None: ...
+
 
 class Listed:
     """Items of a stored conversation."""
@@ -45,6 +47,9 @@ class Listed:
 
     def replace(self, index: int, item: Item) -> None:
         self.items[index] = item
+
+    def close(self) -> None:
+        self.open = []
 
     def stream(self, kind: type[Said | Thought], text: str) -> None:
         if self.open and isinstance(self.items[-1], kind):
@@ -98,6 +103,7 @@ class Feed:
 
     def stopped(self) -> None:
         """The turn has ended: nothing runs any more."""
+        self._sink.close()
         for index in self._cards.values():
             card = cast("Card", self._sink.items[index])
             if not card.is_done:
@@ -161,7 +167,8 @@ def items_of(updates: Iterable[Mapping[str, Any]], later: Sequence[Mapping[str, 
 
 def question(ask_id: object, call: Mapping[str, Any], ours: Mapping[str, Any]) -> Question:
     """What a permission request asks. Its call is spelled out by the one renderer that cannot be deceived."""
-    arguments = ours.get("arguments") if isinstance(ours.get("arguments"), dict) else call.get("rawInput") or {}
+    given = ours.get("arguments")
+    arguments: dict[str, Any] = given if isinstance(given, dict) else call.get("rawInput") or {}
     tool = str(ours.get("tool") or call.get("title") or "?")
     budget = ours.get("kind") == "budget"
     return Question(

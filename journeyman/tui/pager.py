@@ -48,7 +48,7 @@ class Pager(Screen):
 
     def action_copy(self) -> None:
         text = self.get_selected_text() or "\n".join("".join(text for text, _ in line) for line in self._lines)
-        self.app.copied(text)  # ty: ignore[unresolved-attribute] - our own app
+        self.app.copied(text)  # ty: ignore[missing-attribute] - our own app
 
 
 class Arguments(TextArea):
@@ -77,9 +77,9 @@ class Editor(Screen):
 
     def compose(self) -> ComposeResult:
         title = ((f"Arguments of {self._question.tool}", "bold"),)
-        yield Bar(title, (("ctrl+s allow these once · escape back", "dim"),), id="title")
+        yield Bar(title, (("ctrl+s allow these once · escape back", "dim"),), ident="title")
         yield Arguments(self._question.arguments, compact=True)
-        yield Bar(id="wrong")
+        yield Bar(ident="wrong")
 
     def on_mount(self) -> None:
         self.query_one(Arguments).focus()

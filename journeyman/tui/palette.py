@@ -99,11 +99,11 @@ def _true(theme: Theme) -> dict[str, Style]:
     base, back = Color.parse(colors["foreground"]), Color.parse(colors["background"])
     high = theme.name == CONTRAST.name
 
-    def of(color: Color, **attributes: bool) -> Style:
-        return Style(color=color.rich_color, **attributes)
+    def of(color: Color, how: str = "") -> Style:
+        return Style(color=color.rich_color) + Style.parse(how)
 
-    def named(name: str, **attributes: bool) -> Style:
-        return of(Color.parse(colors[name]), **attributes)
+    def named(name: str, how: str = "") -> Style:
+        return of(Color.parse(colors[name]), how)
 
     dim = base.blend(back, 0.2 if high else 0.45)
     picked = Style(bgcolor=Color.parse(colors["panel"]).rich_color, bold=True)
@@ -111,17 +111,17 @@ def _true(theme: Theme) -> dict[str, Style]:
         "bold": Style(bold=True),
         "italic": Style(italic=True),
         "dim": of(dim),
-        "thought": of(dim, italic=True),
+        "thought": of(dim, "italic"),
         "output": of(base.blend(back, 0.1 if high else 0.25)),
-        "user": of(base, bold=True),
+        "user": of(base, "bold"),
         "accent": named("accent"),
-        "heading": named("primary", bold=True),
-        "link": named("primary", underline=True),
+        "heading": named("primary", "bold"),
+        "link": named("primary", "underline"),
         "good": named("success"),
         "warning": named("warning"),
         "error": named("error"),
         "code-inline": named("accent"),
-        "code-comment": of(dim, italic=True),
+        "code-comment": of(dim, "italic"),
         "code-keyword": named("secondary"),
         "code-string": named("success"),
         "code-number": named("warning"),

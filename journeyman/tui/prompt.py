@@ -13,6 +13,7 @@ from textual.widgets import TextArea
 from journeyman.safe import safe
 from journeyman.tui.rows import Choice
 
+HINT = "Ask for something. / commands, @ files, F1 help"
 FILES = 5_000
 """Files of a folder that are offered."""
 HIDDEN = frozenset({"__pycache__", "node_modules", "target", "build", "dist"})
@@ -61,8 +62,10 @@ class Prompt(TextArea):
             super().__init__()
             self.key = key
 
-    def __init__(self, **options: str) -> None:
-        super().__init__(soft_wrap=True, show_line_numbers=False, compact=True, highlight_cursor_line=False, **options)
+    def __init__(self) -> None:
+        super().__init__(
+            soft_wrap=True, show_line_numbers=False, compact=True, highlight_cursor_line=False, placeholder=HINT
+        )
         self.cursor_blink = False
         self.said: list[str] = []
         self.offering = False

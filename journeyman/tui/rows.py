@@ -22,7 +22,7 @@ class Rows(ScrollView, can_focus=True):
 
     @property
     def palette(self) -> Palette:
-        return self.app.palette  # ty: ignore[unresolved-attribute] - the app that these widgets are made for
+        return self.app.palette  # ty: ignore[missing-attribute] - the app that these widgets are made for
 
     @property
     def cells(self) -> int:
@@ -89,8 +89,8 @@ class Rows(ScrollView, can_focus=True):
 class Lines(Rows):
     """Lines that are there already: a result in full, a difference, help."""
 
-    def __init__(self, lines: Sequence[Line] = (), **options: str) -> None:
-        super().__init__(**options)
+    def __init__(self, lines: Sequence[Line] = (), ident: str = "") -> None:
+        super().__init__(id=ident or None)
         self.lines: Sequence[Line] = lines
 
     def show(self, lines: Sequence[Line], *, stay: bool = False) -> None:
@@ -144,8 +144,8 @@ class Table(Rows):
     class Moved(Chosen):
         """Another row is picked."""
 
-    def __init__(self, **options: str) -> None:
-        super().__init__(**options)
+    def __init__(self, ident: str = "") -> None:
+        super().__init__(id=ident or None)
         self.cursor = 0
 
     def line(self, row: int) -> Line:
@@ -208,8 +208,8 @@ class Choice(NamedTuple):
 class Choices(Table):
     """Things to choose from, those that fit what was typed first."""
 
-    def __init__(self, choices: Sequence[Choice] = (), **options: str) -> None:
-        super().__init__(**options)
+    def __init__(self, choices: Sequence[Choice] = (), ident: str = "") -> None:
+        super().__init__(ident)
         self._all = tuple(choices)
         self.shown = self._all
 
@@ -240,7 +240,7 @@ class Choices(Table):
 
 
 def _rank(typed: str, choice: Choice) -> int | None:
-    """How well a choice fits: 0 where it begins with what was typed, more where it has it in pieces; None: it has not."""
+    """How well a choice fits what was typed, 0 the best; None: it does not have its letters."""
     text = choice.text.lower()
     found = text.find(typed)
     if found >= 0:

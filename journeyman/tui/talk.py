@@ -72,7 +72,7 @@ class Talk:
 
     async def run(self) -> None:
         """Connect, open the session, and listen until the engine is gone."""
-        from journeyman.engine.client import connect  # noqa: PLC0415 - after the first paint
+        from journeyman.engine.client import connect
 
         try:
             async with connect(self._opening.socket) as client:
@@ -166,7 +166,7 @@ class Talk:
     def _opened(self, result: Mapping[str, Any], session_id: str) -> None:
         ours = (result.get("_meta") or {}).get(OURS) or {}
         modes = result.get("modes") or {}
-        self.session_id = str(result.get("sessionId") or session_id)
+        self.session_id = str(ours.get("sessionId") or result.get("sessionId") or session_id)
         self.modes = list(modes.get("availableModes") or ())
         self.options = list(result.get("configOptions") or ())
         self.running = bool(ours.get("running"))
@@ -256,7 +256,7 @@ class Talk:
     # What the engine says
 
     def _take(self, message: "Message") -> None:
-        from journeyman.engine.client import Ask, Note, Update  # noqa: PLC0415 - it is loaded by now
+        from journeyman.engine.client import Ask, Note, Update
 
         if getattr(message, "session_id", None) not in {None, self.session_id}:
             return
@@ -341,6 +341,8 @@ class _Nowhere:
     def replace(self, index: int, item: Item) -> None: ...
 
     def stream(self, kind: Any, text: str) -> None: ...
+
+    def close(self) -> None: ...
 
 
 def _seq(update: Mapping[str, Any]) -> int:

@@ -47,9 +47,9 @@ class Transcript(Rows):
     class Topped(Message):
         """The reader is at the top: if there is more before it, it is wanted now."""
 
-    def __init__(self, items: Sequence[Item] = (), **options: str) -> None:
-        super().__init__(**options)
-        self.items: list[Item] = list(items)
+    def __init__(self) -> None:
+        super().__init__()
+        self.items: list[Item] = []
         self.follow = True
         """Stay at the end as it grows."""
         self.selected: int | None = None
@@ -150,7 +150,9 @@ class Transcript(Rows):
             return
 
         began = monotonic()
-        self.items[-1] = self.items[-1]._replace(text="" if isinstance(self.items[-1], Said) else "".join(self._parts))
+        if isinstance(self.items[-1], Thought):
+            self.items[-1] = Thought("".join(self._parts), open=True)
+
         self._laid.pop(len(self.items) - 1, None)
         self._settle()
         self.refresh()
