@@ -34,8 +34,10 @@ class Approval(Vertical, can_focus=True):
     """The first of the questions that wait."""
 
     DEFAULT_CSS = """
-    Approval { height: auto; max-height: 60%; border-left: thick $warning; background: $surface; display: none; }
-    Approval Lines { height: auto; max-height: 20; background: $surface; }
+    Approval { height: auto; max-height: 60%; border-left: thick $warning; background: $surface; display: none;
+               margin: 1 0 0 0; }
+    Approval Lines { height: auto; max-height: 20; padding: 0 1; background: $surface;
+                     scrollbar-background: $surface; }
     Approval Bar { background: $surface; }
     """
     BINDINGS = [
@@ -43,7 +45,6 @@ class Approval(Vertical, can_focus=True):
         Binding("Y", "answer('all')", "yes to all", id="approval.all"),
         Binding("up", "scroll_call(-1)", show=False),
         Binding("down", "scroll_call(1)", show=False),
-        Binding("d", "wide", "details", show=False, id="approval.details"),
     ]
 
     class Answered(Message):

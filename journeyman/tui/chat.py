@@ -44,24 +44,26 @@ class Chat(Screen):
     Chat #dock { height: auto; }
     Chat Prompt { height: auto; min-height: 1; max-height: 10; margin: 0 1; padding: 0 1; background: $surface;
                   border-left: thick $primary-darken-2; }
+    Chat.-tall Prompt { margin: 1 1 0 1; }
     Chat Prompt:focus { border-left: thick $primary; }
     """
+    VERTICAL_BREAKPOINTS = [(0, "-low"), (20, "-tall")]
     BINDINGS = [
         Binding("escape", "back", "stop", id="chat.stop"),
         Binding("shift+tab", "mode", "mode", id="chat.mode", priority=True),
-        Binding("ctrl+up", "select(-1)", "select", id="chat.select_up", priority=True),
-        Binding("ctrl+down", "select(1)", show=False, id="chat.select_down", priority=True),
+        Binding("ctrl+up", "select(-1)", "select above", id="chat.select_up", priority=True),
+        Binding("ctrl+down", "select(1)", "select below", show=False, id="chat.select_down", priority=True),
         Binding("ctrl+o", "fold", "unfold", id="chat.unfold", priority=True),
         Binding("ctrl+e", "read", "read all", show=False, id="chat.read", priority=True),
         Binding("ctrl+t", "thoughts", "thoughts", id="chat.thoughts", priority=True),
-        Binding("ctrl+s", "steer", "steer", show=False, id="chat.steer", priority=True),
+        Binding("ctrl+s", "steer", "steer now", show=False, id="chat.steer", priority=True),
         Binding("ctrl+y", "copy", "copy", show=False, id="chat.copy", priority=True),
         Binding("ctrl+r", "resume", "sessions", show=False, id="chat.sessions", priority=True),
         Binding("ctrl+b", "rewind", "rewind", show=False, id="chat.rewind", priority=True),
-        Binding("pageup", "page(-1)", show=False, id="chat.page_up", priority=True),
-        Binding("pagedown", "page(1)", show=False, id="chat.page_down", priority=True),
-        Binding("ctrl+home", "end(-1)", show=False, id="chat.top", priority=True),
-        Binding("ctrl+end", "end(1)", show=False, id="chat.bottom", priority=True),
+        Binding("pageup", "page(-1)", "page up", show=False, id="chat.page_up", priority=True),
+        Binding("pagedown", "page(1)", "page down", show=False, id="chat.page_down", priority=True),
+        Binding("ctrl+home", "end(-1)", "top", show=False, id="chat.top", priority=True),
+        Binding("ctrl+end", "end(1)", "bottom", show=False, id="chat.bottom", priority=True),
         Binding("ctrl+c", "clear", "clear", show=False, id="chat.clear", priority=True),
     ]
 

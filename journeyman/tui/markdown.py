@@ -43,6 +43,11 @@ class Markdown:
 
     def lines(self, *, ended: bool = False) -> list[Line]:
         """What can be shown by now; `ended` where nothing more will come."""
+        tail = self.tail(ended=ended)
+        return [*self.done, *tail]
+
+    def tail(self, *, ended: bool = False) -> list[Line]:
+        """The lines after those that are done, which may grow by this."""
         tail = self._tail if ended else _UNSURE.sub("", self._tail)
         blocks = _blocks(tail)
         for number, (kind, start, tokens) in enumerate(blocks):
@@ -50,7 +55,7 @@ class Markdown:
             lines = self._laid(kind, tokens, live=open_end)
             if open_end:
                 self._tail = _from(self._tail, start)
-                return [*self.done, *lines]
+                return lines
 
             self.done += lines
             self._kind = kind
@@ -58,7 +63,7 @@ class Markdown:
         if ended or blocks:
             self._tail = ""
 
-        return list(self.done)
+        return []
 
     def _laid(self, kind: str, tokens: list[Any], *, live: bool) -> list[Line]:
         lines = _Block(self.width, live=live).lay(tokens)

@@ -8,7 +8,7 @@ from textual.color import Color
 from textual.strip import Strip
 from textual.theme import Theme
 
-from journeyman.tui.line import Line, width_of
+from journeyman.tui.line import Line
 
 DARK = Theme(
     name="journeyman-dark",
@@ -87,7 +87,7 @@ class Palette:
 
     def strip(self, line: Line) -> Strip:
         """The line in colour."""
-        return Strip([Segment(text, self.style(roles)) for text, roles in line], width_of(line))
+        return Strip([Segment(text, self.style(roles)) for text, roles in line])
 
 
 def _ansi() -> dict[str, Style]:

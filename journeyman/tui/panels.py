@@ -1,5 +1,6 @@
 """What a session is made of, looked at: servers, sandbox, policy, costs; and what pickers offer."""
 
+import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -8,6 +9,7 @@ from textual.binding import Binding
 from textual.screen import Screen
 
 from journeyman.safe import prose, safe
+from journeyman.tui.blocks import EFFECTS
 from journeyman.tui.commands import COMMANDS
 from journeyman.tui.line import Line
 from journeyman.tui.pager import Pager
@@ -99,8 +101,37 @@ def _policy(state: Mapping[str, Any], _status: Status) -> Iterator[Line]:
         (f"  {policy.get('digest', '')}"[:20], "dim"),
     )
     yield ()
-    for line in prose(str(policy.get("text") or "")).split("\n"):
-        yield ((line, "heading" if line.startswith("[") else "code-comment" if line.startswith("#") else ""),)
+    for tier in _tiers(policy.get("text")):
+        yield (
+            (safe(str(tier.get("tier", "")), 40), "heading"),
+            (f"  else {tier['default']}" if "default" in tier else "", "dim"),
+        )
+        for rule in tier.get("rules") or ():
+            effect, tools = safe(str(rule.get("effect", "")), 10), rule.get("tool") or ()
+            named = ", ".join(tools) if isinstance(tools, list) else str(tools)
+            yield (
+                (f"  {effect:<6}", EFFECTS.get(effect, "")),
+                (safe(str(rule.get("id", "")), 60), "bold"),
+                ("  ", ""),
+                (safe(named, 300), ""),
+            )
+            where = {name: rule[name] for name in ("where", "unless", "from", "labels", "untrusted") if rule.get(name)}
+            if where:
+                yield ((f"         {safe(json.dumps(where, ensure_ascii=False), 600)}", "dim"),)
+
+            if rule.get("why"):
+                yield ((f"         {safe(str(rule['why']), 300)}", "thought"),)
+
+        yield ()
+
+
+def _tiers(text: Any) -> list[Mapping[str, Any]]:
+    try:
+        found = json.loads(str(text or "[]"))
+    except ValueError:
+        return []
+
+    return [tier for tier in found if isinstance(tier, dict)] if isinstance(found, list) else []
 
 
 def _cost(_state: Mapping[str, Any], status: Status) -> Iterator[Line]:
@@ -185,7 +216,7 @@ def help_lines(screen: Screen, more: Sequence[Binding]) -> list[Line]:
     lines: list[Line] = [(("Keys", "heading"),)]
     for name, binding in sorted(bindings.items()):
         keys = keymap.get(name, binding.key).replace("question_mark", "?")
-        lines.append(((f"  {keys:<32}", "accent"), (f"{binding.description:<14}", ""), (name, "dim")))
+        lines.append(((f"  {keys:<30} ", "accent"), (f"{binding.description:<16} ", ""), (name, "dim")))
 
     lines += [(), (("Commands", "heading"),)]
     lines += [((f"  /{c.name} {c.argument}".ljust(34), "accent"), (c.about, "")) for c in COMMANDS]

@@ -37,9 +37,9 @@ class Prompt(TextArea):
     BINDINGS = [
         Binding("enter", "submit", "send", id="prompt.send", priority=True),
         Binding("shift+enter,ctrl+j,alt+enter", "newline", "new line", id="prompt.newline", show=False, priority=True),
-        Binding("up", "older", show=False, id="prompt.older", priority=True),
-        Binding("down", "newer", show=False, id="prompt.newer", priority=True),
-        Binding("tab", "complete", show=False, id="prompt.complete", priority=True),
+        Binding("up", "older", "said before", show=False, id="prompt.older", priority=True),
+        Binding("down", "newer", "said after", show=False, id="prompt.newer", priority=True),
+        Binding("tab", "complete", "complete", show=False, id="prompt.complete", priority=True),
     ]
 
     class Submitted(Message):

@@ -3,22 +3,29 @@
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from rich.style import Style
 from textual import events
 from textual.binding import Binding
-from textual.geometry import Size
+from textual.geometry import Region, Size
 from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.selection import Selection
 from textual.strip import Strip
 
-from journeyman.tui.line import Line, ends, fit
+from journeyman.tui.line import Line, ends, fit, plain
 from journeyman.tui.palette import Palette
 
 
 class Rows(ScrollView, can_focus=True):
     """A number of rows and how to draw each."""
 
-    DEFAULT_CSS = "Rows { overflow-x: hidden; overflow-y: scroll; scrollbar-size-vertical: 1; }"
+    DEFAULT_CSS = """
+    Rows { overflow-x: hidden; overflow-y: scroll; scrollbar-size-vertical: 1; scrollbar-background: $background;
+           scrollbar-color: $panel; }
+    Rows.-fits { scrollbar-color: $background; }
+    """
+
+    _base = Style.null()
 
     @property
     def palette(self) -> Palette:
@@ -39,6 +46,7 @@ class Rows(ScrollView, can_focus=True):
     def grown(self, size: Size) -> None:
         """It has so many rows now: the scroll bar is told, and the rest of the screen is not laid out again."""
         self.set_reactive(ScrollView.virtual_size, size)
+        self.set_class(size.height <= self.size.height, "-fits")
         self._scroll_update(size)
 
     def go(self, row: float) -> None:
@@ -68,9 +76,13 @@ class Rows(ScrollView, can_focus=True):
         """The theme has changed: draw all anew."""
         self.refresh()
 
+    def render_lines(self, crop: Region) -> list[Strip]:
+        self._base = self.rich_style  # once for all rows: it is looked up along the tree
+        return super().render_lines(crop)
+
     def render_line(self, y: int) -> Strip:
         row = self.scroll_offset.y + y
-        width, base = self.size.width, self.rich_style
+        width, base = self.size.width, self._base
         if row >= self.count:
             return Strip.blank(width, base)
 
@@ -156,8 +168,9 @@ class Table(Rows):
         if row != self.cursor:
             return self.palette.strip(line)
 
-        strip = self.palette.strip(line)
-        return strip.extend_cell_length(self.cells).apply_style(self.palette.style("picked"))
+        picked = self.palette.style("picked")
+        strip = self.palette.strip(((plain(line), ""),) if picked.reverse else line)
+        return strip.extend_cell_length(self.cells).apply_style(picked)
 
     def reset(self, cursor: int = 0) -> None:
         """Other rows than before."""

@@ -1,5 +1,5 @@
 """The conversation: one widget however long it gets. It lays out what is on the screen and a page above it, and nothing
-else; what is streamed is laid out again from its last block on, twenty times a second at most.
+else; what is streamed is laid out again from its last block on, twelve times a second at most.
 """
 
 from collections import OrderedDict
@@ -23,7 +23,7 @@ from journeyman.tui.rows import Rows
 
 KEPT = 400
 """Items whose strips are kept."""
-FLUSH = 0.05
+FLUSH = 0.08
 """Seconds between two looks of what is streamed, at least."""
 SPIN = 0.125
 
@@ -62,6 +62,7 @@ class Transcript(Rows):
         """When the items that are going on began."""
         self._parts: list[str] = []
         self._markdown: Markdown | None = None
+        self._done: list[Strip] = []
         self._fed = 0
         self._flushing = False
         self._frame = 0
@@ -167,29 +168,36 @@ class Transcript(Rows):
     def count(self) -> int:
         return self._heights.total
 
-    def _lines(self, index: int, look: Look) -> list[Line]:
+    def _drawn(self, index: int, look: Look) -> list[Strip]:
         item = self.items[index]
         if isinstance(item, Said) and item.open:
-            return [(mark(look.selected), *line) if line else () for line in self._streamed(look.width - 2)]
+            return self._streamed(look)
 
-        return block(item, look)
+        return [self.palette.strip(line) for line in block(item, look)]
 
-    def _streamed(self, width: int) -> list[Line]:
+    def _streamed(self, look: Look) -> list[Strip]:
+        """What is being said: of its lines that are done, the strips are kept."""
+        width = look.width - 2
         if self._markdown is None or self._markdown.width != width:
-            self._markdown, self._fed = Markdown(width), 0
+            self._markdown, self._fed, self._done = Markdown(width), 0, []
 
         self._markdown.feed("".join(self._parts[self._fed :]))
         self._fed = len(self._parts)
-        return self._markdown.lines()
+        tail = self._markdown.tail()
+        self._done += map(self._beside, self._markdown.done[len(self._done) :])
+        return [*self._done, *map(self._beside, tail)]
+
+    def _beside(self, line: Line) -> Strip:
+        return self.palette.strip((mark(selected=False), *line) if line else ())
 
     def _look(self, index: int) -> Look:
-        since = self._since.get(index)
+        since = self._since.get(index) if not isinstance(self.items[index], Said) else None
         return Look(
             width=max(8, self.cells),
             unfolded=self._folds.get(index, self.thoughts and isinstance(self.items[index], Thought)),
             selected=index == self.selected,
             frame=self._frame if since is not None else 0,
-            seconds=monotonic() - since if since is not None else 0.0,
+            seconds=float(int(monotonic() - since)) if since is not None else 0.0,
         )
 
     def _strips(self, index: int) -> list[Strip]:
@@ -200,11 +208,10 @@ class Transcript(Rows):
             self._laid.move_to_end(index)
             return laid.strips
 
-        lines = self._lines(index, look)
+        strips = self._drawn(index, look)
         if gap(self.items[index - 1] if index else None, item):
-            lines = [(), *lines]
+            strips = [Strip([]), *strips]
 
-        strips = [self.palette.strip(line) for line in lines]
         self._laid[index] = Laid(item, look, strips)
         if len(self._laid) > KEPT:
             self._laid.popitem(last=False)
@@ -220,7 +227,7 @@ class Transcript(Rows):
         return strips[offset] if offset < len(strips) else Strip([])
 
     def forget(self) -> None:
-        self._laid.clear()
+        self._markdown = None
         self._measure()
 
     def _measure(self) -> None:
