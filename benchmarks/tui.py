@@ -1,7 +1,7 @@
 """The terminal UI in CPU seconds, in a real terminal (a pty): first paint, a long session, keys, streaming, idling.
 
-Beside them a bare Textual app (the floor of the first paint), one widget a message (what most do), and, where `PEER_TUI`
-is the command of another agent UI, that one's first paint (`PEER_TUI=/tmp/peer/bin/vibe`).
+Beside them a bare Textual app (the floor of the first paint), one widget a message (what most do), and, where
+`PEER_TUI` is the command of another agent UI, that one's first paint (`PEER_TUI=/tmp/peer/bin/vibe`).
 """
 
 import asyncio
@@ -18,6 +18,10 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
+
+from journeyman.tui.app import Journeyman
+from journeyman.tui.face import Opening
+from journeyman.tui.items import Card, Said, Thought
 
 TICKS = os.sysconf("SC_CLK_TCK")
 COLUMNS, ROWS = 120, 36
@@ -36,7 +40,7 @@ class Terminal:
         if self.pid == 0:
             os.environ.update(TERM="xterm-256color", COLORTERM="truecolor", JOURNEYMAN_HOME=home)
             os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
-            os.execvp(command[0], list(command))
+            os.execvp(command[0], list(command))  # noqa: S606 - the benchmark's own
 
         fcntl.ioctl(self._fd, termios.TIOCSWINSZ, struct.pack("HHHH", ROWS, COLUMNS, 0, 0))
 
@@ -116,8 +120,6 @@ def streaming() -> None:
 
 
 def _item(at: int):
-    from journeyman.tui.items import Card, Said, Thought
-
     match at % 5:
         case 0:
             return Said("user", f"question {at}: what comes next, and why would it?")
@@ -130,10 +132,6 @@ def _item(at: int):
 
 
 def _alone(items: list, *, appends: bool = False, tokens: int = 0) -> None:
-    from journeyman.tui.app import Journeyman
-    from journeyman.tui.items import Said
-    from journeyman.tui.talk import Opening
-
     app = Journeyman(Opening(Path.cwd()))
     app.chat.talk.run = _nothing
 

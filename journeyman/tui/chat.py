@@ -16,13 +16,15 @@ from journeyman.tui import status as statuses
 from journeyman.tui.approval import Approval
 from journeyman.tui.bar import Bar
 from journeyman.tui.blocks import whole
-from journeyman.tui.commands import COMMANDS, NAMES
+from journeyman.tui.commands import NAMES
+from journeyman.tui.face import Opening
 from journeyman.tui.feed import Feed
 from journeyman.tui.items import Item, Planned, Question, Said
 from journeyman.tui.line import Line, Span
-from journeyman.tui.prompt import Prompt, files
+from journeyman.tui.names import Names
+from journeyman.tui.prompt import Prompt
 from journeyman.tui.rows import Choice, Choices, Lines, Table
-from journeyman.tui.talk import Opening, Talk, quietly
+from journeyman.tui.talk import Talk, quietly
 from journeyman.tui.transcript import Transcript
 
 if TYPE_CHECKING:
@@ -30,7 +32,6 @@ if TYPE_CHECKING:
 
 TWICE_S = 0.6
 """Within it a second escape means more than one."""
-OFFERED = 8
 
 
 class Chat(Screen):
@@ -38,7 +39,6 @@ class Chat(Screen):
 
     DEFAULT_CSS = """
     Chat Transcript { height: 1fr; padding: 0 1; }
-    Chat #names { display: none; background: $surface; }
     Chat #queue { display: none; padding: 0 1; }
     Chat #word { display: none; }
     Chat #dock { height: auto; }
@@ -71,6 +71,7 @@ class Chat(Screen):
         super().__init__()
         self.transcript = Transcript()
         self.prompt = Prompt()
+        self.names = Names(opening.cwd)
         self.approval = Approval()
         self.feed = Feed(self.transcript)
         self.status = statuses.Status()
@@ -78,7 +79,6 @@ class Chat(Screen):
         self.talk = Talk(self, opening)
         self._unsent: list[str] = []
         self._escaped = 0.0
-        self._files: list[Choice] | None = None
 
     @property
     def mine(self) -> "Journeyman":
@@ -87,14 +87,13 @@ class Chat(Screen):
     def compose(self) -> ComposeResult:
         yield self.transcript
         yield Bar(ident="word")
-        yield Choices(ident="names")
+        yield self.names
         yield Lines(ident="queue")
         yield self.approval
         yield self.prompt
         yield Bar(ident="status")
 
     def on_mount(self) -> None:
-        self.query_one("#names", Choices).can_focus = False
         self.query_one("#queue", Lines).can_focus = False
         self.prompt.focus()
         self.show_status(self.status)
@@ -156,7 +155,7 @@ class Chat(Screen):
 
     @on(Prompt.Submitted)
     def _submitted(self, event: Prompt.Submitted) -> None:
-        self._offer("", "")
+        self.names.offer_for("", "")
         self.transcript.follow = True
         text = event.text
         if text.startswith("/") and not text.startswith("//"):
@@ -201,40 +200,18 @@ class Chat(Screen):
 
     @on(Prompt.Completing)
     def _completing(self, event: Prompt.Completing) -> None:
-        self._offer(event.sign, event.typed)
+        self.names.offer_for(event.sign, event.typed)
 
-    def _offer(self, sign: str, typed: str) -> None:
-        names = self.query_one("#names", Choices)
-        if sign == "/":
-            told = [Choice(c.name, f"/{c.name}", f"{c.argument}  {c.about}".strip()) for c in COMMANDS]
-            names.offer(told, typed)
-        elif sign == "@":
-            if self._files is None:
-                self._files = []
-                self._find_files()
-
-            names.offer(self._files, typed)
-
-        names.display = self.prompt.offering = bool(sign and names.count)
-        names.styles.height = min(OFFERED, names.count)
-
-    @work(thread=True, group="files", exclusive=True)
-    def _find_files(self) -> None:
-        found = files(self.opening.cwd)
-
-        def show() -> None:
-            self._files = found
-            self.prompt.on_text_area_changed(Prompt.Changed(self.prompt))
-
-        self.app.call_from_thread(show)
+    @on(Names.Offering)
+    def _offering(self, event: Names.Offering) -> None:
+        self.prompt.offering = event.some
 
     @on(Prompt.Key)
     def _key(self, event: Prompt.Key) -> None:
-        names = self.query_one("#names", Choices)
         if self.prompt.offering and event.key in {"up", "down"}:
-            names.action_move(-1 if event.key == "up" else 1)
-        elif self.prompt.offering and names.picked:
-            self._complete(names.picked, done=event.key == "enter")
+            self.names.action_move(-1 if event.key == "up" else 1)
+        elif self.prompt.offering and self.names.picked:
+            self._complete(self.names.picked, done=event.key == "enter")
         elif event.key == "up" and self.talk.queue:
             self.doing(self._take_back)
         elif event.key == "up":
@@ -247,13 +224,13 @@ class Chat(Screen):
         if command is None:
             self.prompt.complete(f"@{choice.key}")
         elif done and not command.argument:
-            self._offer("", "")
+            self.names.offer_for("", "")
             self.prompt.set("")
             self.command(command.name)
         else:
             self.prompt.set(f"/{command.name} ")
 
-    @on(Table.Chosen, "#names")
+    @on(Table.Chosen, "Names")
     def _clicked(self, event: Table.Chosen) -> None:
         event.stop()
         if picked := cast("Choices", event.table).picked:
@@ -301,7 +278,7 @@ class Chat(Screen):
     def action_back(self) -> None:
         now = monotonic()
         if self.prompt.offering:
-            self._offer("", "")
+            self.names.offer_for("", "")
         elif self.talk.running:
             self.doing(self.talk.interrupt)
         elif not isinstance(self.focused, Prompt):

@@ -45,7 +45,7 @@ def _filled(spans: Iterable[Span], room: int) -> Iterator[Line]:
     for piece, role in _pieces(spans, room):
         length = cell_len(piece)
         if used + length > room:
-            yield _trimmed(line)
+            yield trimmed(line)
             line, used = [], 0
             if piece.isspace():
                 continue
@@ -58,7 +58,7 @@ def _filled(spans: Iterable[Span], room: int) -> Iterator[Line]:
         used += length
 
     if line:
-        yield _trimmed(line)
+        yield trimmed(line)
 
 
 def _pieces(spans: Iterable[Span], room: int) -> Iterator[Span]:
@@ -71,7 +71,8 @@ def _pieces(spans: Iterable[Span], room: int) -> Iterator[Span]:
                 yield piece, role
 
 
-def _trimmed(line: list[Span]) -> Line:
+def trimmed(line: list[Span]) -> Line:
+    """Without the spaces at its end."""
     while line and line[-1][0].isspace():
         line.pop()
 

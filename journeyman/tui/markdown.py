@@ -15,7 +15,7 @@ from journeyman.tui.line import Line, Span, chop, width_of, wrap
 from journeyman.tui.tables import table
 
 BULLETS = "•◦▪"
-_UNSURE = re.compile(r"(?:^|\n)[ ]{0,3}(?:\|[^\n]*|`{1,2}|~{1,2}|#{1,6}|[-*+]|\d{1,3}[.)]?|[-*_ ]{2,})$")
+_UNSURE = re.compile(r"(?:^|\n)[ ]{0,3}(?:\|[^\n]*|`{1,2}|~{1,2}|#{1,6}|[-*+]|\d{1,3}[.)]?|[-*_ ]{2,})\Z")
 """A last line of which nobody knows yet what it will be."""
 
 

@@ -1,22 +1,12 @@
 """Where the user writes: several lines, what was said before, and names completed after `/` and `@`."""
 
-import os
-from collections.abc import Iterator
-from pathlib import Path
-
 from rich.text import Text
 from textual import events
 from textual.binding import Binding
 from textual.message import Message
 from textual.widgets import TextArea
 
-from journeyman.safe import safe
-from journeyman.tui.rows import Choice
-
 HINT = "Ask for something. / commands, @ files, F1 help"
-FILES = 5_000
-"""Files of a folder that are offered."""
-HIDDEN = frozenset({"__pycache__", "node_modules", "target", "build", "dist"})
 _SHOWN_AS = {
     **{code: 0x2400 + code for code in range(0x20) if code not in {9, 10}},
     0x7F: 0x2421,
@@ -150,16 +140,3 @@ def completing(before: str, text: str) -> tuple[str, str]:
 
     word = before.rpartition(" ")[2]
     return ("@", word[1:]) if word.startswith("@") else ("", "")
-
-
-def files(root: Path) -> list[Choice]:
-    """Files of a folder, to be completed; hidden ones and what programs make are left out."""
-    return [Choice(path, safe(path, 200)) for _, path in zip(range(FILES), _files(root), strict=False)]
-
-
-def _files(root: Path) -> Iterator[str]:
-    for folder, folders, names in os.walk(root):
-        folders[:] = sorted(name for name in folders if not name.startswith(".") and name not in HIDDEN)
-        for name in sorted(names):
-            if not name.startswith("."):
-                yield os.path.relpath(os.path.join(folder, name), root)  # noqa: PTH118 - a Path a file is slow

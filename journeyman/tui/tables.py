@@ -1,11 +1,9 @@
-"""Tables: of an answer's Markdown, and of the screens."""
+"""Tables of an answer's Markdown."""
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from rich.cells import cell_len
-
-from journeyman.tui.line import Line, Span, width_of, wrap
+from journeyman.tui.line import Line, Span, trimmed, width_of, wrap
 
 GAP = "  "
 NARROWEST = 4
@@ -54,13 +52,6 @@ def laid(row: Sequence[Line], widths: Sequence[int]) -> list[Line]:
             line = cell[number] if number < len(cell) else ()
             spans += [*line, (" " * max(0, width - width_of(line)) + GAP, "")]
 
-        lines.append(tuple(spans))
+        lines.append(trimmed(spans))
 
     return lines
-
-
-def columns(rows: Sequence[Sequence[str]], width: int, *, roles: Sequence[str] = ()) -> list[Line]:
-    """Rows of plain text under each other; the last column takes what is left."""
-    widths = fitted([[cell_len(cell) for cell in row] for row in rows], width)
-    styled = [[((cell, roles[at] if at < len(roles) else ""),) for at, cell in enumerate(row)] for row in rows]
-    return [line for row in styled for line in laid(row, widths)]

@@ -1,12 +1,12 @@
 """The conversation with the engine: what the user wants goes there, and what it says comes to the screen."""
 
 from collections.abc import Awaitable, Callable, Mapping
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any
 
 from journeyman.errors import Disconnected, JourneymanError, UsageError
-from journeyman.tui.feed import Feed, items_of, question
-from journeyman.tui.items import Item, Question
+from journeyman.tui.face import Face, Opening
+from journeyman.tui.feed import Feed, Listed, items_of, question
+from journeyman.tui.items import Question
 from journeyman.tui.status import Status
 
 if TYPE_CHECKING:
@@ -15,39 +15,6 @@ if TYPE_CHECKING:
 OURS = "journeyman"
 PAGE = 400
 """Stored events of a session that are asked for at once."""
-
-
-class Face(Protocol):
-    """What shows it."""
-
-    feed: Feed
-    status: Status
-
-    def show_status(self, status: Status) -> None: ...
-
-    def show_history(self, items: list[Item], feed: Feed) -> None: ...
-
-    def show_older(self, items: list[Item]) -> None: ...
-
-    def show_queue(self, waiting: list[str], *, held: bool) -> None: ...
-
-    def show_word(self, text: str) -> None: ...
-
-    def show_question(self, question: Question) -> None: ...
-
-    def settle(self, token: str) -> None: ...
-
-    def told(self, error: JourneymanError) -> None: ...
-
-
-class Opening(NamedTuple):
-    """What a session is opened with."""
-
-    cwd: Path
-    session: str = ""
-    """To go on with; empty for a new one, `last` for the newest of the folder."""
-    settings: Mapping[str, Any] = {}
-    socket: Path | None = None
 
 
 class Talk:
@@ -121,7 +88,7 @@ class Talk:
         """Another session."""
         settings: Any = dict(self._opening.settings)
         self._opened(await self.client.new(self._opening.cwd, settings or None), "")
-        self._face.show_history([], Feed(_Nowhere()))
+        self._face.show_history([], Feed(Listed()))
 
     async def open(self, session_id: str) -> None:
         """Go on with a session: its newest page is shown, older ones come when they are looked for."""
@@ -328,21 +295,6 @@ class Talk:
     def _queued(self, queue: Any) -> None:
         self.queue = list(queue.get("items") or ())
         self._face.show_queue([str(each.get("text", "")) for each in self.queue], held=bool(queue.get("held")))
-
-
-class _Nowhere:
-    """Shows nothing: a feed before there is a transcript."""
-
-    items: list[Item] = []
-
-    def add(self, item: Item) -> int:  # noqa: ARG002 - a sink's
-        return 0
-
-    def replace(self, index: int, item: Item) -> None: ...
-
-    def stream(self, kind: Any, text: str) -> None: ...
-
-    def close(self) -> None: ...
 
 
 def _seq(update: Mapping[str, Any]) -> int:

@@ -14,12 +14,11 @@ from textual.selection import Selection
 from textual.strip import Strip
 from textual.timer import Timer
 
-from journeyman.tui.blocks import Look, block, estimate, gap, is_foldable, mark
+from journeyman.tui.blocks import Look, block, estimate, gap, is_foldable
 from journeyman.tui.heights import Heights
 from journeyman.tui.items import Card, Item, Said, Thought
-from journeyman.tui.line import Line
-from journeyman.tui.markdown import Markdown
 from journeyman.tui.rows import Rows
+from journeyman.tui.speech import Speech
 
 KEPT = 400
 """Items whose strips are kept."""
@@ -60,10 +59,7 @@ class Transcript(Rows):
         self._folds: dict[int, bool] = {}
         self._since: dict[int, float] = {}
         """When the items that are going on began."""
-        self._parts: list[str] = []
-        self._markdown: Markdown | None = None
-        self._done: list[Strip] = []
-        self._fed = 0
+        self._speech = Speech()
         self._flushing = False
         self._frame = 0
         self._spin: Timer | None = None
@@ -77,7 +73,7 @@ class Transcript(Rows):
         self.items = list(items)
         self._folds.clear()
         self._since.clear()
-        self._parts, self._markdown = [], None
+        self._speech = Speech()
         self.selected, self.follow = None, True
         self._measure()
 
@@ -118,24 +114,24 @@ class Transcript(Rows):
 
     def stream(self, kind: type[Said | Thought], text: str) -> None:
         """More of what the model is saying or thinking; the other kind ends what was open."""
-        last = self.items[-1] if self._parts else None
+        last = self.items[-1] if self._speech.parts else None
         if not isinstance(last, kind):
             self.close()
             self._add(Said("assistant", "", open=True) if kind is Said else Thought("", open=True))
 
-        self._parts.append(text)
+        self._speech.parts.append(text)
         if not self._flushing:
             self._flushing = True
             self.set_timer(FLUSH, self._flush)
 
     def close(self) -> None:
         """What was streamed is complete."""
-        if not self._parts:
+        if not self._speech.parts:
             return
 
         index, item = len(self.items) - 1, self.items[-1]
-        text = "".join(self._parts)
-        self._parts, self._markdown = [], None
+        text = self._speech.text
+        self._speech = Speech()
         if isinstance(item, Thought):
             self.items[index] = Thought(text, round(monotonic() - self._since.get(index, monotonic()), 1))
         elif isinstance(item, Said):
@@ -147,12 +143,12 @@ class Transcript(Rows):
 
     def _flush(self) -> None:
         self._flushing = False
-        if not self._parts:
+        if not self._speech.parts:
             return
 
         began = monotonic()
         if isinstance(self.items[-1], Thought):
-            self.items[-1] = Thought("".join(self._parts), open=True)
+            self.items[-1] = Thought(self._speech.text, open=True)
 
         self._laid.pop(len(self.items) - 1, None)
         self._settle()
@@ -171,24 +167,9 @@ class Transcript(Rows):
     def _drawn(self, index: int, look: Look) -> list[Strip]:
         item = self.items[index]
         if isinstance(item, Said) and item.open:
-            return self._streamed(look)
+            return self._speech.strips(look.width, self.palette)
 
         return [self.palette.strip(line) for line in block(item, look)]
-
-    def _streamed(self, look: Look) -> list[Strip]:
-        """What is being said: of its lines that are done, the strips are kept."""
-        width = look.width - 2
-        if self._markdown is None or self._markdown.width != width:
-            self._markdown, self._fed, self._done = Markdown(width), 0, []
-
-        self._markdown.feed("".join(self._parts[self._fed :]))
-        self._fed = len(self._parts)
-        tail = self._markdown.tail()
-        self._done += map(self._beside, self._markdown.done[len(self._done) :])
-        return [*self._done, *map(self._beside, tail)]
-
-    def _beside(self, line: Line) -> Strip:
-        return self.palette.strip((mark(selected=False), *line) if line else ())
 
     def _look(self, index: int) -> Look:
         since = self._since.get(index) if not isinstance(self.items[index], Said) else None
@@ -227,7 +208,7 @@ class Transcript(Rows):
         return strips[offset] if offset < len(strips) else Strip([])
 
     def forget(self) -> None:
-        self._markdown = None
+        self._speech.forget()
         self._measure()
 
     def _measure(self) -> None:

@@ -1,0 +1,43 @@
+"""What the conversation with the engine needs of a screen, and what it is opened with."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+from journeyman.errors import JourneymanError
+from journeyman.tui.feed import Feed
+from journeyman.tui.items import Item, Question
+from journeyman.tui.status import Status
+
+
+class Face(Protocol):
+    """What shows it."""
+
+    feed: Feed
+    status: Status
+
+    def show_status(self, status: Status) -> None: ...
+
+    def show_history(self, items: list[Item], feed: Feed) -> None: ...
+
+    def show_older(self, items: list[Item]) -> None: ...
+
+    def show_queue(self, waiting: list[str], *, held: bool) -> None: ...
+
+    def show_word(self, text: str) -> None: ...
+
+    def show_question(self, question: Question) -> None: ...
+
+    def settle(self, token: str) -> None: ...
+
+    def told(self, error: JourneymanError) -> None: ...
+
+
+class Opening(NamedTuple):
+    """What a session is opened with."""
+
+    cwd: Path
+    session: str = ""
+    """To go on with; empty for a new one, `last` for the newest of the folder."""
+    settings: Mapping[str, Any] = {}
+    socket: Path | None = None
