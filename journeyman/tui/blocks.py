@@ -166,7 +166,7 @@ def _facts(item: Card, look: Look) -> Line:
         rule = f" {item.rules[0]}" if item.rules and look.width >= 100 else ""  # noqa: PLR2004 - as above
         spans.append((f"{item.effect}{rule}", EFFECTS.get(item.effect, "dim")))
 
-    if item.status not in {"ok", "running", "waiting"}:
+    if item.status not in {"ok", "running", "waiting"} and not (item.status == "denied" and spans):
         spans.append((item.status, MARKS[item.status][1]))
 
     seconds = look.seconds if item.status == "running" else item.seconds
