@@ -64,10 +64,10 @@ leads.
 ▏ def f(x):
 ▏     return x + 1  # more
 
-a                              b          \n\
+a                              b
 ────────────────────────────────────────
-1                              two words  \n\
-a longer cell than the others  4          \n\
+1                              two words
+a longer cell than the others  4
 
 Computed the answer
 

@@ -64,7 +64,7 @@ async def test_what_was_said_and_done_stands_in_order():
         2 + b = 3
         3 + c = 4
      │ edited a.py
-   ⊘ mail.send  to="a@b.org"                                      deny · 10 B
+   ⊘ mail.send  to="a@b.org"                                     deny · 10 B
      │ denied: no
 
    ✓ Look
