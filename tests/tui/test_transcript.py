@@ -226,7 +226,9 @@ async def test_what_is_streamed_is_shown_as_it_comes_and_ends_as_markdown():
 
         transcript.close()
         await pilot.pause()
-        assert transcript.items == [Thought("Thinking of it", 0.0), Said("assistant", "The **answer** is\n\n- five\n")]
+        thought, said = transcript.items
+        assert thought == Thought("Thinking of it", thought.seconds)
+        assert said == Said("assistant", "The **answer** is\n\n- five\n")
         assert "• five" in shown(app)
         assert not transcript._since
 
