@@ -227,6 +227,7 @@ async def test_what_is_streamed_is_shown_as_it_comes_and_ends_as_markdown():
         transcript.close()
         await pilot.pause()
         thought, said = transcript.items
+        assert isinstance(thought, Thought)
         assert thought == Thought("Thinking of it", thought.seconds)
         assert said == Said("assistant", "The **answer** is\n\n- five\n")
         assert "• five" in shown(app)
