@@ -1,4 +1,4 @@
-"""Best of n: several runs answer, each is scored, the best is believed. A perfect score ends it early."""
+"""Best of n: several runs answer, each is scored, the best is believed. One that the verifier passes ends it early."""
 
 from collections.abc import Sequence
 from typing import ClassVar
@@ -34,10 +34,9 @@ class Best(Strategy):
         async def judged(candidate: Candidate) -> Candidate:
             return await score(search, order, candidate, self.by)
 
-        tried = await search.many(self.of, order, self.n, _perfect, temperature=self.temperature, then=judged)
+        tried = await search.many(self.of, order, self.n, self._enough, temperature=self.temperature, then=judged)
         best = max(search.answered(tried), key=lambda each: (-1 if each.score is None else each.score, -each.index))
         return best.found(best.score, f"the best of {len(tried)} by {self.by}")
 
-
-def _perfect(got: Sequence[Candidate]) -> bool:
-    return got[-1].score == 1
+    def _enough(self, got: Sequence[Candidate]) -> bool:
+        return self.by == "verifier" and got[-1].score == 1

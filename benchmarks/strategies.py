@@ -1,0 +1,146 @@
+"""What each strategy buys on models that run here: `uv run python -m benchmarks.strategies [--n 8] [--write]`.
+
+The starter tries held-out tasks of three families that need tools, Qwen2.5-Coder-0.5B-Instruct three that need none,
+because over our tools it gets nearly nothing right by any strategy. Prompts and seeds are those of this file; every
+attempt and every candidate is stored, and what was tried is not tried again: a run that was cut off goes on.
+"""
+
+import argparse
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from random import Random
+
+import anyio
+
+from benchmarks.calls import QWEN, qwen, smol
+from journeyman.agent.models.engine import Engine
+from journeyman.agent.models.files import ModelFiles
+from journeyman.agent.models.llama import LlamaModel
+from journeyman.agent.models.starter import ADAPTER
+from journeyman.agent.strategies.spec import strategies
+from journeyman.cli.compare import table
+from journeyman.cli.plot import svg
+from journeyman.config import load_settings
+from journeyman.errors import JourneymanError
+from journeyman.traces.store import Store
+from journeyman.training.compare import Comparison, Plan, compare, compared
+from journeyman.training.generate import generate
+from journeyman.training.tasks import Task
+
+PAGE = Path(__file__).parents[1] / "docs" / "strategies.md"
+SEED = 12
+TRIED = (
+    "plain", "cot", "vote(5)", "best(4, by=judge)", "best(4, by=likelihood)", "best(4, by=process)",
+    "best(4, by=verifier)", "refine(1)", "route(plain, vote(5))",
+)  # fmt: skip
+TOOLS = ("arithmetic", "word_problem", "adaptive_search")
+TEXT = ("sums", "smallest", "python")
+STARTER = "local:starter, stored as Q8_0"
+
+
+def text_tasks(kind: str, n: int) -> list[Task]:
+    """Questions that need no tool, from the seed."""
+    random = Random(f"{kind}/{SEED}")  # noqa: S311 - no secret
+    return [_text_task(kind, random) for _ in range(n)]
+
+
+def _text_task(kind: str, random: Random) -> Task:
+    numbers = [random.randint(11, 99) for _ in range(4)]
+    a, b, c, d = numbers
+    prompt, answer = {
+        "sums": (f"What is {a} + {b} + {c}?", a + b + c),
+        "smallest": (f"Which of these numbers is the smallest: {a}, {b}, {c}, {d}?", min(numbers)),
+        "python": (
+            f"What does this Python print?\n\nx = [{a}, {b}, {c}]\nprint(max(x) - min(x))",
+            max(a, b, c) - min(a, b, c),
+        ),
+    }[kind]
+    return Task(
+        kind=kind, prompt=f"{prompt} Answer with the number.", answer=str(answer), match="numeric", tools=(), never=True
+    )
+
+
+def in_turns(kinds: Sequence[Sequence[Task]]) -> list[Task]:
+    """One of each kind after the other: what is cut off is even."""
+    return [task for tasks in zip(*kinds, strict=True) for task in tasks]
+
+
+def plans(n: int) -> dict[str, tuple[Callable[[], ModelFiles], Plan]]:
+    starter = in_turns([generate(kind, n, seed=SEED, split="held_out") for kind in TOOLS])
+    qwens = in_turns([text_tasks(kind, n) for kind in TEXT])
+    arms = strategies(TRIED)
+    return {
+        QWEN: (qwen, Plan(f"strategies-{SEED}/qwen", arms, qwens)),
+        STARTER: (lambda: smol(ADAPTER), Plan(f"strategies-{SEED}/starter", arms, starter)),
+    }
+
+
+async def measure(files: ModelFiles, plan: Plan, store: Store, until: float) -> None:
+    width = max(each.width for each in plan.strategies)
+    model = LlamaModel(files, Engine(threads=1, parallel=width, context=4096, stream=False))
+    with anyio.move_on_after(until - time.monotonic()):
+        await compare(plan, model, store, lambda how, trial: sys.stderr.write(f"{how}: {trial.score.value}\n"))
+
+
+HEAD = """# What a strategy buys
+
+`uv run python -m benchmarks.strategies --n {n} --write`. Each strategy tries the same held-out tasks once, seed {seed};
+what it writes beside the answer it gives (candidates that were not chosen, judgements) counts as tokens. In the table: right
+answers with their 95 % Wilson interval; tokens written and seconds a task (one thread of a shared machine: believe the
+tokens); against *plain*, the tasks that only this strategy or only *plain* got right, and the chance of so uneven a
+split (exact McNemar test). A star: the task's own verifier was asked, which is an upper bound, not a result.
+
+"""
+
+
+def page(plans: dict[str, tuple[Callable[[], ModelFiles], Plan]], store: Store, n: int) -> str:
+    parts = [HEAD.format(n=n, seed=SEED)]
+    for name, (_, plan) in plans.items():
+        result = compared(plan, name, store)
+        drawing = PAGE.with_name(f"strategies-{plan.name.rpartition('/')[2]}.svg")
+        drawing.write_text(svg(result.arms), encoding="utf-8")
+        parts.append(
+            f"## {name}\n\n{table(result.arms)}\n\n![accuracy against tokens]({drawing.name})\n\n{_kinds(result)}"
+        )
+
+    return "".join(parts).rstrip() + "\n"
+
+
+def _kinds(result: Comparison) -> str:
+    kinds = list(result.kinds)
+    lines = [f"| right, by family | {' | '.join(kinds)} |\n|{'---|' * (len(kinds) + 1)}\n"]
+    for n, arm in enumerate(result.arms):
+        cells = [f"{result.kinds[kind][n].right}/{result.kinds[kind][n].tasks}" for kind in kinds]
+        lines.append(f"| {arm.strategy} | {' | '.join(cells)} |\n")
+
+    return "".join(lines) + "\n"
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.strategies", description=__doc__)
+    parser.add_argument("--n", type=int, default=8, help="tasks of each family")
+    parser.add_argument("--minutes", type=float, default=60, help="for each model; begin nothing new after so many")
+    parser.add_argument("--only", help="a part of one model's name")
+    parser.add_argument("--tell", action="store_true", help="try nothing, tell what is stored")
+    parser.add_argument("--write", action="store_true", help="write docs/strategies.md and its drawings")
+    given = parser.parse_args(arguments)
+    todo = plans(given.n)
+    with Store.open(load_settings().store) as store:
+        for name, (files, plan) in todo.items():
+            if not given.tell and (given.only or "") in name:
+                try:
+                    anyio.run(measure, files(), plan, store, time.monotonic() + 60 * given.minutes)
+                except JourneymanError as error:
+                    sys.stderr.write(f"{name}: {error}\n")
+
+        text = page(todo, store, given.n)
+
+    print(text)
+    if given.write:
+        PAGE.write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
