@@ -87,10 +87,10 @@ async def measure(files: ModelFiles, plan: Plan, store: Store, until: float) -> 
 HEAD = """# What a strategy buys
 
 `uv run python -m benchmarks.strategies --n {n} --write`. Each strategy tries the same held-out tasks once, seed {seed};
-what it writes beside the answer it gives (candidates that were not chosen, judgements) counts as tokens. In the table: right
-answers with their 95 % Wilson interval; tokens written and seconds a task (one thread of a shared machine: believe the
-tokens); against *plain*, the tasks that only this strategy or only *plain* got right, and the chance of so uneven a
-split (exact McNemar test). A star: the task's own verifier was asked, which is an upper bound, not a result.
+what it writes beside the answer it gives (candidates that were not chosen, judgements) counts as tokens. In the table:
+right answers with their 95 % Wilson interval; tokens written and seconds a task (one thread of a shared machine:
+believe the tokens); against *plain*, the tasks that only this strategy or only *plain* got right, and the chance of so
+uneven a split (exact McNemar test). A star: the task's own verifier was asked, which is an upper bound, not a result.
 
 """
 

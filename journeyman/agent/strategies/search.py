@@ -24,6 +24,7 @@ from journeyman.agent.parts import nobody
 from journeyman.agent.run import Run
 from journeyman.agent.session import Crew, Order, Result, execute, fork
 from journeyman.agent.strategies.branch import Ground, texts
+from journeyman.agent.strategies.together import Together
 from journeyman.errors import BudgetExceeded, JourneymanError, ModelError
 from journeyman.tools.catalog import Toolbox as Tools
 from journeyman.traces.events import (
@@ -99,6 +100,8 @@ class Search:
         self._budget = Budget(order.limits, unpriced=not able.priced, costs=able.remote)
         self._indexes, self._asking = count(), anyio.Lock()
         self._run: Run | None = None
+        self._together: Together | None = None
+        """Where candidates begin alike and call nothing."""
         self._ground: Ground
 
     async def run(self) -> Result:
@@ -148,6 +151,7 @@ class Search:
             policy = self._runtime.policy.within(folder) if folder else self._crew.policy
             crew = replace(
                 self._crew,
+                model=self._together if self._together and role == "candidate" else self._crew.model,
                 toolbox=toolbox if role != "judgement" else Tools(),
                 policy=policy,
                 recorder=recorder,
@@ -193,6 +197,9 @@ class Search:
 
         Each is drawn with some chance, at `temperature` where the order says none, and the next seed.
         """
+        if of.single and not self._crew.toolbox.specs and Together.can(self._crew.model, n):
+            self._together = Together(self._crew.model, n)
+
         got: list[Candidate] = []
         failed: list[JourneymanError] = []
         numbers = iter(range(n))
@@ -213,6 +220,7 @@ class Search:
             for _ in range(max(1, min(n, self.able.parallel))):
                 tasks.start_soon(work)
 
+        self._together = None
         if failed and not got:
             raise failed[0]
 

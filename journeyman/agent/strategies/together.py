@@ -1,0 +1,86 @@
+"""A model for runs that begin alike: their first question is asked once for all of them, and its prompt read once.
+
+It waits until all have asked. Where they do not ask the same, or the model cannot answer a group, each is asked alone.
+"""
+
+from collections.abc import AsyncGenerator, Mapping
+from dataclasses import replace
+from typing import Any
+
+import anyio
+from pydantic import JsonValue
+
+from journeyman.agent.models.model import Capabilities, Model, Request
+from journeyman.errors import ModelError
+from journeyman.traces.events import ModelDelta, ModelResponded
+
+
+class Together:
+    """`model`, for `n` runs that are under way at once."""
+
+    def __init__(self, model: Model, n: int) -> None:
+        self._model: Any = model
+        self._n = n
+        self._asked: list[Request] = []
+        self._all = anyio.Event()
+        self._answers: dict[str, ModelResponded] = {}
+        self._failed: ModelError | None = None
+
+    @staticmethod
+    def can(model: Model, n: int) -> bool:
+        return n > 1 and hasattr(model, "respond_group") and model.capabilities.parallel >= n
+
+    @property
+    def spec(self) -> str:
+        return self._model.spec
+
+    @property
+    def capabilities(self) -> Capabilities:
+        return self._model.capabilities
+
+    async def open(self) -> Mapping[str, JsonValue]:
+        return await self._model.open()
+
+    async def respond(self, request: Request) -> AsyncGenerator[ModelDelta | ModelResponded, None]:
+        """As `Model.respond`; the first of each run comes with those of the others."""
+        answer = await self._with_others(request) if request.step == 1 else None
+        if answer is not None:
+            yield answer
+            return
+
+        async for item in self._model.respond(request):
+            yield item
+
+    def forget(self, run_id: str) -> None:
+        self._model.forget(run_id)
+
+    async def close(self) -> None:
+        """Not the model's: it is others' too."""
+
+    async def _with_others(self, request: Request) -> ModelResponded | None:
+        self._asked.append(request)
+        if len(self._asked) == self._n:
+            try:
+                await self._ask()
+            except ModelError as error:
+                self._failed = error
+            finally:
+                self._all.set()
+
+        await self._all.wait()  # the others come, or all are cancelled
+        if self._failed is not None:
+            raise self._failed
+
+        return self._answers.get(request.run_id)
+
+    async def _ask(self) -> None:
+        first = self._asked[0]
+        alike = {repr(replace(each, run_id="", sampling=_seedless(each))) for each in self._asked}
+        if len(alike) == 1:
+            runs = [each.run_id for each in self._asked]
+            answers = await self._model.respond_group(first, runs)
+            self._answers = dict(zip(runs, answers, strict=True))
+
+
+def _seedless(request: Request) -> Any:
+    return request.sampling.model_copy(update={"seed": None})
