@@ -72,13 +72,19 @@ def _joined(dialogues: Sequence[list[Message]], random: Random) -> list[list[Mes
 
 
 async def _play(task: Task, offered: set[str], random: Random) -> list[Message] | None:
+    messages = await perfect(task, offered, random.choice(DENIALS))
+    return None if messages is None else _reworded(messages, random)
+
+
+async def perfect(task: Task, offered: set[str], denial: str) -> list[Message] | None:
+    """The conversation of the perfect agent, played with the real tools; None where it does not come out right."""
     with TemporaryDirectory() as folder:
         root = Path(folder)
         lay_out(task.files, root)
         async with Workshop(root) as workshop:
-            messages = await play(task, workshop.call, offered=offered, denial=random.choice(DENIALS))
+            messages = await play(task, workshop.call, offered=offered, denial=denial)
 
-        return _reworded(messages, random) if _right(task, messages, root) else None
+        return messages if _right(task, messages, root) else None
 
 
 def _right(task: Task, messages: Sequence[Message], root: Path) -> bool:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import anyio
 
+from journeyman.agent.models.kept import in_use
 from journeyman.agent.models.wire import Refused, Wire
 from journeyman.home import data_dir
 
@@ -28,7 +29,10 @@ STARTER = "local:starter"
 
 
 async def find_spec(ports: tuple[int, ...] = tuple(SERVERS)) -> str:
-    """The spec of a chat model on this machine: a running server's first, else `local:starter`."""
+    """The spec of a chat model on this machine: the one in use, a running server's first, else `local:starter`."""
+    if chosen := in_use():
+        return chosen
+
     found = await find_servers(ports)
     return next((specs[0] for port in ports if (specs := found.get(port))), STARTER)
 

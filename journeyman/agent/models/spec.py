@@ -17,6 +17,7 @@ from journeyman.errors import KeyRefused, ModelNotFound
 FORMS = {
     "local:starter": "the small model that comes along",
     "local:PATH.gguf[+ADAPTER.gguf]": "a GGUF file on this machine",
+    "local:NAME": "one that was trained here: `journeyman models list`",
     "hf:OWNER/NAME/FILE.gguf": "a file of a model hub, after `journeyman models pull`",
     "http://HOST:PORT/v1#NAME": "any server that speaks OpenAI Chat Completions",
     "openai:NAME": "OpenAI, with the key in OPENAI_API_KEY",
@@ -54,6 +55,10 @@ def _local(spec: str, rest: str, engine: Engine) -> Model:
         return starter_model(engine, spec=spec)
 
     from journeyman.agent.models.files import ModelFiles  # noqa: PLC0415
+    from journeyman.agent.models.kept import find_kept  # noqa: PLC0415
+
+    if files := find_kept(rest):
+        return LlamaModel(files, engine, spec=spec)
 
     files = ModelFiles.parse(rest)
     if files.model.suffix != ".gguf" and not files.model.exists():

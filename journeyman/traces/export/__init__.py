@@ -89,7 +89,7 @@ def _lines(store: Store, run_ids: Iterable[str], module: Any, skipped: dict[str,
         try:
             run = list(store.events(run_id))
             if getattr(module, "FOR_TRAINING", True):
-                _trainable(run)
+                trainable(run)
 
             written = list(module.lines(run))
         except Skip as why:
@@ -143,7 +143,7 @@ def _module(name: str) -> Any:
         raise ConfigError(f"{name} needs more: {error}.", fix="pip install 'journeyman[otel]'") from error
 
 
-def _trainable(run: Sequence[Stored]) -> None:
+def trainable(run: Sequence[Stored]) -> None:
     """Raises Skip where nothing may train on a run, whatever the format."""
     if any(getattr(each.event, "secret", False) for each in run):
         raise Skip("a secret was typed in it, so nothing trains on it")
