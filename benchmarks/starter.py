@@ -117,7 +117,7 @@ shared cores. *Without the adapter* is the same model helped by the runtime alon
 one forced, two examples shown.
 
 What the adapter was made from is in journeyman/agent/models/starter/adapter.json;
-`uv run --extra train python -m journeyman.training.coldstart` makes it again.
+`journeyman improve --tasks starter --fresh --recipe cold --first 8` makes one like it: docs/training.md.
 """
 
 

@@ -20,6 +20,8 @@ COMMANDS = {
     "tasks": ("tasks:tasks", "Tasks to practise on, and whether they can be trusted."),
     "rollout": ("rollout:rollout", "Practise tasks: verified attempts, recorded token by token."),
     "compare": ("compare:compare", "Compare ways to spend thinking on the same tasks."),
+    "train": ("train:train", "Train a local model on recorded runs."),
+    "improve": ("improve:improve", "Practise, train and test in rounds; promote what is better."),
     "models": ("models:models", "Get models and see which can be had."),
     "sandbox": ("sandbox:sandbox", "Say what isolates untrusted code here, and attack it."),
     "policy": ("policy:policy", "Try the permission policy: explain, test, lint, compare it."),

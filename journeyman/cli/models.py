@@ -32,6 +32,11 @@ OPTIMISE = """\b
 Try:
   journeyman models optimise local:starter"""
 
+USE = """\b
+Try:
+  journeyman models use local:NAME
+  journeyman models use local:starter"""
+
 LIST = """\b
 Try:
   journeyman models list
@@ -118,8 +123,10 @@ def _rows() -> Iterator[dict[str, Any]]:
     import anyio  # noqa: PLC0415
 
     from journeyman.agent.models.found import SERVERS, STARTER, find_files, find_servers  # noqa: PLC0415
+    from journeyman.agent.models.kept import in_use, kept  # noqa: PLC0415
     from journeyman.agent.models.starter import find_starter  # noqa: PLC0415
     from journeyman.errors import ModelNotFound  # noqa: PLC0415
+    from journeyman.safe import safe  # noqa: PLC0415
 
     for port, specs in anyio.run(find_servers).items():
         for spec in specs:
@@ -132,6 +139,14 @@ def _rows() -> Iterator[dict[str, Any]]:
     else:
         adapters = "".join(f" with {path}" for path in files.adapters)
         yield {"model": STARTER, "state": "here", "detail": f"{files.model}{adapters}"}
+
+    for card in kept():
+        about = f"trained here on {safe(str(card.get('tasks', '')))}"
+        yield {
+            "model": f"local:{card['name']}",
+            "state": "in use" if in_use() == f"local:{card['name']}" else "here",
+            "detail": about,
+        }
 
     for path in find_files():
         yield {"model": f"local:{path}", "state": "here", "detail": f"{path.stat().st_size / 1e6:,.0f} MB"}
@@ -245,6 +260,29 @@ def optimise(spec: str, force: bool, json: bool) -> None:
         click.echo(
             f"  {what:<8}  {before[what]:8.1f} tokens/s before, {after[what]:8.1f} after: {gain:.2f} times", err=True
         )
+
+
+@models.command(epilog=USE)
+@click.argument("spec", metavar="MODEL")
+def use(spec: str) -> None:
+    """Take this model for runs that name none.
+
+    What the settings say (`model` in config.toml, JOURNEYMAN_MODEL) goes before it. `rollback` takes it back.
+    """
+    from journeyman.agent.models.kept import use as choose  # noqa: PLC0415 - after --help
+    from journeyman.agent.models.spec import make_model  # noqa: PLC0415
+
+    choose(make_model(spec).spec)
+    click.echo(f"{spec} is in use.", err=True)
+
+
+@models.command()
+def rollback() -> None:
+    """Take the last `use`, or promotion, back."""
+    from journeyman.agent.models.kept import rollback as back  # noqa: PLC0415 - after --help
+
+    now = back()
+    click.echo(f"{now} is in use." if now else "No model is chosen: a local server's, else local:starter.", err=True)
 
 
 def _local(spec: str) -> "LlamaModel":

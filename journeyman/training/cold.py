@@ -26,7 +26,9 @@ async def cold_rows(tasks: Sequence[Task], reader: Reader, *, mixed: int = 0, se
         specs = await builtin_specs(Path(folder))
 
     if mixed:
-        groups, _ = await played(Mixture(specs, tasks=4 * mixed, seed=seed), -(-mixed // TOGETHER), size=TOGETHER, seed=seed)
+        groups, _ = await played(
+            Mixture(specs, tasks=4 * mixed, seed=seed), -(-mixed // TOGETHER), size=TOGETHER, seed=seed
+        )
         return [
             reader.row(dialogue, group.instructions, group.tools, kind=kind, run_id=f"oracle-{seed}-{n}-{m}")
             for n, group in enumerate(groups)

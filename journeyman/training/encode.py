@@ -43,11 +43,13 @@ def encode(
         ids.extend(new)
         learnt.extend([learn] * len(new))
 
+    done = 0
     for spoken, turns in groupby(messages, key=lambda message: message.type == "assistant"):
         given = list(turns)
+        done += len(given)
         if spoken:
             for message in given:
-                add(_written(renderer, message, last=message is messages[-1]), 1)
+                add(_written(renderer, message, last=done == len(messages)), 1)
         elif ids:
             add(renderer.more(given), 0)
         elif instructions or tools:

@@ -71,7 +71,9 @@ def verdict(held_out: Paired, regression: Paired | None, controls: Mapping[str, 
     if regression is not None:
         dropped = regression.worse or regression.before - regression.after > SLACK
         good = good and not dropped
-        reasons.append(f"regression suite {'worse' if dropped else 'no worse'}: {regression.before:.0%} -> {regression.after:.0%}")
+        reasons.append(
+            f"regression suite {'worse' if dropped else 'no worse'}: {regression.before:.0%} -> {regression.after:.0%}"
+        )
 
     for name, control in controls.items():
         flat = not control.better

@@ -24,6 +24,7 @@ from journeyman.traces.projections import reward
 from journeyman.traces.schema import run
 from journeyman.traces.store import Store
 from journeyman.training.attempt import LIMITS, Practice, Trial, attempt, kept_open
+from journeyman.training.guide import Guided
 from journeyman.training.tally import Tried, tally
 from journeyman.training.taskfile import A_FEW
 from journeyman.training.tasks import Task
@@ -55,6 +56,8 @@ class Batch:
     limits: Limits = LIMITS
     seconds: float = 30.0
     """That a verifier may take."""
+    hint: bool = False
+    """Give the task's own order of tools."""
 
 
 @dataclass(slots=True)
@@ -138,7 +141,8 @@ class _Crew:
             batch=self.batch.name, task=task.key, index=index, kind=task.kind, split=task.split, source=task.source
         )
         practice = Practice(sampling, self.batch.limits, self.desk)
-        return await attempt(self.model, task, self.store, practice, sample)
+        model = Guided(self.model, task) if self.batch.hint else self.model
+        return await attempt(model, task, self.store, practice, sample)
 
 
 def _demand_same(batch: Batch, model: str, store: Store) -> None:
@@ -226,3 +230,15 @@ def attempts(store: Store, batch: str) -> dict[tuple[str, int], Tried]:
         )
         for row in rows
     }
+
+
+def runs_of(store: Store, batch: str) -> list[str]:
+    """Ids of a batch's runs, oldest first.
+
+    Raises:
+        StoreError: the store cannot be read.
+    """
+    with store.reading() as connection:
+        return list(
+            connection.execute(select(run.c.run_id).where(run.c.batch == batch).order_by(run.c.run_id)).scalars()
+        )

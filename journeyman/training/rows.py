@@ -99,7 +99,11 @@ class Reader:
         if attempt.started.model_info.get("fingerprint") not in self._own:
             raise Skip("another model drew it")
 
-        about = attempt.about | {"task": attempt.group, "kind": _kind(attempt.started), "reward": attempt.reward}
+        about: dict[str, Any] = attempt.about | {
+            "task": attempt.group,
+            "kind": _kind(attempt.started),
+            "reward": attempt.reward,
+        }
         return [Row(one.ids, one.mask, one.drawn(0, other=None), **about) for one in attempt.sequences]
 
     def row(self, messages: Sequence[Message], instructions: str = "", tools: Sequence[Any] = (), **about: Any) -> Row:
@@ -108,7 +112,7 @@ class Reader:
         return Row([*self._start, *ids], [0] * len(self._start) + learnt, **about)
 
     def _exact(self, run: Sequence[Stored], started: RunStarted) -> list[Row]:
-        about = {"task": _task(started), "kind": _kind(started), "reward": reward(run), "run_id": run[-1].run_id}
+        about = _about(run, started)
         found = []
         for number, one in enumerate(sequences(run)):
             ids, mask = one.ids, one.mask
@@ -136,7 +140,7 @@ class Reader:
             raise Skip("another model's run without an answer")
 
         self.counts["of another model"] += 1
-        about = {"task": _task(started), "kind": _kind(started), "reward": reward(run), "run_id": run[-1].run_id}
+        about = _about(run, started)
         messages = [_openly(message) for message in state.messages]
         return self.row(messages, started.instructions, started.tools, **about)
 
@@ -229,8 +233,9 @@ def groups_of(rows: Sequence[Row], *, even: bool = False) -> dict[str, list[Row]
     return {name: of for name, of in groups.items() if len(of) > 1 and (even or len({row.reward for row in of}) > 1)}
 
 
-def _task(started: RunStarted) -> str:
-    return started.sample.task if started.sample else ""
+def _about(run: Sequence[Stored], started: RunStarted) -> dict[str, Any]:
+    task = started.sample.task if started.sample else ""
+    return {"task": task, "kind": _kind(started), "reward": reward(run), "run_id": run[-1].run_id}
 
 
 def _kind(started: RunStarted) -> str:

@@ -59,7 +59,7 @@ def together(sequences: Sequence[Sequence[int]], device: str = "cpu") -> Togethe
 
 def _common(sequences: Sequence[Sequence[int]]) -> int:
     """How many tokens all begin with; a single sequence is all beginning."""
-    first, last = min(sequences), max(sequences)
+    first, last = min(map(list, sequences)), max(map(list, sequences))
     return next((n for n, (one, other) in enumerate(zip(first, last, strict=False)) if one != other), len(first))
 
 

@@ -1,0 +1,249 @@
+"""Practice, training, a test on held-out tasks: in rounds, and in the end a verdict.
+
+    found = Improvement(course, store, folder, say).run()
+
+Every attempt, of practice and of tests, is a run in the store; what was done is in the folder after each part, and the
+same call goes on from there. Held-out tasks are never trained on: their runs carry their split, and no export takes
+them.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import anyio
+
+from journeyman.errors import ConfigError, UsageError
+from journeyman.traces.store import Store
+from journeyman.training.base import demand_trainer, tokenizer
+from journeyman.training.cold import cold_rows
+from journeyman.training.controls import ARMS, by_format, worthless
+from journeyman.training.course import Course, Found, Stage, StageName, Test
+from journeyman.training.gate import paired, verdict
+from journeyman.training.ground import Ground
+from journeyman.training.rollout import runs_of
+from journeyman.training.rows import Reader, Row, few_of_each, general, read_rows
+from journeyman.training.taskfile import load_tasks
+from journeyman.training.train import Job, Trained, train
+from journeyman.training.votes import voted
+
+HELD_SEED = 9001
+"""Held-out tasks come from a seed of their own."""
+REWARDED = {"guide", "sft", "grpo"}
+"""Stages that rest on what the model's own attempts were worth."""
+
+
+class Improvement:
+    """One course.
+
+    Args:
+        course: what is to be done.
+        store: where runs go.
+        folder: where everything else goes; one that has the same course is gone on with.
+        say: hears what goes on, a line at a time.
+
+    Raises:
+        UsageError: the folder has another course, or no task is held out.
+        ConfigError: the folder cannot be used, or what trains is not installed.
+    """
+
+    def __init__(self, course: Course, store: Store, folder: Path, say: Callable[[str], None]) -> None:
+        demand_trainer()
+        self._course, self._folder, self._say = course, folder, say
+        self._held = load_tasks(course.tasks, n=course.held, seed=HELD_SEED, split="held_out")
+        if not self._held:
+            fix = "Give more tasks: one in four is held out, by its prompt."
+            raise UsageError(f"None of the tasks of {course.tasks} is held out, so nothing could be shown.", fix=fix)
+
+        self._found = self._taken_up()
+        self._reader = Reader(course.base, tokenizer(course.base))
+        self._ground = Ground(course, store, say)
+
+    @property
+    def prompts(self) -> dict[str, str]:
+        """Of the held-out tasks, by key."""
+        return {task.key: task.prompt for task in self._held}
+
+    def run(self) -> Found:
+        """Go through the course.
+
+        Raises:
+            ModelError, StoreError, ConfigError: it cannot go on; what was done is kept.
+            Interrupted: Ctrl-C while training.
+        """
+        if self._found.before is None:
+            self._keep(before=self._ground.test("before", self._course.start, self._held))
+
+        for number, name in enumerate(self._course.stages, 1):
+            if number > len(self._found.stages):
+                self._keep(stages=(*self._found.stages, self._stage(number, name)))
+
+        if self._found.best is not None:
+            self._show()
+
+        return self._found
+
+    def _stage(self, number: int, name: StageName) -> Stage:
+        """Practise, train, test."""
+        start, began = self._found.adapter, time.monotonic()
+        rows = self._learnt(number, name, start)
+        practice = self._ground.tally(number)
+        stage = Stage(number=number, name=name, practice=practice if practice.attempts else None, rows=len(rows))
+        self._say(f"stage {number} ({name}): {len(rows)} rows; {practice.right} of {practice.attempts} attempts right")
+        practised = time.monotonic()
+        try:
+            done = self._train(f"{number}-{name}", name, rows, start)
+        except UsageError as why:
+            self._say(f"stage {number} ({name}): {why}")
+            return stage.model_copy(update={"why": str(why)})
+
+        trained = time.monotonic()
+        test = self._ground.test(f"stage{number}", done.adapter, self._held)
+        best = self._tested(number)
+        kept = best is None or test.rate >= best.rate
+        self._say(f"stage {number} ({name}): held-out {test.rate:.0%}, {'kept' if kept else 'not kept'}")
+        seconds = {"practice": practised - began, "train": trained - practised, "test": time.monotonic() - trained}
+        rounded = {part: round(value, 1) for part, value in seconds.items()}
+        return stage.model_copy(update={"trained": done, "test": test, "kept": kept, "seconds": rounded})
+
+    def _train(self, folder: str, name: StageName, rows: Sequence[Row], start: Path | None) -> Trained:
+        plan = self._course.plan(name, further=start is not None)
+        return train(Job(self._course.base, self._folder / folder, plan, start, {"course": self._course.name}), rows)
+
+    def _learnt(self, number: int, name: StageName, start: Path | None) -> list[Row]:
+        """What the stage trains on."""
+        course = self._course
+        if name == "cold":
+            return self._oracles(course.cold)
+
+        tasks = load_tasks(course.tasks, n=course.limit, seed=course.seed + number, split="train")
+        self._ground.practise(number, name, tasks, start)
+        if name == "grpo":
+            return self._rows(number, practised=True)
+
+        new = few_of_each([row for row in self._rows(number) if row.reward == 1], course.each)
+        return [*new, *self._replayed(number, int(len(new) * course.share))]
+
+    def _replayed(self, number: int, most: int) -> list[Row]:
+        """Against forgetting: some of what earlier stages learnt, and of the user's samples."""
+        course = self._course
+        older = [row for before in range(1, number) for row in self._rows(before) if row.reward == 1]
+        if "cold" in course.stages[: number - 1] and most:
+            older += self._oracles(most)
+
+        Random(course.seed).shuffle(older)
+        samples = general(course.replay, self._reader, most, course.seed) if course.replay and most else []
+        return [*older[:most], *samples]
+
+    def _oracles(self, count: int) -> list[Row]:
+        course = self._course
+        mixed = count if course.tasks == "starter" else 0
+        tasks = [] if mixed else load_tasks(course.tasks, n=count, seed=course.seed, split="train")
+        return anyio.run(partial(cold_rows, tasks, self._reader, mixed=mixed, seed=course.seed))
+
+    def _rows(self, number: int, *, practised: bool = False) -> list[Row]:
+        store, batch = self._ground.store, self._ground.batch(number)
+        return read_rows(store, runs_of(store, batch), self._reader, practised=practised)[0]
+
+    def _show(self) -> None:
+        """What the verdict rests on, each part once; then the verdict."""
+        course = self._course
+        if course.controls and not self._found.controls and (of := self._rewarded()):
+            controls = {arm: self._control(arm, of) for arm in ARMS}
+            self._keep(control_of=of.number, controls=controls)
+
+        if course.regression and self._found.regression is None:
+            older = load_tasks(course.regression, n=course.held, seed=HELD_SEED, split="held_out")
+            before = self._ground.test("older-before", course.start, older)
+            self._keep(regression=(before, self._ground.test("older-after", self._found.adapter, older)))
+
+        if course.passes and not self._found.passes:
+            self._several()
+
+        self._judge()
+
+    def _judge(self) -> None:
+        found = self._found
+        after = found.best.test if found.best else None
+        if after is None or found.before is None:
+            return
+
+        held_out = paired(found.before.right, after.right)
+        older = paired(found.regression[0].right, found.regression[1].right) if found.regression else None
+        against = self._tested(found.control_of) or found.before
+        controls = {arm: paired(against.right, test.right) for arm, test in found.controls.items()}
+        self._keep(held_out=held_out, verdict=verdict(held_out, older, controls))
+
+    def _rewarded(self) -> Stage | None:
+        """The last stage whose rewards could be replaced."""
+        stages = reversed(self._found.stages)
+        return next((each for each in stages if each.trained and each.name in REWARDED), None)
+
+    def _earlier(self, number: int) -> Stage | None:
+        """The stage that one of this number went on from."""
+        return next((each for each in reversed(self._found.stages) if each.number < number and each.kept), None)
+
+    def _tested(self, number: int) -> Test | None:
+        """The test of what a stage of this number went on from."""
+        earlier = self._earlier(number)
+        return earlier.test if earlier else self._found.before
+
+    def _control(self, arm: str, of: Stage) -> Test:
+        """The same training, with rewards that mean nothing."""
+        earlier = self._earlier(of.number)
+        start = earlier.trained.adapter if earlier and earlier.trained else self._course.start
+        ranked = of.name == "grpo"
+        rows = self._rows(of.number, practised=ranked)
+        formed = by_format(self._ground.store, self._ground.batch(of.number))
+        chosen = worthless(arm, rows, formed, of.rows, seed=self._course.seed, ranked=ranked)
+        try:
+            done = self._train(f"{of.number}-control-{arm}", of.name, chosen, start)
+        except UsageError as why:
+            self._say(f"control {arm}: {why}")
+            return self._tested(of.number) or Test(right={}, kinds={}, seconds=0)
+
+        return self._ground.test(f"control-{arm}", done.adapter, self._held)
+
+    def _several(self) -> None:
+        """Held-out tasks several times, before and after: pass@k, a vote, and the same without tools."""
+        passes, gains, found = {}, {}, self._found
+        without = [task.model_copy(update={"tools": (), "extra": ()}) for task in self._held]
+        after = found.best.test if found.best else None
+        for label, adapter, test in (("before", self._course.start, found.before), ("after", found.adapter, after)):
+            passes[label] = self._ground.several(f"passes-{label}", adapter, self._held)
+            gains[label] = {
+                "greedy": test.rate if test else 0.0,
+                f"vote of {self._course.passes}": voted(self._ground.store, self._ground.batch(f"passes-{label}")),
+                "without tools": self._ground.test(f"no-tools-{label}", adapter, without).rate,
+            }
+
+        self._keep(passes=passes, gains=gains)
+
+    def _taken_up(self) -> Found:
+        path = self._folder / "course.json"
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            found = Found.model_validate_json(path.read_bytes()) if path.exists() else Found(course=self._course)
+        except (OSError, ValueError) as error:
+            raise ConfigError(
+                f"{self._folder} cannot be used: {error}.", fix="Give another name: --name NAME"
+            ) from error
+
+        if found.course != self._course:
+            raise UsageError(f"{self._folder} has another course.", fix="Give another name: --name NAME")
+
+        return found
+
+    def _keep(self, **changes: Any) -> None:
+        """Note what is known now."""
+        self._found = self._found.model_copy(update=changes)
+        path = self._folder / "course.json"
+        fresh = path.with_suffix(".tmp")
+        try:
+            fresh.write_text(self._found.model_dump_json(indent=2), encoding="utf-8")
+            fresh.replace(path)
+        except OSError as error:
+            raise ConfigError(f"{path} cannot be written: {error}.", fix=f"Make room in {self._folder}.") from error
