@@ -37,6 +37,10 @@ Try:
   journeyman models use local:NAME
   journeyman models use local:starter"""
 
+ROLLBACK = """\b
+Try:
+  journeyman models rollback"""
+
 LIST = """\b
 Try:
   journeyman models list
@@ -276,7 +280,7 @@ def use(spec: str) -> None:
     click.echo(f"{spec} is in use.", err=True)
 
 
-@models.command()
+@models.command(epilog=ROLLBACK)
 def rollback() -> None:
     """Take the last `use`, or promotion, back."""
     from journeyman.agent.models.kept import rollback as back  # noqa: PLC0415 - after --help

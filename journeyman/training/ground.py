@@ -10,14 +10,15 @@ import anyio
 from journeyman.agent.models.engine import Engine
 from journeyman.agent.models.files import ModelFiles
 from journeyman.agent.models.llama import LlamaModel
-from journeyman.agent.models.model import Model, Sampling
+from journeyman.agent.models.model import Sampling
 from journeyman.agent.models.requantise import COPY, requantised
 from journeyman.agent.models.spec import make_model
 from journeyman.errors import UsageError
 from journeyman.home import data_dir
 from journeyman.traces.store import Store
+from journeyman.training.attempt import Trial
 from journeyman.training.course import Course, StageName, Test
-from journeyman.training.rollout import ON_POLICY, Batch, attempts, rollout
+from journeyman.training.rollout import ON_POLICY, Batch, attempts, rollout, sample_until
 from journeyman.training.tally import Tally, tally
 from journeyman.training.tasks import Task
 
@@ -46,18 +47,24 @@ class Ground:
     def batch(self, label: str | int) -> str:
         return f"{self._course.name}.{label}"
 
-    def practise(self, label: int, stage: StageName, tasks: Sequence[Task], start: Path | None) -> None:
-        """The attempts of a stage."""
+    def practise(
+        self, number: int, stage: StageName, draw: Callable[[int | None], Sequence[Task]], start: Path | None
+    ) -> None:
+        """The attempts of a stage, at tasks that are drawn; for reinforcement, until enough groups teach something."""
         course = self._course
         model = make_model(course.teacher, self._engine()) if stage == "teach" else self._model(start)
         mixed = course.mixed if stage == "grpo" else 0
         sampling = DRAWN.get(stage, ON_POLICY)
-        self._attempt(label, tasks, model, sampling, n=course.n, mixed=mixed, hint=stage == "guide")
+        batch = self._drawn(number, draw(course.limit), sampling, n=course.n, mixed=mixed, hint=stage == "guide")
+        if mixed:
+            anyio.run(sample_until, batch, draw, model, self.store, self._counting(number))
+        else:
+            anyio.run(rollout, batch, model, self.store, self._counting(number))
 
     def test(self, label: str, adapter: Path | None, tasks: Sequence[Task]) -> Test:
         """Each task once, greedily."""
         began = time.monotonic()
-        self._attempt(label, tasks, self._model(adapter), GREEDY, n=1)
+        self._attempt(label, tasks, adapter, GREEDY, 1)
         right = {key: each.reward == 1 for (key, _), each in attempts(self.store, self.batch(label)).items()}
         self._say(f"{label}: {sum(right.values())} of {len(right)} right")
         kinds = {task.key: task.kind for task in tasks}
@@ -65,22 +72,28 @@ class Ground:
 
     def several(self, label: str, adapter: Path | None, tasks: Sequence[Task]) -> Tally:
         """Each task `passes` times, at temperature 1."""
-        self._attempt(label, tasks, self._model(adapter), ON_POLICY, n=self._course.passes)
+        self._attempt(label, tasks, adapter, ON_POLICY, self._course.passes)
         return self.tally(label)
 
     def tally(self, label: str | int) -> Tally:
         return tally(attempts(self.store, self.batch(label)).values())
 
-    def _attempt(self, label: str | int, tasks: Sequence[Task], model: Model, sampling: Sampling, **more: Any) -> None:
-        batch = Batch(self.batch(label), tasks, parallel=self._course.parallel, sampling=sampling, **more)
+    def _attempt(self, label: str, tasks: Sequence[Task], adapter: Path | None, sampling: Sampling, n: int) -> None:
+        batch = self._drawn(label, tasks, sampling, n=n)
+        anyio.run(rollout, batch, self._model(adapter), self.store, self._counting(label))
+
+    def _drawn(self, label: str | int, tasks: Sequence[Task], sampling: Sampling, **more: Any) -> Batch:
+        return Batch(self.batch(label), tasks, parallel=self._course.parallel, sampling=sampling, **more)
+
+    def _counting(self, label: str | int) -> Callable[[Trial], None]:
         done, right = 0, 0
 
-        def report(trial: Any) -> None:
+        def report(trial: Trial) -> None:
             nonlocal done, right
             done, right = done + 1, right + trial.right
             self._say(f"{label}: {done} attempts, {right} right\r")
 
-        anyio.run(rollout, batch, model, self.store, report)
+        return report
 
     def _model(self, adapter: Path | None) -> LlamaModel:
         return LlamaModel(ModelFiles(model=self._runner, adapters=(adapter,) if adapter else ()), self._engine())

@@ -27,6 +27,7 @@ from journeyman.training.ground import Ground
 from journeyman.training.rollout import runs_of
 from journeyman.training.rows import Reader, Row, few_of_each, general, read_rows
 from journeyman.training.taskfile import load_tasks
+from journeyman.training.tasks import Task
 from journeyman.training.train import Job, Trained, train
 from journeyman.training.votes import voted
 
@@ -119,8 +120,10 @@ class Improvement:
         if name == "cold":
             return self._oracles(course.cold)
 
-        tasks = load_tasks(course.tasks, n=course.limit, seed=course.seed + number, split="train")
-        self._ground.practise(number, name, tasks, start)
+        def draw(n: int | None) -> list[Task]:
+            return load_tasks(course.tasks, n=n, seed=course.seed + number, split="train")
+
+        self._ground.practise(number, name, draw, start)
         if name == "grpo":
             return self._rows(number, practised=True)
 
