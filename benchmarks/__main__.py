@@ -6,7 +6,20 @@ time, not wall time, because machines are shared. Nothing here fails a build.
 
 import sys
 
-from benchmarks import concurrency, containers, exports, peers, policy, sandbox, search, secrets, startup, steps, traces
+from benchmarks import (
+    concurrency,
+    containers,
+    exports,
+    peers,
+    policy,
+    practice,
+    sandbox,
+    search,
+    secrets,
+    startup,
+    steps,
+    traces,
+)
 
 ALL = {
     "startup": startup.main,
@@ -14,6 +27,7 @@ ALL = {
     "concurrency": concurrency.main,
     "traces": traces.main,
     "exports": exports.main,
+    "practice": practice.main,
     "containers": containers.main,
     "sandbox": sandbox.main,
     "search": search.main,

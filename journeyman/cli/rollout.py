@@ -3,7 +3,6 @@
 import shlex
 import sys
 import time
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +11,8 @@ import click
 from journeyman.cli.output import json_option, print_json
 
 if TYPE_CHECKING:
+    from journeyman.agent.models.engine import Engine
+    from journeyman.traces.store import Store
     from journeyman.training.attempt import Trial
     from journeyman.training.rollout import Batch
     from journeyman.training.tally import Tally, Tried
@@ -48,6 +49,7 @@ ask. The runs are in the trace store: `journeyman traces list batch:NAME`.
 @click.option("--mixed", type=click.IntRange(1), metavar="K", help="Go on until K groups have different rewards.")
 @click.option("--zone", metavar="BATCH", help="Only tasks that were right and wrong in that earlier batch.")
 @click.option("--parallel", type=click.IntRange(1), default=4, show_default=True, help="Attempts at once.")
+@click.option("--ray", is_flag=True, help="On the Ray cluster of RAY_ADDRESS, into a PostgreSQL store.")
 @click.option("--temperature", type=click.FloatRange(0, 10), default=1.0, show_default=True)
 @click.option("--max-tokens", type=click.IntRange(1), default=512, show_default=True, help="Of each model call.")
 @click.option("--sampling-seed", type=int, help="Of the sampling; by default it is left to chance.")
@@ -79,26 +81,56 @@ def rollout(**options: Any) -> None:
 
 async def _rollout(options: dict[str, Any]) -> "Tally":
     from journeyman.agent.models.found import find_spec  # noqa: PLC0415
-    from journeyman.agent.models.model import Sampling  # noqa: PLC0415
     from journeyman.agent.models.spec import Engine, make_model  # noqa: PLC0415
     from journeyman.config import load_settings  # noqa: PLC0415
     from journeyman.traces.store import Store  # noqa: PLC0415
-    from journeyman.training.rollout import Batch, attempts, learnable, rollout, sample_until  # noqa: PLC0415
+    from journeyman.training.rollout import attempts, rollout, sample_until  # noqa: PLC0415
     from journeyman.training.tally import tally  # noqa: PLC0415
-    from journeyman.training.taskfile import draw_more, load_tasks  # noqa: PLC0415
+    from journeyman.training.taskfile import draw_more  # noqa: PLC0415
 
-    split: Any = None if options["split"] == "all" else options["split"]
-    tasks = load_tasks(options["source"], n=options["limit"], seed=options["seed"], split=split)
     settings = load_settings(model=options["model"])
     engine = Engine(threads=settings.threads, context=settings.context, parallel=options["parallel"], stream=False)
     model = make_model(settings.model or await find_spec(), engine)
+    with Store.open(settings.store, durable=settings.durable) as store:
+        batch = _batch(options, store)
+        bar = _Bar(batch, list(attempts(store, batch.name).values()))
+        if options["ray"]:
+            await _on_a_cluster(batch, model.spec, engine, str(settings.store), bar)
+        elif batch.mixed and not options["limit"] and not options["zone"]:
+            more = partial(draw_more, options["source"], seed=options["seed"], split=_split(options))
+            await sample_until(batch, more, model, store, bar)
+        else:
+            await rollout(batch, model, store, bar)
+
+        bar.end()
+        return tally(attempts(store, batch.name).values())
+
+
+async def _on_a_cluster(batch: "Batch", spec: str, engine: "Engine", where: str, bar: "_Bar") -> None:
+    import anyio.to_thread  # noqa: PLC0415
+
+    from journeyman.training.cluster import fan_out  # noqa: PLC0415
+
+    work = partial(fan_out, batch, spec, engine, where, report=bar)
+    await anyio.to_thread.run_sync(work, abandon_on_cancel=True)
+
+
+def _batch(options: dict[str, Any], store: "Store") -> "Batch":
+    from journeyman.agent.models.model import Sampling  # noqa: PLC0415
+    from journeyman.training.rollout import Batch, learnable  # noqa: PLC0415
+    from journeyman.training.taskfile import load_tasks  # noqa: PLC0415
+
+    tasks = load_tasks(options["source"], n=options["limit"], seed=options["seed"], split=_split(options))
+    if options["zone"]:
+        tasks = _within(learnable(store, options["zone"]), tasks, options)
+
     sampling = Sampling(
         temperature=options["temperature"],
         max_tokens=options["max_tokens"],
         seed=options["sampling_seed"],
         logprobs=True,
     )
-    batch = Batch(
+    return Batch(
         options["batch"],
         tasks,
         n=options["n"],
@@ -106,20 +138,10 @@ async def _rollout(options: dict[str, Any]) -> "Tally":
         mixed=options["mixed"] or 0,
         sampling=sampling,
     )
-    with Store.open(settings.store, durable=settings.durable) as store:
-        if options["zone"]:
-            zone = learnable(store, options["zone"])
-            batch = replace(batch, tasks=_within(zone, tasks, options))
 
-        bar = _Bar(batch, list(attempts(store, batch.name).values()))
-        if batch.mixed and not options["limit"] and not options["zone"]:
-            more = partial(draw_more, options["source"], seed=options["seed"], split=split)
-            await sample_until(batch, more, model, store, bar)
-        else:
-            await rollout(batch, model, store, bar)
 
-        bar.end()
-        return tally(attempts(store, batch.name).values())
+def _split(options: dict[str, Any]) -> Any:
+    return None if options["split"] == "all" else options["split"]
 
 
 def _within(zone: set[str], tasks: "list[Task]", options: dict[str, Any]) -> "list[Task]":

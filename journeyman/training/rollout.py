@@ -85,13 +85,31 @@ async def rollout(
         UsageError: the store has a batch of that name, of other tasks or another model.
         ModelError, StoreError: there is no model or no store to go on with; what was done is stored.
     """
-    _demand_same(batch, model.spec, store)
+    demand_same(batch, model.spec, store)
     done = attempts(store, batch.name)
     groups = Groups(batch.n)
     for each in done.values():
         groups.add(each.task, each.reward)
 
-    todo = iter([(task, index) for task in batch.tasks for index in range(batch.n) if (task.key, index) not in done])
+    todo = [(task, index) for task in batch.tasks for index in range(batch.n) if (task.key, index) not in done]
+    return await work_on(batch, todo, model, store, groups=groups, report=report)
+
+
+async def work_on(
+    batch: Batch,
+    todo: Iterable[tuple[Task, int]],
+    model: Model,
+    store: Store,
+    *,
+    groups: Groups | None = None,
+    report: Callable[[Trial], None] = lambda _: None,
+) -> list[Trial]:
+    """Make these attempts, each a task and its number in the group.
+
+    Raises:
+        ModelError, StoreError: as `rollout`.
+    """
+    todo, groups = iter(todo), groups or Groups(batch.n)
     async with kept_open(model) as kept, Desk(seconds=batch.seconds) as desk, anyio.create_task_group() as tasks:
         crew = _Crew(batch, kept, store, desk, groups, tasks.cancel_scope, report)
         for _ in range(batch.parallel):
@@ -145,8 +163,12 @@ class _Crew:
         return await attempt(model, task, self.store, practice, sample)
 
 
-def _demand_same(batch: Batch, model: str, store: Store) -> None:
-    """A group is of one task and one model, so a batch is gone on with as it was begun."""
+def demand_same(batch: Batch, model: str, store: Store) -> None:
+    """A group is of one task and one model, so a batch is gone on with as it was begun.
+
+    Raises:
+        UsageError: it would not be.
+    """
     with store.reading() as connection:
         begun = connection.execute(select(run.c.task, run.c.model).where(run.c.batch == batch.name).distinct()).all()
 
