@@ -13,7 +13,7 @@ import anyio
 
 from journeyman.cli.sandbox import suite
 from journeyman.errors import SandboxError
-from journeyman.sandbox.attacks.attack import Verdict, assault
+from journeyman.sandbox.attacks.attack import Verdict, assault, counted
 from journeyman.sandbox.select import BACKENDS
 
 PAGE = Path(__file__).with_name("security") / "sandbox-attacks.md"
@@ -43,8 +43,7 @@ async def results() -> Results:
             continue
 
         found[provider.name] = {verdict.name: verdict for verdict in verdicts}
-        held = sum(verdict.contained for verdict in verdicts)
-        print(f"{provider.name}: {held} of {len(verdicts)} contained")
+        print(f"{provider.name}: {counted(verdicts)}")
 
     return found
 
@@ -84,7 +83,7 @@ def _cell(verdict: Verdict) -> str:
     if not verdict.contained:
         return "**NO**"
 
-    return "-" if verdict.detail.startswith(("could not begin", "this sandbox has no files")) else "yes"
+    return "yes" if verdict.begun else "-"
 
 
 def _count(cells: list[str]) -> str:

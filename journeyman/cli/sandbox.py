@@ -84,14 +84,14 @@ def attack(ctx: click.Context, backend: str | None, only: tuple[str, ...], json:
 
 
 async def _attacks(backend: str | None, only: Sequence[str], json: bool) -> "list[Verdict]":
-    from journeyman.sandbox.attacks.attack import assault  # noqa: PLC0415
+    from journeyman.sandbox.attacks.attack import assault, counted  # noqa: PLC0415
 
     attacks, verdicts = suite(only), []
     for provider in await _providers(backend, one=json):
         found = await assault(provider, attacks, _silent if json else _tell)
         verdicts += found
         if not json:
-            click.echo(f"{provider.name}: {sum(verdict.contained for verdict in found)} of {len(found)} contained\n")
+            click.echo(f"{provider.name}: {counted(found)}\n")
 
     return verdicts
 
@@ -101,7 +101,13 @@ def suite(only: Sequence[str] = ()) -> "list[Attack]":
     from journeyman.errors import UsageError  # noqa: PLC0415
     from journeyman.sandbox.attacks.attack import SUITE  # noqa: PLC0415
 
-    for module in ("sandbox.attacks.system", "sandbox.attacks.host", "verifiers.forging"):
+    for module in (
+        "sandbox.attacks.system",
+        "sandbox.attacks.resources",
+        "sandbox.attacks.host",
+        "sandbox.attacks.channel",
+        "verifiers.forging",
+    ):
         import_module(f"journeyman.{module}")  # they enter the suite
 
     if unknown := set(only) - {each.name for each in SUITE}:
@@ -128,7 +134,8 @@ def _silent(_: "Verdict") -> None:
 
 
 def _tell(verdict: "Verdict") -> None:
-    click.secho("held" if verdict.contained else "OUT ", fg="green" if verdict.contained else "red", nl=False)
+    word, color = ("OUT ", "red") if not verdict.contained else ("held", "green") if verdict.begun else ("-   ", None)
+    click.secho(word, fg=color, nl=False)
     click.echo(f"  {verdict.name:<20} {verdict.detail}")
 
 

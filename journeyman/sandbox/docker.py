@@ -10,6 +10,7 @@ NOT covered by `docker`: a flaw in the host's kernel, which containers share. Se
 
 import contextlib
 import os
+import shutil
 import sys
 import weakref
 from collections import deque
@@ -41,6 +42,7 @@ DAEMON = "update Docker, and see that its daemon runs as root with control group
 _VERSION = "import os; os.uname().version"
 BASE = "JOURNEYMAN_SANDBOX_IMAGE"
 """Names an image that has Python 3.11 or newer, for systems whose own Python does not run in a Linux container."""
+SOCKET = "/var/run/docker.sock"
 RUNSC = "install runsc, add it to the runtimes in /etc/docker/daemon.json, restart Docker"
 
 
@@ -174,6 +176,9 @@ class Docker:
         if self._client is not None:
             return self._client
 
+        if sys.platform == "linux" and "DOCKER_HOST" not in os.environ and not Path(SOCKET).exists():
+            raise SandboxError(f"no Docker daemon answers: there is no {SOCKET}", fix=_mend(None))
+
         try:
             import docker  # noqa: PLC0415 - a heavy import
             import docker.errors  # noqa: PLC0415 - the same
@@ -270,8 +275,11 @@ def _derive(client: "DockerClient", base: str, tag: str) -> None:
         container.remove()
 
 
-def _mend(error: Exception) -> str:
+def _mend(error: Exception | None) -> str:
     if "Permission" in str(error):
         return "sudo usermod -aG docker $USER, then log in again"
+
+    if sys.platform == "linux" and shutil.which("docker") is None:
+        return "install Docker, such as: sudo apt-get install docker.io"
 
     return "sudo systemctl start docker" if sys.platform == "linux" else "start Docker Desktop"

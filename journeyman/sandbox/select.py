@@ -79,8 +79,18 @@ def choose(probes: Sequence[Probe], min_isolation: int = 1) -> tuple[Probe, str]
         rest = [said for said, each in zip(passed, others, strict=True) if each is not best]
         return best, "; ".join(["it is the strongest that was seen to hold here", *rest])
 
-    fix = next((probe.fix for probe in probes if probe.fix), "") or "ask for a lower min_isolation"
+    fix = _way(probes, min_isolation) or "ask for a lower min_isolation"
     raise SandboxError(f"no sandbox gives isolation level {min_isolation} here ({'; '.join(passed)})", fix=fix)
+
+
+def _way(probes: Sequence[Probe], level: int) -> str:
+    """What would give that level."""
+    named = next((probe for probe in probes if probe.backend in OPT_IN), None)
+    if level <= STRONGEST or named is None:
+        return next((probe.fix for probe in probes if probe.fix), "")
+
+    take = f"take it by its name: --sandbox {named.backend}"
+    return take if named.available else f"only {named.backend} gives it: {named.fix}; then {take}"
 
 
 def candidates(spec: Spec, backends: Sequence[Provider] = BACKENDS) -> Sequence[Provider]:

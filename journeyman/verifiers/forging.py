@@ -5,7 +5,7 @@ An honest program goes before each of them: a grader that finds nothing right wo
 
 from journeyman.errors import SandboxError
 from journeyman.sandbox.attacks.attack import PRELUDE, Arena, Escaped, attack
-from journeyman.sandbox.attacks.host import FORGE
+from journeyman.sandbox.attacks.channel import FORGE
 from journeyman.verifiers.case import Case
 from journeyman.verifiers.program import functions
 from journeyman.verifiers.score import Score

@@ -17,7 +17,7 @@ from click.testing import CliRunner
 from journeyman.cli.app import app
 from journeyman.cli.sandbox import suite
 from journeyman.errors import SandboxError
-from journeyman.sandbox.attacks.attack import Arena, Attack, Escaped, arena, assault, verdict
+from journeyman.sandbox.attacks.attack import Arena, Attack, Escaped, arena, assault, counted, verdict
 from journeyman.sandbox.box import Box
 from journeyman.sandbox.monty import Monty
 from journeyman.sandbox.sandbox import Probe, Spec
@@ -71,6 +71,14 @@ async def test_a_verdict_is_what_was_witnessed(run, contained, detail):
     attack = Attack(name="one", group="host", what="something", run=run)
     verdict = (await assault(Monty(), [attack]))[0]
     assert (verdict.contained, verdict.detail.startswith(detail.removesuffix("..."))) == (contained, True)
+    assert verdict.begun == (run is not _begins)
+    assert (
+        counted([verdict])
+        == {
+            (False, True): "0 of 1 contained",
+            (True, False): "0 of 1 contained; 1 could not begin, as the sandbox knows no such operation",
+        }[contained, verdict.begun]
+    )
 
 
 async def test_nothing_of_the_arena_is_left_behind():

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 SCRIPT = """
-import anyio, json, sys
+import anyio, json, os, sys
 from journeyman.errors import SandboxError
 from journeyman.sandbox.native import Native
 from journeyman.sandbox.sandbox import Limits, Spec
@@ -33,7 +33,12 @@ async def main():
     await box.write("a", b"other")
     await box.restore(state)
     told["restored"] = (await box.read("a")).decode()
+    worker = (await box.run_python("import os; os.getpid()")).value
     await box.close()
+    with anyio.move_on_after(10) as late:
+        while os.path.exists(f"/proc/{worker}"):
+            await anyio.sleep(0.01)
+    told["buried"] = not late.cancelled_caught
     print(json.dumps(told))
 
 anyio.run(main)
@@ -59,6 +64,7 @@ def test_without_root_namespaces_hold_and_landlock_alone_holds_what_it_says(tmp_
         "kept": "'kept'",
         "artefacts": ["a"],
         "restored": "kept",
+        "buried": True,
     }
 
 

@@ -5,7 +5,7 @@ import pytest
 from journeyman.errors import SandboxError
 from journeyman.sandbox.proven import proven, remember
 from journeyman.sandbox.sandbox import CellResult, Probe, Spec
-from journeyman.sandbox.select import open_sandbox
+from journeyman.sandbox.select import choose, open_sandbox
 from journeyman.sandbox.unsafe import Unsafe
 
 
@@ -78,3 +78,24 @@ async def test_without_isolation_code_runs_only_where_that_is_named():
         assert (await box.exec(("sh", "-c", "sleep 99"), timeout=0.1)).status == "timeout"
     finally:
         await box.close()
+
+
+@pytest.mark.parametrize(
+    ("gvisor", "fix"),
+    [
+        (Probe(backend="gvisor", available=True, level=4), "take it by its name: --sandbox gvisor"),
+        (
+            Probe(backend="gvisor", available=False, fix="install runsc"),
+            "only gvisor gives it: install runsc; then take it by its name: --sandbox gvisor",
+        ),
+    ],
+)
+def test_a_kernel_of_ones_own_is_had_by_naming_it(gvisor, fix):
+    others = [
+        Probe(backend="native", available=True, level=3),
+        Probe(backend="docker", available=False, fix="start it"),
+    ]
+    with pytest.raises(SandboxError, match="no sandbox gives isolation level 4") as error:
+        choose([*others, gvisor], 4)
+
+    assert error.value.fix == fix

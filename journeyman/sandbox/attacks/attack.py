@@ -10,19 +10,20 @@ import contextlib
 import os
 import secrets
 import signal
-import socket
 import tempfile
-from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapping, Sequence
 from pathlib import Path
 from types import FunctionType
 from typing import Any, Literal
 
 import anyio
 import anyio.to_thread
+from pydantic import computed_field
 
 from journeyman.errors import JourneymanError, SandboxError
 from journeyman.safe import safe
-from journeyman.sandbox.sandbox import CellResult, Limits, Provider, Sandbox, Spec
+from journeyman.sandbox.attacks.witness import pids, text_of
+from journeyman.sandbox.sandbox import CellResult, Limits, Provider, Ran, Sandbox, Spec
 from journeyman.traces.messages import Value
 
 Group = Literal["system", "host", "forging"]
@@ -32,8 +33,8 @@ CELL_S = 10.0
 KERNEL = 4
 """The isolation level of a sandbox with a kernel of its own."""
 NONE: Mapping[str, Any] = {}
-DAEMON = "/var/run/docker.sock"
 SHOWN = 160
+NOT_BEGUN = ("could not begin", "this sandbox has no files")
 PRELUDE = """
 import ctypes, json, os, signal, socket, struct, sys, threading, time
 TOKEN, OUTSIDE, CALLER = {token!r}, {outside!r}, {caller}
@@ -75,6 +76,12 @@ class Verdict(Value):
     detail: str
     """What held, or the evidence of an escape."""
 
+    @computed_field
+    @property
+    def begun(self) -> bool:
+        """Whether the sandbox knows what it takes: where not even this is there, nothing was shown to hold."""
+        return not (self.contained and self.detail.startswith(NOT_BEGUN))
+
 
 SUITE: list[Attack] = []
 
@@ -104,7 +111,7 @@ class Arena:
     @contextlib.asynccontextmanager
     async def open(self, limits: Mapping[str, Any] = NONE, **asked: Any) -> "AsyncGenerator[Box]":
         spec = Spec(backend=self.provider.name, min_isolation=0, limits=Limits(**{"wall_s": CELL_S, **limits}), **asked)
-        before = set(_pids())
+        before = set(pids())
         sandbox = await self.provider.open(spec)
         try:
             yield Box(self, sandbox, spec.limits, before)
@@ -113,7 +120,7 @@ class Arena:
 
     def processes(self) -> list[int]:
         """Living ones that carry our name, in whatever namespace, as the kernel lists them here."""
-        stats = {pid: _text(f"/proc/{pid}/stat") for pid in _pids()}
+        stats = {pid: text_of(f"/proc/{pid}/stat") for pid in pids()}
         return [pid for pid, stat in stats.items() if f"({self.token}) " in stat and f"({self.token}) Z" not in stat]
 
     def refuse_secret(self, *texts: str | bytes) -> None:
@@ -143,8 +150,8 @@ class Box:
 
     def strangers(self) -> list[int]:
         """Kernels of sandboxes that were started with this one, where the host cannot see what runs on them."""
-        fresh = [pid for pid in _pids() if pid not in self._before] if self.own_kernel else []
-        return [pid for pid in fresh if "runsc-sandbox" in _text(f"/proc/{pid}/cmdline")]
+        fresh = [pid for pid in pids() if pid not in self._before] if self.own_kernel else []
+        return [pid for pid in fresh if "runsc-sandbox" in text_of(f"/proc/{pid}/cmdline")]
 
     async def run(self, code: str, timeout: float | None = None) -> CellResult:  # noqa: ASYNC109 - handed on
         """One cell. Raises SandboxError where it failed before the attack began."""
@@ -207,6 +214,14 @@ async def assault(
     return verdicts
 
 
+def counted(verdicts: Sequence[Verdict]) -> str:
+    """In a sentence."""
+    held = sum(each.contained and each.begun for each in verdicts)
+    idle = sum(not each.begun for each in verdicts)
+    rest = f"; {idle} could not begin, as the sandbox knows no such operation" if idle else ""
+    return f"{held} of {len(verdicts)} contained{rest}"
+
+
 async def verdict(each: Attack, place: Arena) -> Verdict:
     """Make one attack."""
     contained, detail = True, ""
@@ -227,49 +242,13 @@ async def verdict(each: Attack, place: Arena) -> Verdict:
     return Verdict(name=each.name, group=each.group, contained=contained, detail=safe(detail, SHOWN))
 
 
-@contextlib.contextmanager
-def listening(*sockets: socket.socket) -> Generator[Callable[[], bool]]:
-    """Listen; the function tells whether anybody came."""
-    for each in sockets:
-        each.listen()
-        each.setblocking(False)
+def unless(evidence: object, words: str, held: str) -> str:
+    """What held. Raises Escaped where there is evidence."""
+    if evidence:
+        raise Escaped(words)
 
-    def reached() -> bool:
-        for each in sockets:
-            with contextlib.suppress(BlockingIOError):
-                each.accept()[0].close()
-                return True
-
-        return False
-
-    try:
-        yield reached
-    finally:
-        for each in sockets:
-            each.close()
+    return held
 
 
-def reached_daemon(name: str) -> bool:
-    """Whether the host's container daemon has a volume of this name; it is removed."""
-    return _daemon("GET", name) and (_daemon("DELETE", name) or True)
-
-
-def _daemon(verb: str, name: str) -> bool:
-    with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as stream:
-        stream.settimeout(5)
-        stream.connect(DAEMON)
-        stream.sendall(f"{verb} /volumes/{name} HTTP/1.0\r\n\r\n".encode())
-        return stream.recv(4096).split()[1:2] in ([b"200"], [b"204"])
-
-    return False
-
-
-def _pids() -> list[int]:
-    return [int(path.name) for path in Path("/proc").iterdir() if path.name.isdecimal()]
-
-
-def _text(path: str) -> str:
-    try:
-        return Path(path).read_text("utf-8", errors="replace")
-    except OSError:
-        return ""
+def ended(result: Ran) -> str:
+    return f"{result.status}: {result.error.splitlines()[-1]}" if result.error else result.status

@@ -37,6 +37,7 @@ NAMESPACES = (
     | kernel.NEW_USER | kernel.NEW_PID | kernel.NEW_NET
 )  # fmt: skip
 TEMPLATES_KEPT = 64
+_LINGER_MS = 20
 MESSAGE_MAX = 1 << 16
 
 
@@ -69,6 +70,9 @@ class Zygote:
 
         kernel.drop_capabilities()
         kernel.prctl(kernel.NO_NEW_PRIVILEGES, 1)
+        if not self._namespaces:
+            kernel.prctl(kernel.CHILD_SUBREAPER, 1)  # what a supervisor leaves behind is buried here
+
         kernel.prctl(kernel.SET_DUMPABLE, 1)  # its children write their own user maps
         hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
@@ -84,7 +88,7 @@ class Zygote:
         poller = select.poll()
         poller.register(self._control, select.POLLIN)
         while True:
-            for source, _ in poller.poll():
+            for source, _ in poller.poll(_LINGER_MS if self._bury_strays() else None):
                 if source != self._control.fileno():
                     poller.unregister(source)
                     self._bury(source)
@@ -138,6 +142,22 @@ class Zygote:
         os.waitpid(pid, 0)
         if template in self._templates:
             self._templates[template] -= 1
+
+    def _bury_strays(self) -> bool:
+        """Bury what dead supervisors left; whether there is more of it, about to die."""
+        if self._namespaces:
+            return False
+
+        ours = {pid for pid, _ in self._children.values()}
+        strays: set[int] = set()
+        with suppress(OSError), open(f"/proc/self/task/{os.getpid()}/children") as file:
+            strays = {int(pid) for pid in file.read().split()} - ours
+
+        for pid in strays:
+            with suppress(ChildProcessError):
+                os.waitpid(pid, os.WNOHANG)
+
+        return bool(strays)
 
     def _keep(self, name: str, archive: int) -> None:
         """Unpack a template; old ones that nobody uses make room."""
