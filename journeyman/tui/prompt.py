@@ -22,7 +22,11 @@ def shown_as(line: str) -> Text:
 
 
 class Prompt(TextArea):
-    """Enter says it, shift+enter begins a line."""
+    """Enter says it, shift+enter begins a line.
+
+    The app hears of these keys first, perhaps before letters that were typed earlier have got here; so what they do
+    waits its turn in the same queue.
+    """
 
     BINDINGS = [
         Binding("enter", "submit", "send", id="prompt.send", priority=True),
@@ -77,6 +81,9 @@ class Prompt(TextArea):
         self._at = len(self.said)
 
     def action_submit(self) -> None:
+        self.call_later(self._submit)
+
+    def _submit(self) -> None:
         if self.offering:
             self.post_message(self.Key("enter"))
         elif text := self.text.strip():
@@ -85,12 +92,21 @@ class Prompt(TextArea):
             self.post_message(self.Submitted(text))
 
     def action_newline(self) -> None:
+        self.call_later(self._newline)
+
+    def _newline(self) -> None:
         self.insert("\n")
 
     def action_complete(self) -> None:
+        self.call_later(self._complete)
+
+    def _complete(self) -> None:
         self.post_message(self.Key("tab"))
 
     def action_older(self) -> None:
+        self.call_later(self._older)
+
+    def _older(self) -> None:
         if self.offering or not self.text:
             self.post_message(self.Key("up"))
         elif self.cursor_at_first_line:
@@ -99,6 +115,9 @@ class Prompt(TextArea):
             self.action_cursor_up()
 
     def action_newer(self) -> None:
+        self.call_later(self._newer)
+
+    def _newer(self) -> None:
         if self.offering:
             self.post_message(self.Key("down"))
         elif self.cursor_at_last_line:
