@@ -67,7 +67,7 @@ def talk(
 
     session = start(cwd, session=resume or "", settings=settings, inline=inline)
     if session:
-        click.echo(f"resume with: journeyman --resume {session}")
+        click.echo(f"resume with: journeyman chat --resume {session}")
 
     return 0
 
