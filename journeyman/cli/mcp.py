@@ -8,6 +8,7 @@ import click
 
 from journeyman.cli.group import Group
 from journeyman.cli.output import json_option, print_json
+from journeyman.cli.register import doctor, import_, register, unregister
 from journeyman.errors import UsageError
 from journeyman.mcp_servers.registry import SERVERS, WEB
 
@@ -76,6 +77,10 @@ def where_option(help_text: str) -> Any:
 @click.group(cls=Group)
 def mcp() -> None:
     """Tool servers: serve ours to any MCP client, manage yours for the agent."""
+
+
+for command in (register, unregister, import_, doctor):
+    mcp.add_command(command)
 
 
 @mcp.command(epilog=SERVE)
