@@ -43,6 +43,19 @@ def loader(name: str) -> Path:
     pytest.skip(missing)
 
 
+def clients() -> Path:
+    """NODE_MODULES, where `.ci/run` has put a Node and the programs that read what we register."""
+    modules = Path(os.environ.get("NODE_MODULES", "/nowhere"))
+    if all((modules / ".bin" / name).exists() for name in ("claude", "codex", "gemini", "opencode", "mcp-inspector")):
+        return modules
+
+    missing = "no claude, codex, gemini, opencode and mcp-inspector: NODE_MODULES is to hold them"
+    if "clients" in PROMISED:
+        pytest.fail(missing)
+
+    pytest.skip(missing)
+
+
 def _local() -> str:
     from journeyman.agent.models.starter import find_starter  # noqa: PLC0415 - only where it is needed
 
