@@ -16,6 +16,7 @@ from secrets import token_hex
 from journeyman.sandbox.sandbox import Limits
 
 CONTROLLERS = ("memory", "pids", "cpu")
+HIERARCHY = Path("/sys/fs/cgroup")
 PERIOD_US = 20_000
 _MEBIBYTE = 1024 * 1024
 
@@ -110,7 +111,8 @@ def remove_all() -> None:
 @cache
 def parents() -> Mapping[str, Path] | None:
     """Where groups can be made, for each controller; None where they cannot. Found out by making one."""
-    for found in (_version_2(), _version_1()):
+    told = Path("/proc/self/cgroup").read_text()
+    for found in (version_2(told, HIERARCHY), _version_1(told)):
         if found is not None:
             with suppress(OSError):
                 Group(found, Limits()).remove()
@@ -139,20 +141,21 @@ def _settings(limits: Limits, *, two: bool) -> list[tuple[str, str, str]]:
     return [("memory", "memory.limit_in_bytes", memory), pids, period, ("cpu", "cpu.cfs_quota_us", quota)]
 
 
-def _version_1() -> dict[str, Path] | None:
+def _version_1(told: str) -> dict[str, Path] | None:
     found = {}
-    for line in Path("/proc/self/cgroup").read_text().splitlines():
+    for line in told.splitlines():
         _, controllers, path = line.split(":", 2)
         for controller in set(controllers.split(",")) & set(CONTROLLERS):
-            found[controller] = Path(f"/sys/fs/cgroup/{controllers}{path}")
+            found[controller] = Path(f"{HIERARCHY}/{controllers}{path}")
 
     return found if len(found) == len(CONTROLLERS) else None
 
 
-def _version_2() -> dict[str, Path] | None:
-    for line in Path("/proc/self/cgroup").read_text().splitlines():
+def version_2(told: str, hierarchy: Path) -> dict[str, Path] | None:
+    """Where groups can be made, after what /proc tells of this process and the files of the hierarchy."""
+    for line in told.splitlines():
         if line.startswith("0::"):
-            here = Path(f"/sys/fs/cgroup{line[3:]}")
+            here = Path(f"{hierarchy}{line[3:]}")
             for folder in (here, *here.parents):
                 with suppress(OSError):
                     handed_down = (folder / "cgroup.subtree_control").read_text().split()
