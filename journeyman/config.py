@@ -66,7 +66,7 @@ def _listed(value: object) -> tuple[str, ...]:
     return tuple(filter(None, map(str.strip, entries)))
 
 
-Secrets = Annotated[tuple[str, ...], BeforeValidator(_listed)]
+Texts = Annotated[tuple[str, ...], BeforeValidator(_listed)]
 """A list, or texts with commas between them."""
 
 
@@ -111,12 +111,15 @@ class Settings(BaseModel):
     sandbox: str = Field("auto", min_length=1)
     """Where code runs that the model writes: auto, or a backend that `journeyman sandbox doctor` lists.
     unsafe-subprocess isolates nothing, and nothing trains on such a run."""
+    sandbox_hosts: Texts = ()
+    """Hosts that this code may reach, through a proxy that judges every address: `example.org`, `*.example.org:8443`.
+    What it then sends is looked at as what a mail carries is; unset: no network."""
     web: str | None = Field(None, min_length=1)
     """Let the model use the web: `fetch` (pages only), or also a search by `searxng:URL`, `brave` or `tavily` (keys in
     BRAVE_API_KEY, TAVILY_API_KEY); unset: no web."""
     threads: int | None = Field(None, ge=1)
     """Threads of the local engine; unset: what the machine has free."""
-    secrets: Secrets = ()
+    secrets: Texts = ()
     """What no model may read and no trace keeps: `env:NAME`, `file:PATH`, `value:TEXT`; in the environment with commas
     between them. Beside these, whatever is called or looks like a secret."""
     durable: Literal["process", "power"] = "process"

@@ -52,6 +52,7 @@ def test_without_any_source_the_defaults_stand(project):
         "context": None,
         "compact_at": 0.75,
         "sandbox": "auto",
+        "sandbox_hosts": (),
         "threads": None,
         "web": None,
         "secrets": (),

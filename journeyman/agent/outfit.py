@@ -14,6 +14,7 @@ from journeyman.config import Settings
 from journeyman.errors import ConfigError
 from journeyman.mcp_servers.registry import SERVERS, WEB
 from journeyman.policies.policy import Policy
+from journeyman.sandbox.egress import Egress
 from journeyman.tools.catalog import Catalog
 from journeyman.tools.mcp_json import servers
 from journeyman.tools.pins import Pins
@@ -65,6 +66,10 @@ async def outfit(
     found = servers(root)
     notices += [*settings.notices, *found.notices]
     policy = Policy.assemble(settings.policy, project=root, **asdict(rules))
+    if settings.sandbox_hosts:  # what runs there may carry off what it is given
+        Egress(settings.sandbox_hosts)  # raises ConfigError where they make no sense
+        policy = policy.label("code.*", does=["internal", "external"], data=["code", "command"], private=True)
+
     notices += [
         f"{layer.origin} is not trusted: its rules can only tighten. Read it, then: journeyman config trust"
         for layer in policy.layers
@@ -108,7 +113,9 @@ def builtins(root: Path, names: Iterable[str] = SERVERS, *, sandbox: str = "auto
 
 def tools_of(settings: Settings, root: Path) -> list[Tool | Target]:
     """Our servers with all their tools, and the web where it is wanted."""
-    ours: list[Tool | Target] = [Builtin(name, root, settings.sandbox, full=True) for name in SERVERS]
+    ours: list[Tool | Target] = [
+        Builtin(name, root, settings.sandbox, settings.sandbox_hosts, full=True) for name in SERVERS
+    ]
     return [*ours, Builtin(WEB, root, full=True, provider=settings.web)] if settings.web else ours
 
 

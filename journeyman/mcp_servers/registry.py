@@ -1,6 +1,7 @@
 """Which servers there are and how one is built."""
 
 import importlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,13 +29,22 @@ BASIC = frozenset(
 """The tools that every model is offered, and all that a small one is: more would cost it more than they help."""
 
 
-def build(name: str, root: Path, *, sandbox: str = "auto", full: bool = False, provider: str = "fetch") -> "ToolServer":
+def build(
+    name: str,
+    root: Path,
+    *,
+    sandbox: str = "auto",
+    hosts: Sequence[str] = (),
+    full: bool = False,
+    provider: str = "fetch",
+) -> "ToolServer":
     """A server of ours, with `root` as the only folder it may use.
 
     Args:
         name: one of `SERVERS`, or `WEB`.
         root: the folder.
         sandbox: where the code server's code runs.
+        hosts: what that code may reach.
         full: all tools there are, not only the `BASIC` ones.
         provider: who searches the web: `searxng:URL`, `brave` or `tavily`; `fetch` is nobody.
 
@@ -46,5 +56,5 @@ def build(name: str, root: Path, *, sandbox: str = "auto", full: bool = False, p
         raise UsageError(f"there is no server {name!r}", fix=f"take one of: {', '.join([*SERVERS, WEB])}")
 
     # Imported when it is wanted, because the MCP SDK takes a while.
-    options = {"code": {"sandbox": sandbox}, WEB: {"provider": provider}}.get(name, {})
+    options = {"code": {"sandbox": sandbox, "hosts": hosts}, WEB: {"provider": provider}}.get(name, {})
     return importlib.import_module(f"journeyman.mcp_servers.{name}.server").build(root, full=full, **options)

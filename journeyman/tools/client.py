@@ -50,7 +50,14 @@ def client(
     logging.getLogger("mcp").addHandler(logging.NullHandler())  # else its tracebacks reach the terminal
     match target:
         case Builtin():
-            server = build(target.name, target.root, sandbox=target.sandbox, full=target.full, provider=target.provider)
+            server = build(
+                target.name,
+                target.root,
+                sandbox=target.sandbox,
+                hosts=target.hosts,
+                full=target.full,
+                provider=target.provider,
+            )
             return Client(server, read_timeout_seconds=timeout)
         case Command():
             transport = _sifted(stdio(target, stderr), notice, ended, saw)

@@ -22,6 +22,8 @@ class Builtin:
     """The only folder it may use."""
     sandbox: str = "auto"
     """Where code runs: `auto`, or a backend by name."""
+    hosts: tuple[str, ...] = ()
+    """What that code may reach."""
     full: bool = False
     """All of its tools, not only the basic ones."""
     provider: str = "fetch"

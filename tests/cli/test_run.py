@@ -346,3 +346,12 @@ def test_a_person_may_say_no_and_why(folder: Path) -> None:
     assert code == 0
     assert "denied: not today" in journeyman("traces", "show").stdout
     assert not (folder / "a.txt").exists()
+
+
+def test_what_was_denied_and_why_is_said_with_the_exit_code(folder: Path) -> None:
+    done = journeyman("run", "-m", script(folder, call("code__python", code="1"), "done"), "hi")
+    assert (done.stdout, done.returncode) == ("done\n", 5)
+    assert done.stderr == (
+        "note: code.python was denied: this needs a person's permission and nobody is there to ask\n"
+        "  to allow it: --allow code.python (what else there is: journeyman policy explain code.python)\n"
+    )

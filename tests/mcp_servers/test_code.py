@@ -1,6 +1,8 @@
 """The code server's further parts, through a client: a shell, pictures and files that were made."""
 
+import socket
 from pathlib import Path
+from threading import Thread
 
 import pytest
 from mcp import Client
@@ -70,3 +72,35 @@ async def test_a_sandbox_without_files_or_programs_says_so(tmp_path: Path) -> No
     async with Client(build("code", tmp_path, sandbox="monty", full=True)) as client:
         assert (await client.call_tool("python", {"code": "6 * 7"})).content == [TextContent(type="text", text="42")]
         assert (await client.call_tool("shell", {"command": "ls"})).is_error
+
+
+async def test_what_was_decided_about_connections_is_in_the_result(tmp_path: Path) -> None:
+    need("native")
+    code = """
+import urllib.request
+for host in ("127.0.0.1:{port}", "example.org"):
+    try:
+        print(urllib.request.urlopen(f"http://{{host}}/", timeout=5).read())
+    except OSError as error:
+        print(type(error).__name__)
+"""
+    with socket.create_server(("127.0.0.1", 0)) as site:
+        port = site.getsockname()[1]
+        Thread(target=_answer_once, args=(site,), daemon=True).start()
+        async with Client(build("code", tmp_path, sandbox="native", hosts=(f"127.0.0.1:{port}",))) as client:
+            (content,) = (await client.call_tool("python", {"code": code.format(port=port)})).content
+
+    assert isinstance(content, TextContent)
+    assert content.text.splitlines() == [
+        "b'here'",
+        "HTTPError",
+        f"[connection to 127.0.0.1:{port} at 127.0.0.1]",
+        "[no connection to example.org:80: it is not on the list of hosts that may be reached]",
+    ]
+
+
+def _answer_once(site: socket.socket) -> None:
+    visitor, _ = site.accept()
+    with visitor:
+        visitor.recv(4096)
+        visitor.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\nConnection: close\r\n\r\nhere")

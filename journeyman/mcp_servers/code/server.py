@@ -2,7 +2,7 @@
 
 import base64
 import mimetypes
-from collections.abc import AsyncGenerator, Awaitable
+from collections.abc import AsyncGenerator, Awaitable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -20,8 +20,15 @@ from journeyman.sandbox.select import asked
 LINKED = 20
 
 
-def build(root: Path, *, sandbox: str = "auto", full: bool = False) -> ToolServer:  # noqa: ARG001 - every server is built the same way; the code sees no folder
-    session = Session(asked(sandbox), artefacts=full)
+def build(
+    root: Path,  # noqa: ARG001 - every server is built the same way; the code sees no folder
+    *,
+    sandbox: str = "auto",
+    hosts: Sequence[str] = (),
+    full: bool = False,
+) -> ToolServer:
+    spec = asked(sandbox).model_copy(update={"allow_hosts": tuple(hosts)})
+    session = Session(spec, artefacts=full)
 
     @asynccontextmanager
     async def closing(_: MCPServer[Any]) -> AsyncGenerator[None]:

@@ -6,10 +6,12 @@ from typing import NamedTuple, TypeVar
 import anyio
 
 from journeyman.errors import SandboxError, ToolError
+from journeyman.sandbox.egress import Decision
 from journeyman.sandbox.sandbox import Ran, Rich, Sandbox, Spec
 from journeyman.sandbox.select import open_sandbox
 
 MAX_CHARACTERS = 16_000
+MAX_CONNECTIONS = 20
 MAX_CODE = 100_000
 R = TypeVar("R", bound=Ran)
 
@@ -113,7 +115,14 @@ class Session:
 
 def _text(result: Ran, last: str) -> str:
     pieces = [result.stdout.rstrip("\n"), result.stderr.rstrip("\n"), last]
-    return _shortened("\n".join(piece for piece in pieces if piece))
+    connections = dict.fromkeys(map(_told, result.connections))
+    return "\n".join(filter(None, [_shortened("\n".join(filter(None, pieces))), *list(connections)[:MAX_CONNECTIONS]]))
+
+
+def _told(decision: Decision) -> str:
+    """What was decided about a connection, for the model and the trace."""
+    where = f"connection to {decision.host}:{decision.port}"
+    return f"[{where} at {decision.address}]" if decision.allowed else f"[no {where}: {decision.reason}]"
 
 
 def _shortened(text: str) -> str:

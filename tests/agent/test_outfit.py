@@ -1,0 +1,48 @@
+"""What settings and flags come to."""
+
+import pytest
+
+from journeyman.agent.outfit import Rules, outfit
+from journeyman.config import Settings, load_settings
+from journeyman.errors import ConfigError, PolicyError
+from journeyman.traces.events import RunStarted
+from journeyman.traces.messages import ToolSpec
+
+PYTHON = ToolSpec(name="code__python", server="code", tool="python")
+WRITE = ToolSpec(name="files__write", server="files", tool="write")
+
+
+@pytest.fixture
+def settings(tmp_path, monkeypatch) -> Settings:
+    monkeypatch.setenv("JOURNEYMAN_HOME", str(tmp_path / "home"))
+    script = tmp_path / "script.json"
+    script.write_text('["done"]')
+    return load_settings(root=tmp_path, model=f"scripted:{script}")
+
+
+async def test_code_that_may_reach_hosts_is_judged_as_something_that_sends(settings):
+    alone = (await outfit(settings, Rules(), [])).policy
+    reaching = (await outfit(settings.model_copy(update={"sandbox_hosts": ("example.org",)}), Rules(), [])).policy
+    assert (alone.label_of(PYTHON).sends, reaching.label_of(PYTHON).sends) == (False, True)
+    with pytest.raises(ConfigError, match="'http://x' is no host that can be allowed"):
+        await outfit(settings.model_copy(update={"sandbox_hosts": ("http://x",)}), Rules(), [])
+
+
+async def test_a_scope_is_all_that_a_run_may_act_with_once_it_has_read_a_text_of_others(settings):
+    policy = (await outfit(settings, Rules(allow=["files.write"], scope=["mail.send"]), [])).policy
+    watch = policy.watch()
+    assert watch.decide(WRITE, {"path": "a", "content": ""}).effect == "allow"
+    watch.apply(RunStarted(prompt="words of others", origin="model", model="m"))
+    assert watch.decide(WRITE, {"path": "a", "content": ""}).rules == ("builtin:scope",)
+    with pytest.raises(PolicyError, match="scope mail__send: scope: 'mail__send' is how a model writes it"):
+        await outfit(settings, Rules(scope=["mail__send"]), [])
+
+
+async def test_a_project_s_policy_that_is_not_trusted_is_said(settings, tmp_path):
+    (tmp_path / "journeyman.policy.toml").write_text('allow = ["files.write"]\n')
+    notices: list[str] = []
+    policy = (await outfit(settings, Rules(), notices)).policy
+    assert policy.decide(WRITE, {"path": "a", "content": ""}).effect == "ask"
+    (notice,) = notices
+    assert notice.startswith(f"{tmp_path / 'journeyman.policy.toml'} is not trusted: its rules can only tighten.")
+    assert notice.endswith("journeyman config trust")
