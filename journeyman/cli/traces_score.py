@@ -19,6 +19,7 @@ SCORE = """\b
 Try:
   journeyman traces score --tasks tasks.toml batch:261122-091500-k3f9qd
   journeyman traces score --check grounding since:2d
+  journeyman traces score --judge local:big.gguf batch:261122-091500-k3f9qd
   journeyman traces score --check '{"verifier": "length", "most": 400}' last"""
 
 RATE = """\b
@@ -32,34 +33,39 @@ Try:
 @click.argument("filter", nargs=-1, metavar="RUN|FILTER...")
 @click.option("--tasks", "source", metavar="TASKS", help="Judge attempts at these tasks by the checks they have now.")
 @click.option("--check", "checks", multiple=True, metavar="NAME|JSON", help="A verifier beside the reward. Repeatable.")
+@click.option("--judge", metavar="MODEL", help="Ask a model about right attempts of groups that have several.")
+@click.option("--everything", is_flag=True, help="With --judge: about every run, right or wrong or neither.")
+@click.option("--rubric", default="", help="With --judge: what it should look for.")
 @click.option("-n", type=click.IntRange(1), help="How many tasks a generator makes (as for the rollout).")
 @click.option("--seed", default=1, show_default=True, help="Of a generator.")
 @json_option()
-def score(
-    *,
-    filter: tuple[str, ...],  # noqa: A002 - its name on the command line
-    source: str | None,
-    checks: tuple[str, ...],
-    n: int | None,
-    seed: int,
-    json: bool,
-) -> None:
+def score(*, filter: tuple[str, ...], source: str | None, checks: tuple[str, ...], json: bool, **options: Any) -> None:  # noqa: A002
     """Judge stored runs anew; nothing is run again.
 
     With --tasks, attempts at those tasks get a new reward, which counts in place of the old one. With --check, runs get
-    that verifier's score beside their reward. Files are judged as the run left them.
+    that verifier's score beside their reward; with --judge a model's opinion stands there, and no reward changes by it.
+    Files are judged as the run left them.
     """
     import anyio  # noqa: PLC0415 - after --help
 
     from journeyman.errors import UsageError  # noqa: PLC0415
     from journeyman.training.taskfile import load_tasks  # noqa: PLC0415
 
-    if not source and not checks:
-        raise UsageError("What are they to be judged by?", fix="Say --tasks TASKS, or --check VERIFIER.")
+    if not (source or checks or options["judge"]):
+        fix = "Say --tasks TASKS, --check VERIFIER or --judge MODEL."
+        raise UsageError("What are they to be judged by?", fix=fix)
 
-    tasks = load_tasks(source, n=n, seed=seed) if source else []
+    tasks = load_tasks(source, n=options["n"], seed=options["seed"]) if source else []
     with opened() as store:
-        done = anyio.run(_score, store, chosen(store, filter), tasks, [_check(each) for each in checks])
+        runs = chosen(store, filter)
+        if not runs:
+            raise UsageError("No run fits.", fix="See which there are: journeyman traces list FILTER")
+
+        if source or checks:
+            done = anyio.run(_score, store, runs, tasks, [_check(each) for each in checks])
+
+        if options["judge"]:
+            done = anyio.run(_ask, store, runs, options)
 
     if json:
         print_json(done.model_dump(mode="json"))
@@ -93,6 +99,24 @@ async def _score(store: "Store", runs: list[str], tasks: "list[Task]", checks: "
     async with Desk() as desk:
         with _bar(len(runs)) as bar:
             return await score_again(store, runs, tasks, desk, extra=checks, report=lambda: bar.update(1))
+
+
+async def _ask(store: "Store", runs: list[str], options: dict[str, Any]) -> "Again":
+    from journeyman.agent.models.spec import Engine, make_model  # noqa: PLC0415
+    from journeyman.config import load_settings  # noqa: PLC0415
+    from journeyman.training.opinions import break_ties  # noqa: PLC0415
+
+    settings = load_settings(model=options["judge"])
+    model = make_model(options["judge"], Engine(threads=settings.threads, context=settings.context))
+    with _bar(len(runs)) as bar:
+        return await break_ties(
+            store,
+            runs,
+            model,
+            everything=options["everything"],
+            rubric=options["rubric"],
+            report=lambda: bar.update(1),
+        )
 
 
 def _bar(length: int) -> AbstractContextManager[Any]:

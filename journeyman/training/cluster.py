@@ -44,7 +44,7 @@ def fan_out(
         ModelError, StoreError: a worker has no model or no store; what was done is stored.
     """
     if "://" not in where or not make_url(where).drivername.startswith("postgresql"):
-        fix = "JOURNEYMAN_STORE=postgresql://USER:PASSWORD@HOST/NAME, as every worker reaches it"
+        fix = "Set JOURNEYMAN_STORE=postgresql://USER:PASSWORD@HOST/NAME, as every worker reaches it"
         raise UsageError("Workers on other machines cannot write to a file on this one.", fix=fix)
 
     with Store.open(where) as store:

@@ -6,7 +6,6 @@ process     its steps: calls that came to a good end, and an answer that rests o
 likelihood  the mean probability of the tokens that it drew
 """
 
-import json
 from dataclasses import replace
 from math import exp
 from typing import Literal
@@ -18,22 +17,9 @@ from journeyman.agent.strategies.strategy import sampled
 from journeyman.errors import UsageError
 from journeyman.traces.events import ModelResponded
 from journeyman.verifiers.check import Check, verify_here
+from journeyman.verifiers.judge import MARK, mark_of, question
 
 By = Literal["verifier", "judge", "process", "likelihood"]
-MARKS = 10
-JUDGE = """You check answers. Here is a question and an answer that somebody gave.
-
-Question: {question}
-
-Answer: {answer}
-
-How sure is it that the answer is right? 0 is surely wrong, {marks} surely right."""
-MARK = {
-    "type": "object",
-    "properties": {"mark": {"type": "integer", "minimum": 0, "maximum": MARKS}},
-    "required": ["mark"],
-    "additionalProperties": False,
-}
 
 
 def ready(by: By, order: Order, able: Capabilities) -> Order:
@@ -81,12 +67,10 @@ async def _verify(order: Order, candidate: Candidate) -> tuple[float | None, str
 
 
 async def _judge(search: Search, order: Order, candidate: Candidate) -> tuple[float | None, str]:
-    asked = JUDGE.format(question=order.prompt, answer=candidate.answer, marks=MARKS)
+    asked = question(order.prompt, candidate.answer or "")
     judgement = await search.ask(order, asked, of=candidate, returns=MARK)
-    try:
-        return json.loads(judgement.answer or "")["mark"] / MARKS, ""
-    except (ValueError, KeyError, TypeError):
-        return None, "the judge gave no mark"
+    mark = mark_of(judgement.answer)
+    return mark, "" if mark is not None else "the judge gave no mark"
 
 
 def _process(candidate: Candidate) -> tuple[float | None, str]:

@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
+from journeyman.traces.events import SampleScored
 from journeyman.traces.export import Skip
 from journeyman.traces.export.messages import conversation
 from journeyman.traces.export.sequences import demand_trainable, reward
@@ -36,11 +37,21 @@ def candidate(run: Sequence[Stored]) -> Iterator[str]:
 
     messages, tools = conversation(run)
     group = f"{started.sample.batch}/{started.sample.task}"
-    yield json.dumps({"group": group, "reward": value, "messages": messages, "tools": tools}, ensure_ascii=False)
+    row = {"group": group, "reward": value, "judge": _opinion(run), "messages": messages, "tools": tools}
+    yield json.dumps(row, ensure_ascii=False)
+
+
+def _opinion(run: Sequence[Stored]) -> float:
+    """A judge's newest mark, which parts two runs that are both right."""
+    marks = [each.event.score for each in run if isinstance(each.event, SampleScored) and each.event.name == "judge"]
+    return (marks[-1] if marks else None) or 0.0
 
 
 def pairs(candidates: Iterable[str]) -> Iterator[Pair]:
-    """Each wrong run against the right one that goes with it furthest; the same pair once."""
+    """Each wrong run against the right one that goes with it furthest, the same pair once.
+
+    Of two such right ones that is taken which a judge thinks better of.
+    """
     groups: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for line in candidates:
         row = json.loads(line)
@@ -49,7 +60,7 @@ def pairs(candidates: Iterable[str]) -> Iterator[Pair]:
     seen: set[str] = set()
     for group in groups.values():
         best = max(row["reward"] for row in group)
-        right = [row for row in group if row["reward"] == best]
+        right = sorted((row for row in group if row["reward"] == best), key=lambda row: -row["judge"])
         for wrong in (row for row in group if row["reward"] < best):
             pair = max((each for row in right if (each := _parted(row, wrong))), key=_length, default=None)
             key = json.dumps(pair, sort_keys=True)
