@@ -3,6 +3,7 @@
 The SDK reads and checks what comes in; what goes out is plain JSON, which the tests hold against the SDK's models.
 """
 
+import os
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -27,6 +28,14 @@ MODES = {
     "auto": "Ask only where others' text steers, or much is at stake.",
     "yolo": "Everything the sandbox holds; what is denied stays denied.",
 }
+SETUP = {
+    "type": "terminal",
+    "id": "doctor",
+    "name": "See what is missing",
+    "description": "No login is needed: journeyman answers with the model that is on this machine.",
+    "args": ["doctor"],
+}
+"""Editors and their registry want a way to log in; what can be done here is to look."""
 HISTORY = 400
 FAILED = -32603
 INVALID = -32602
@@ -49,18 +58,25 @@ class Agent:
             raise RequestError(code, str(error), fault(error)) from error
 
     async def initialize(self, protocol_version: int, client_capabilities: Any = None, **_: Any) -> Json:  # noqa: ARG002
-        ours = ((client_capabilities and client_capabilities.field_meta) or {}).get(OURS)
+        said = (client_capabilities and client_capabilities.field_meta) or {}
+        ours = said.get(OURS)
+        in_terminal = client_capabilities and (client_capabilities.auth.terminal or said.get("terminal-auth"))
         self._peer.notes = isinstance(ours, dict) and ours.get("notes") is True
         return {
             "protocolVersion": wire.PROTOCOL,
-            "agentInfo": {"name": "journeyman", "title": "journeyman", "version": version("journeyman")},
+            "agentInfo": {
+                "name": "journeyman",
+                "title": "journeyman",
+                "version": version("journeyman"),
+                "_meta": {OURS: {"pid": os.getpid()}},
+            },
             "agentCapabilities": {
                 "loadSession": True,
                 "promptCapabilities": {"embeddedContext": True, "image": False, "audio": False},
                 "mcpCapabilities": {"http": True, "sse": False},
                 "sessionCapabilities": {"list": {}, "fork": {}, "resume": {}, "close": {}},
             },
-            "authMethods": [],
+            "authMethods": [SETUP] if in_terminal else [],
         }
 
     async def authenticate(self, method_id: str, **_: Any) -> Json:

@@ -313,7 +313,7 @@ def _start(path: Path) -> "subprocess.Popen[bytes]":
     """An engine that outlives this process and its terminal. Of several that start at once one stays."""
     try:
         with log_path().open("wb") as log:
-            return subprocess.Popen(
+            process = subprocess.Popen(
                 [sys.executable, "-P", "-m", "journeyman", "serve", "--socket", str(path)],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -324,6 +324,13 @@ def _start(path: Path) -> "subprocess.Popen[bytes]":
             )
     except OSError as error:
         raise Disconnected(f"The engine cannot be started: {error}.", fix=f"See {log_path()}.") from error
+
+    _started.append(process)
+    return process
+
+
+_started: "list[subprocess.Popen[bytes]]" = []
+"""They outlive us: nobody waits for their end."""
 
 
 def _tail() -> str:

@@ -20,7 +20,7 @@ from journeyman.engine.agent import Agent
 from journeyman.engine.engine import Engine
 from journeyman.engine.peer import LEAVING_S, Peer
 from journeyman.engine.place import short
-from journeyman.errors import ConfigError
+from journeyman.errors import ConfigError, UsageError
 
 LONGEST_LINE = 64 << 20
 """Bytes of one message."""
@@ -53,7 +53,12 @@ async def on_socket(
 
 async def on_stdio() -> None:
     """Serve the client on standard input and output until it leaves."""
-    reader, writer = await stdio_streams(limit=LONGEST_LINE)
+    try:
+        reader, writer = await stdio_streams(limit=LONGEST_LINE)
+    except ValueError as error:  # asyncio's word for a file
+        fix = "Let an editor start it: journeyman acp register"
+        raise UsageError(f"ACP needs pipes: {error}.", fix=fix) from error
+
     sys.stdout = sys.stderr  # what else is printed must not get between
     async with _engine() as engine:
         await _client(engine, reader, writer)
@@ -80,6 +85,12 @@ async def _client(engine: Engine, reader: asyncio.StreamReader, writer: asyncio.
     finally:
         engine.leave(peer)
         writer.close()
+
+
+async def _caller(engine: Engine, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    try:
+        await _client(engine, reader, writer)
+    finally:
         with anyio.move_on_after(LEAVING_S, shield=True), suppress(OSError):
             await writer.wait_closed()
 
@@ -87,7 +98,7 @@ async def _client(engine: Engine, reader: asyncio.StreamReader, writer: asyncio.
 async def _listen(path: Path, engine: Engine) -> asyncio.Server:
     def come(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if _is_ours(writer.get_extra_info("socket")):
-            engine.group.start_soon(_client, engine, reader, writer)
+            engine.group.start_soon(_caller, engine, reader, writer)
         else:
             writer.close()
 

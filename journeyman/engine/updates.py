@@ -37,7 +37,7 @@ KINDS = {
     "files.list": "read",
     "web.fetch": "fetch",
 }
-SERVERS = {"search": "search", "code": "execute", "calculator": "think"}
+SERVERS = {"agent": "think", "search": "search", "code": "execute", "calculator": "think"}
 STATUS = {"ok": "completed", "repeated": "completed"}
 """Of a call that has finished; whatever else it came to is ACP's failed."""
 PLANNED = {"pending": "pending", "active": "in_progress", "done": "completed"}

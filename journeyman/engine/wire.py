@@ -38,6 +38,12 @@ TURN = "_journeyman/turn"
 """`Turn`: a turn has begun or ended, whoever asked for it."""
 
 
+class AgentMeta(TypedDict):
+    """`agentInfo._meta.journeyman` in the answer to `initialize`."""
+
+    pid: int
+
+
 class Wants(TypedDict, total=False):
     """`clientCapabilities._meta.journeyman` in `initialize`."""
 

@@ -9,6 +9,7 @@ import pytest
 from journeyman.engine import wire
 from journeyman.engine.client import Ask, Note, Update, connect
 from journeyman.engine.serve import on_socket
+from journeyman.errors import Disconnected
 
 PATIENCE_S = 30
 
@@ -50,6 +51,11 @@ class Seat:
 
     async def ended(self):
         return await self.note(wire.TURN, running=False)
+
+    async def gone(self, session):
+        """Say something in an engine that will not live to answer."""
+        with pytest.raises(Disconnected):
+            await self.client.prompt(session, "Write it")
 
     def drain(self):
         while self.client.messages.statistics().current_buffer_used:

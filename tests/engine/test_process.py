@@ -1,0 +1,57 @@
+import os
+import signal
+from pathlib import Path
+
+import anyio
+import pytest
+
+from journeyman.engine.client import connect
+from journeyman.engine.place import short
+from journeyman.errors import Disconnected
+from tests.engine.conftest import Seat
+
+WRITE = {"tool": "files__write", "arguments": {"path": "out.txt", "content": "hello\n"}}
+
+
+def pid(client):
+    return client.agent["agentInfo"]["_meta"]["journeyman"]["pid"]
+
+
+async def test_a_killed_engine_leaves_a_run_to_go_on_with_in_the_next_one(place):
+    model = place.script(WRITE, "As you wish.")
+    async with connect() as client, connect() as other, anyio.create_task_group() as group:
+        assert pid(client) == pid(other)  # both may have tried to start one
+        first, seat = pid(client), Seat(client)
+        session = (await client.new(place.folder, model))["sessionId"]
+        group.start_soon(seat.gone, session)
+        await seat.asked()
+        os.kill(first, signal.SIGKILL)
+
+    async with connect() as client:
+        assert pid(client) != first
+        seat = Seat(client)
+        await client.load(session, place.folder)
+        assert seat.said("user_message_chunk") == "Write it"
+        await client.prompt(session, "Never mind")
+        assert seat.said() == "As you wish."
+        assert not (place.folder / "out.txt").exists()
+        folder = place.home / "state" / "engine"
+        assert [oct(each.stat().st_mode)[-3:] for each in (folder, next(folder.glob("*.sock")))] == ["700", "600"]
+        await client.stop()
+
+
+async def test_a_client_that_may_not_start_an_engine_says_what_to_do(place):
+    with pytest.raises(Disconnected) as failed:
+        async with connect(start=False):
+            pass
+
+    assert failed.value.fix == "journeyman serve"
+
+
+def test_a_socket_in_a_deep_folder_has_a_short_address(tmp_path):
+    deep = Path(tmp_path, *["a" * 50] * 4)
+    deep.mkdir(parents=True)
+    (deep / "file").write_text("here")
+    with short(deep / "file") as address:
+        assert len(address) < 100
+        assert Path(address).read_text() == "here"
