@@ -74,6 +74,11 @@ class Peer:
             group.start_soon(_then, self.gone.wait, group.cancel_scope.cancel)
             group.start_soon(_then, sent.wait, group.cancel_scope.cancel)
 
+    async def room(self) -> None:
+        """Wait where it has much to take in already."""
+        if len(self._outbox) > MOST // 20:
+            await self.told()
+
     async def ask(self, method: str, params: Json) -> Json | None:
         """Its answer to a request; None where it has none, or is gone."""
         await self.told()

@@ -174,11 +174,15 @@ class Session:
         sent = 0
         while replay and sent < self.record.count:
             until = self.record.count
-            async for update in self.record.updates(sent, until):
+            async for update in self.record.updates(sent, until, str(self.cwd)):
                 peer.update(self.id, update)
+                await peer.room()
 
-            await peer.told()
             sent = until
+
+        if self.record.count and not replay:
+            await self.record.catch_up(self.updates)
+            peer.update(self.id, self.updates.spent())
 
         for update in self.live:
             peer.update(self.id, update)

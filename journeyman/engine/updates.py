@@ -49,15 +49,16 @@ WINDOW = 8192
 class Updates:
     """Translates one session's events, in order."""
 
-    def __init__(self) -> None:
-        self.count = 0
-        """Stored events so far."""
+    def __init__(self, count: int = 0, root: str = "") -> None:
+        """`count` events were stored before the first one; what they spent is known again at the end of a turn."""
+        self.count = count
         self.started: RunStarted | RunResumed | None = None
-        self._root = Path()
+        self._root = Path(root)
         self._streamed: set[str] = set()
         self._diffs: dict[str, list[Json]] = {}
         self._tails: dict[str, list[str]] = {}
         self._usage = Usage()
+        self._used = 0
         self._size = WINDOW
         self._cost: float | None = 0.0
         self._began = 0.0
@@ -110,6 +111,7 @@ class Updates:
                 yield self._finished(event)
             case RunFinished():
                 self._streamed.clear()
+                self._usage, self._cost = event.usage, event.cost_usd
 
     def _begun(self, event: RunStarted | RunResumed, at: float) -> None:
         self.started = event
@@ -131,31 +133,29 @@ class Updates:
                 yield _chunk("agent_message", part.text)
 
         self._streamed.clear()
-        yield self._used(event, at)
+        yield self._asked(event, at)
 
-    def _used(self, event: ModelResponded, at: float) -> Json:
+    def _asked(self, event: ModelResponded, at: float) -> Json:
         self._usage = self._usage + event.usage
         known = self._cost is not None and event.cost_usd is not None
         self._cost = (self._cost or 0.0) + (event.cost_usd or 0.0) if known else None
         for what, used in (("steps", 1), ("tokens", event.usage.total_tokens), ("usd", event.cost_usd or 0.0)):
             self._turn_spent[what] += used
 
-        ours = {
-            "usage": self._usage.model_dump(),
-            "step": event.step,
-            "step_seconds": event.seconds,
-            "step_tokens": event.usage.completion_tokens,
-            "cost_known": known,
-            "budget": list(self._budget(at)),
-        }
-        cost = {"cost": {"amount": self._cost, "currency": "USD"}} if self._cost is not None else {}
-        return {
-            "sessionUpdate": "usage_update",
-            "used": event.usage.total_tokens,
-            "size": self._size,
-            **cost,
-            "ours": ours,
-        }
+        self._used = event.usage.total_tokens
+        step = {"step": event.step, "step_seconds": event.seconds, "step_tokens": event.usage.completion_tokens}
+        return self._spent({**step, "budget": list(self._budget(at))})
+
+    def spent(self) -> Json:
+        """What the session has spent up to now."""
+        update = self._spent({})
+        return update | {"_meta": {OURS: update.pop("ours")}}
+
+    def _spent(self, ours: Json) -> Json:
+        known = self._cost is not None
+        cost = {"cost": {"amount": self._cost, "currency": "USD"}} if known else {}
+        ours = {"usage": self._usage.model_dump(), "cost_known": known, **ours}
+        return {"sessionUpdate": "usage_update", "used": self._used, "size": self._size, **cost, "ours": ours}
 
     def _budget(self, at: float) -> Iterator[Json]:
         limits = self.started.limits if self.started else {}

@@ -222,7 +222,8 @@ class HistoryRequest(TypedDict):
 
 class HistoryPage(TypedDict):
     updates: list[dict[str, Any]]
-    """As the `update` of `session/update`, the oldest first."""
+    """As the `update` of `session/update`, the oldest first; without `usage_update`, which comes after
+    `session/resume`."""
     before: int | None
     """Ask with this for what stands before; None: there is no more."""
     total: int

@@ -216,6 +216,8 @@ async def test_history_comes_in_pages_from_the_end(place):
         await seat.client.prompt(session, "Two?")
         whole = await seat.client.history(session)
         assert whole["before"] is None
+        live = [each for each in seat.updates() if each["sessionUpdate"] != "usage_update"]
+        assert [each["sessionUpdate"] for each in whole["updates"]] == [each["sessionUpdate"] for each in live]
         found, before = [], None
         while True:
             page = await seat.client.history(session, before, 3)
@@ -284,3 +286,16 @@ async def test_a_spent_budget_is_asked_about(place):
         await seat.client.answer(question, "once")
         await seat.ended()
         assert seat.said() == "Here."
+
+
+async def test_who_follows_a_session_without_its_history_hears_what_it_has_spent(place):
+    async with place.engine(), place.seat() as seat:
+        session = (await seat.client.new(place.folder, place.script("First.", "Second.")))["sessionId"]
+        await seat.client.prompt(session, "One?")
+        await seat.client.prompt(session, "Two?")
+        last = seat.updates("usage_update")[-1]
+
+    async with place.engine(), place.seat() as later:
+        await later.client.resume(session, place.folder)
+        [spent] = later.updates()
+        assert (ours(spent)["usage"], spent["used"]) == (ours(last)["usage"], last["used"])
