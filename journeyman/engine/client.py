@@ -24,16 +24,15 @@ from pathlib import Path
 from typing import Any, cast
 
 import anyio
-from anyio.abc import ByteStream
 
 from journeyman.engine import wire
+from journeyman.engine.pipe import Pipe
 from journeyman.engine.place import log_path, short, socket_path
 from journeyman.errors import Disconnected, JourneymanError, UsageError, known
 
 STARTING_S = 60.0
 """For an engine to start; on a busy machine its imports take a while."""
 POLL_S = 0.03
-PIECE = 1 << 18
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,9 +84,8 @@ class _Waiting:
 class Client:
     """Made by `connect`. Every method may be called from any task of its event loop."""
 
-    def __init__(self, stream: ByteStream) -> None:
-        self._stream = stream
-        self._sending = anyio.Lock()
+    def __init__(self, pipe: Pipe) -> None:
+        self._pipe = pipe
         self._waiting: dict[int, _Waiting] = {}
         self._count = 0
         self._gone: Disconnected | None = None
@@ -207,17 +205,15 @@ class Client:
 
         line = json.dumps(message, separators=(",", ":")).encode() + b"\n"
         try:
-            async with self._sending:
-                await self._stream.send(line)
-        except (anyio.BrokenResourceError, anyio.ClosedResourceError) as error:
+            await self._pipe.send(line)
+        except (OSError, anyio.ClosedResourceError) as error:
             raise _lost() from error
 
     async def read(self) -> None:
         """Take in what the engine says, to its end; `connect` runs it."""
         pieces: list[bytes] = []
         try:
-            while True:
-                piece = await self._stream.receive(PIECE)
+            while piece := await self._pipe.receive():
                 if b"\n" not in piece:
                     pieces.append(piece)
                     continue
@@ -226,7 +222,7 @@ class Client:
                 pieces = [rest]
                 for line in filter(None, lines):
                     self._take(json.loads(line))
-        except (anyio.EndOfStream, anyio.BrokenResourceError, anyio.ClosedResourceError, ConnectionError):
+        except (OSError, anyio.ClosedResourceError):
             pass
         finally:
             self._gone = _lost()
@@ -269,9 +265,10 @@ async def connect(path: Path | None = None, *, start: bool = True) -> AsyncGener
     Raises:
         Disconnected: there is none, or it does not start.
     """
-    stream = await _reach(path or socket_path(), start=start)
-    client = Client(stream)
-    async with stream, AsyncExitStack() as stack:
+    pipe = await _reach(path or socket_path(), start=start)
+    client = Client(pipe)
+    async with AsyncExitStack() as stack:
+        stack.callback(pipe.close)
         group = anyio.create_task_group()
         await group.__aenter__()
         stack.push_async_callback(group.__aexit__, None, None, None)  # so that errors of the body leave as they are
@@ -291,13 +288,13 @@ async def connect(path: Path | None = None, *, start: bool = True) -> AsyncGener
             group.cancel_scope.cancel()
 
 
-async def _reach(path: Path, *, start: bool) -> ByteStream:
+async def _reach(path: Path, *, start: bool) -> Pipe:
     process: subprocess.Popen[bytes] | None = None
     deadline = anyio.current_time() + STARTING_S
     while True:
         try:
             with short(path) as address:
-                return await anyio.connect_unix(address)
+                return Pipe(address)
         except OSError as error:
             if not start:
                 raise Disconnected(f"No engine listens at {path}.", fix="journeyman serve") from error
