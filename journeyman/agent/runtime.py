@@ -119,6 +119,7 @@ class Runtime:
         if order.strategy is None:
             return await execute(order, crew)
 
+        order.strategy.needs(order, self.model.capabilities)
         if order.strategy.single:
             return await execute(order.strategy.order(order), crew)
 

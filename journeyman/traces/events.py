@@ -344,7 +344,7 @@ class CandidateScored(Value):
     run_id: str
     by: str
     """verifier, judge, process or likelihood."""
-    score: float | None
+    score: float | None = None
     """None: it could not be told."""
     why: str = ""
 

@@ -63,7 +63,7 @@ def test_a_probe_prints_what_was_tried(journeyman, tiny):
     )
     assert (words.code, words.err) == (0, "")
     assert [line.split("  ")[0] for line in words.out.splitlines()] == [
-        "answers", "streaming", "usage", "token ids", "tools", "required calls", "structured output",
+        "answers", "window", "streaming", "usage", "token ids", "tools", "required calls", "structured output",
         "log-probabilities", "thinking", "prefix cache",
     ]  # fmt: skip
     assert [finding["what"] for finding in json.json["findings"]][:2] == ["answers", "streaming"]

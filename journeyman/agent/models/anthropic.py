@@ -35,7 +35,8 @@ class AnthropicModel(RemoteModel):
             self._able = form.Able.told(info)
             self._know(thinking=info.capabilities.thinking.supported)
 
-        self._know(context=getattr(info, "max_input_tokens", None) or (200_000 if self._ours else 8192))
+        told = getattr(info, "max_input_tokens", None)
+        self._know(context=told or (200_000 if self._ours else 8192), context_told=bool(told))
 
     def _render(self, said: Message, turns: list[dict[str, Any]]) -> None:
         form.joined(turns, *form.turn(said, signed=self.capabilities.remote))

@@ -41,9 +41,11 @@ class ChatModel(RemoteModel):
         meta = extra.get("meta") or {}
         parameters = meta.get("n_params")
         small = isinstance(parameters, int) and parameters < SMALL
-        context = meta.get("n_ctx") or extra.get("max_model_len") or self.capabilities.context
+        told = meta.get("n_ctx") or extra.get("max_model_len")
         self._own = not self.capabilities.remote or bool(meta or extra.get("max_model_len"))
-        self._know(small=small, untrained=small, context=int(context))
+        self._know(
+            small=small, untrained=small, context=int(told or self.capabilities.context), context_told=bool(told)
+        )
 
     def _render(self, said: Message, turns: list[dict[str, Any]]) -> None:
         turns.append(chat_format.message(said))

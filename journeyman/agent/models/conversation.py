@@ -2,7 +2,8 @@
 what is new. Ids are made once; nothing that was sampled is ever tokenised again.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from itertools import groupby
 from typing import NamedTuple
 
 from journeyman.agent.models.model import Request
@@ -31,8 +32,8 @@ class Completion(NamedTuple):
     """The model ended its turn; False where it was cut."""
     exact: bool = True
     """Every sampled id is there."""
-    forced: range = range(0)
-    """Which of the ids were written for the model."""
+    forced: frozenset[int] = frozenset()
+    """Which of the ids, by their place, were written for the model."""
     logprobs: tuple[float | None, ...] | None = None
 
 
@@ -79,12 +80,9 @@ class Conversation:
         self._seen = (prompt.messages + 1, message)
         self._head = (request.instructions, request.tools)
         logprobs = completion.logprobs[: len(sampled)] if completion.logprobs else None
-        start, end = completion.forced.start, completion.forced.stop
         spans = [
             TokenSpan(kind="context", ids=tuple(prompt.new)),
-            TokenSpan(kind="sampled", ids=tuple(sampled[:start]), logprobs=logprobs and logprobs[:start]),
-            TokenSpan(kind="forced", ids=tuple(sampled[start:end])),
-            TokenSpan(kind="sampled", ids=tuple(sampled[end:]), logprobs=logprobs and logprobs[end:]),
+            *_stretches(sampled, completion.forced, logprobs),
             TokenSpan(kind="forced", ids=tuple(forced)),
         ]
         return Tokens(
@@ -107,3 +105,13 @@ class Conversation:
             and request.instructions == instructions
             and (request.tools is tools or list(request.tools) == list(tools))
         )
+
+
+def _stretches(
+    ids: Sequence[int], forced: frozenset[int], logprobs: tuple[float | None, ...] | None
+) -> Iterator[TokenSpan]:
+    """What was sampled and what was forced, in turns."""
+    for written, places in groupby(range(len(ids)), key=forced.__contains__):
+        at = list(places)
+        drawn = None if written or logprobs is None else logprobs[at[0] : at[-1] + 1]
+        yield TokenSpan(kind="forced" if written else "sampled", ids=tuple(ids[at[0] : at[-1] + 1]), logprobs=drawn)

@@ -4,9 +4,11 @@ Sources: the chat templates that Qwen, SmolLM, Llama 3 and Gemma are published w
 the `openai-harmony` package, which itself needs a vocabulary from the network: tests compare with it.
 """
 
-from collections.abc import Container, Sequence
+from collections.abc import Container, Mapping, Sequence
+from typing import Self
 
 from journeyman.agent.models.renderer import BARE, Dialect, Renderer, Segment
+from journeyman.config import Effort
 from journeyman.traces.messages import AssistantMessage, Text, Thinking, ToolCall, ToolResult, ToolSpec
 
 CHATML = Renderer(
@@ -40,10 +42,19 @@ GEMMA = Renderer(
 )
 
 
+HARMONY_EFFORT: Mapping[Effort, str] = {
+    "minimal": "low", "low": "low", "medium": "medium", "high": "high", "xhigh": "high", "max": "high"
+}  # fmt: skip
+
+
 class Harmony(Renderer):
     """gpt-oss: channels for thinking, calls and answers; tools as TypeScript in a developer turn."""
 
     effort: str = "medium"
+
+    def trying(self, effort: Effort | None) -> Self:
+        """It knows low, medium and high."""
+        return self.model_copy(update={"effort": HARMONY_EFFORT[effort]}) if effort else self
 
     def opening(self, instructions: str, tools: Sequence[ToolSpec]) -> list[Segment]:
         calls = "\nCalls to these tools must go to the commentary channel: 'functions'." if tools else ""

@@ -65,14 +65,15 @@ def grammar(
     returns: Mapping[str, Any] | None = None,
     thinking: bool = False,
     must_think: bool = False,
+    within: bool = False,
     small: bool = False,
     loose: bool = False,
     form: Format = Format(),  # noqa: B008 - a value
 ) -> str:
     """Lark text for one turn in which `tools` are offered; empty where anything may be said.
 
-    thinking: a `<think>` block may come first, or must. small: at most one call, bounded strings. loose: without
-    schemas.
+    thinking: a `<think>` block may come first, or must; within: it has begun. small: at most one call, bounded strings.
+    loose: without schemas.
     """
     if not tools and returns is None:
         return ""
@@ -89,8 +90,8 @@ def grammar(
         rules += _calls(tools, small=small, loose=loose, form=form)
 
     if thinking:
-        turns = f'(think "\\n"*){"" if must_think else "?"} ({turns})'
-        rules += _thought(form)
+        turns = f'(think "\\n"*){"" if must_think or within else "?"} ({turns})'
+        rules += _thought(form, within=within)
 
     return "\n".join(["%llguidance {}", f"start: {turns}", *rules, ""])
 
@@ -137,12 +138,14 @@ def _words(form: Format) -> str:
     return rf"/(?s:.+)/ & ~/(?s:.*({marks}).*)/"
 
 
-def _thought(form: Format) -> list[str]:
+def _thought(form: Format, *, within: bool) -> list[str]:
     opens, closes = (mark.strip("\n") for mark in form.renderer.think)
+    opens = "" if within else opens
     if form.term(closes) == _text(closes):
         return [f"think[lazy]: /{_pattern(opens)}(?s:.*){_pattern(closes)}/"]
 
-    return [f"think: {form.term(opens)} THOUGHT {form.term(closes)}", f"THOUGHT: {_words(form)}"]
+    begins = f"{form.term(opens)} " if opens else ""
+    return [f"think: {begins}THOUGHT {form.term(closes)}", f"THOUGHT: {_words(form)}"]
 
 
 def _calls(tools: Sequence[ToolSpec], *, small: bool, loose: bool, form: Format) -> list[str]:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from contextlib import aclosing
 from typing import Any
 
-from journeyman.agent.models.turn import Turn, told_logprobs
+from journeyman.agent.models.turn import Turn
 
 
 async def sample_group(turns: Sequence[Turn]) -> None:
@@ -33,5 +33,4 @@ async def sample_group(turns: Sequence[Turn]) -> None:
 
     for turn, event in zip(turns, answers, strict=True):
         turn.cached = first.cached if turn is first else len(turn.prompt.ids)
-        turn.logprobs = told_logprobs(event)
         turn.take(event)

@@ -167,7 +167,8 @@ class LlamaModel:
 
     def _turn(self, request: Request) -> Turn:
         process = self._running
-        conversation = self._conversations.setdefault(request.run_id, Conversation(self._form.renderer, self._ends))
+        renderer = self._form.renderer.trying(request.sampling.effort)
+        conversation = self._conversations.setdefault(request.run_id, Conversation(renderer, self._ends))
         return Turn(
             request,
             conversation,

@@ -46,6 +46,8 @@ class Capabilities(Value):
     """It costs nothing, or its price is known."""
     context: int = 8192
     """Tokens that fit its window."""
+    context_told: bool = True
+    """The model, its server or a price list says so; else it is a cautious guess."""
     parallel: int = 1
     """Conversations that it has under way at once to advantage."""
 
@@ -67,6 +69,12 @@ class Sampling(Value):
     """The user's or the caller's word only: nothing that a tool or a file says gets here."""
     effort: Effort | None = None
     """How much to think, and to do, in the provider's own measure; None is its default."""
+    think_min: int = 0
+    """Tokens before which a local model's thought may not end."""
+    switch_penalty: float = 0.0
+    """How much less likely, in nats, a local model turns to another thought, until the present one has
+    `switch_window` tokens."""
+    switch_window: int = 200
     adapters: tuple[float, ...] = ()
     """Scale of each of a local model's adapters, in their order; empty for all of them at 1."""
 

@@ -81,6 +81,11 @@ class Parser:
         self._held = text[len(text) - keep :]
         return deltas + self._take(text[: len(text) - keep])
 
+    @property
+    def held(self) -> bool:
+        """The end of what came may be the beginning of a mark."""
+        return bool(self._held)
+
     def rest(self) -> list[ModelDelta]:
         """What was held back, when nothing more comes."""
         held, self._held = self._held, ""

@@ -55,6 +55,9 @@ async def probe(model: Model) -> AsyncGenerator[Finding]:
     if answer is None:
         return
 
+    guessed = " assumed: the server tells none; say it with --context or in config.toml"
+    told = f"{able.context} tokens{'' if able.context_told else guessed}"
+    yield Finding(what="window", has=able.context_told, seen=told)
     shown = sum(delta.kind != "status" for delta in deltas)
     yield Finding(what="streaming", has=shown > 1, seen=f"{shown} pieces")
     usage = answer.usage

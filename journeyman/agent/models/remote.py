@@ -96,7 +96,7 @@ class RemoteModel(ABC):
                 self._price = await to_thread.run_sync(self._find_price)
                 self._know(priced=self._price is not None or not self.capabilities.remote)
                 if self._price and self._price.context:
-                    self._know(context=self._price.context)
+                    self._know(context=self._price.context, context_told=True)
 
                 self._info = {"model": self._name, "url": self._url, "context": self.capabilities.context}
 

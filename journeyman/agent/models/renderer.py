@@ -19,8 +19,9 @@ import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
+from journeyman.config import Effort
 from journeyman.traces.messages import (
     AssistantMessage,
     Message,
@@ -127,6 +128,10 @@ class Renderer(Value):
         return tuple(
             dict.fromkeys(MARK.findall("".join((*pairs, self.assistant, *self.kept, *self.closing, *self.special))))
         )
+
+    def trying(self, effort: Effort | None) -> Self:  # noqa: ARG002 - few formats can say it
+        """The renderer that tells the model how much to think."""
+        return self
 
     def prompt(self, instructions: str, tools: Sequence[ToolSpec], messages: Sequence[Message]) -> list[Segment]:
         """A whole conversation, up to where the model writes."""

@@ -37,7 +37,8 @@ class ResponsesModel(RemoteModel):
             raise self._unknown(sorted(found))
 
         meta = found.get(self._name, {}).get("meta") or {}
-        self._know(thinking=True, context=int(meta.get("n_ctx") or WINDOW))
+        told = meta.get("n_ctx")
+        self._know(thinking=True, context=int(told or WINDOW), context_told=bool(told))
 
     def _render(self, said: Message, turns: list[dict[str, Any]]) -> None:
         turns += form.items(said, self._origin)

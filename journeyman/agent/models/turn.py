@@ -1,6 +1,6 @@
 """One turn of a local model: from a request to sampled ids, shown as they come and read back."""
 
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any
@@ -9,9 +9,10 @@ from journeyman.agent.models.conversation import Completion, Conversation, Promp
 from journeyman.agent.models.examples import examples
 from journeyman.agent.models.grammar import Format, grammar
 from journeyman.agent.models.llama_process import EngineProcess
-from journeyman.agent.models.model import Capabilities, Request
+from journeyman.agent.models.model import Capabilities, Request, Sampling
 from journeyman.agent.models.parse import Parser
 from journeyman.agent.models.renderer import Segment
+from journeyman.agent.models.thought import SWITCHES, WAIT, Pause, Thought
 from journeyman.errors import ContextOverflow
 from journeyman.traces.events import ModelDelta, ModelResponded
 from journeyman.traces.messages import AssistantMessage, Usage
@@ -51,8 +52,17 @@ class Turn:
     cached: int | None = None
     predicted: int = 0
     reasoning: int = 0
-    forced: range = range(0)
-    """Which of the ids ended a thought that was as long as it may be."""
+    forced: set[int] = field(default_factory=set)
+    """Which of the ids were written for the model, by their place."""
+    thought: Thought = field(init=False)
+    switches: frozenset[int] = frozenset()
+    within: bool = False
+    """What is asked for goes on with a thought."""
+    _base: int = 0
+    """Ids that were there before the request under way."""
+    _open_thought: tuple[int, int, int] = (0, 0, 0)
+    """Ids, pieces and tokens of thinking up to where the thought had not ended yet."""
+    _pieces: list[str] = field(default_factory=list)
 
     async def sampled(self) -> AsyncGenerator[ModelDelta]:
         """Sample the turn, showing it.
@@ -87,6 +97,10 @@ class Turn:
         if len(self.prompt.ids) + ROOM > self.capabilities.context:
             raise overflow(len(self.prompt.ids), self.capabilities.context)
 
+        if self.request.sampling.switch_penalty:
+            words = [await self._written(f"{space}{word}") for word in SWITCHES for space in ("", " ")]
+            self.switches = frozenset(ids[0] for ids in words if ids)
+
         if self.request.sampling.think == "off" and self.capabilities.thinking:  # a thought that is over
             none = await self._written("".join(self.form.renderer.think))
             self.prompt = self.prompt._replace(ids=[*self.prompt.ids, *none], new=[*self.prompt.new, *none])
@@ -101,7 +115,7 @@ class Turn:
             self.ids,
             ended=ended,
             exact=len(self.ids) == self.predicted,
-            forced=self.forced,
+            forced=frozenset(self.forced),
             logprobs=tuple(self.logprobs) if self.request.sampling.logprobs else None,
         )
         return ModelResponded(
@@ -138,8 +152,9 @@ class Turn:
                 request.allowed,
                 request.choice,
                 returns=request.returns,
-                thinking=able.thinking and think != "off" and not self.forced,
+                thinking=able.thinking and think != "off" and (self.within or not self.ids),
                 must_think=think not in {"auto", "off"},
+                within=self.within,
                 small=able.small,
                 loose=loose,
                 form=self.form,
@@ -148,27 +163,36 @@ class Turn:
                 yield text
 
     async def _whole(self, text: str) -> AsyncGenerator[ModelDelta]:
-        """The turn under a grammar, in two requests where a thought has to be ended."""
-        async with aclosing(self._asked(text)) as deltas:
-            async for delta in deltas:
-                yield delta
-
-        if self._thought_enough():
-            await self._end_thought()
-            async with aclosing(self._asked(next(self.candidates()))) as deltas:
+        """The turn under a grammar, in several requests where its thought is steered."""
+        while True:
+            async with aclosing(self._asked(text)) as deltas:
                 async for delta in deltas:
                     yield delta
 
+            pause = self._pause()
+            if not pause:
+                return
+
+            if pause == "enough":
+                await self._write(self.form.renderer.think[1])
+            elif pause == "early":
+                await self._take_back()
+
+            self.within = self.parser.kind == "thinking"
+            self.thought.turned(pause, self.reasoning)
+            text = next(self.candidates())  # of what is still to come
+            self.final = {}
+
     async def _asked(self, text: str) -> AsyncGenerator[ModelDelta]:  # noqa: C901 - one case for each kind of event
         """One request, for the turn or its thought as far as it may go. Only what is not streamed is ever complete."""
+        self._base = len(self.ids)
         body = self.whole(text)
-        if not self.stream or self.request.sampling.logprobs:
+        if self.request.sampling.logprobs or not (self.stream or self.thought.steered):
             async with aclosing(self.read()) as deltas:
                 async for delta in deltas:
                     yield delta
 
-            event = await self.process.wire.post("/completion", body)
-            self.logprobs = told_logprobs(event)
+            event = await self.process.wire.post("/completion", body | self._bounded(body["n_predict"]))
             for delta in self.take(event):
                 yield delta
 
@@ -186,11 +210,8 @@ class Turn:
                     for delta in self.take(event):
                         yield delta
 
-                    if self._thought_enough():
-                        break
-
-        if self._thought_enough():
-            return
+                    if self._pause():
+                        return
 
         if not self.final:
             raise ConnectionError("the engine's answer ended early")
@@ -198,26 +219,42 @@ class Turn:
         if self.filled and not await self.as_read():
             self.ids = []
 
-    def _thought_enough(self) -> bool:
-        limit = self.request.sampling.think
-        return isinstance(limit, int) and self.reasoning >= limit and self.parser.kind == "thinking"
+    def _pause(self) -> Pause:
+        """Why what is being written was, or is to be, interrupted."""
+        pause = self.thought.pause(self.parser.kind, self.reasoning, self.ids[-1] if self.ids else None)
+        cut = self.request.sampling.logprobs and self.final and self.final["stop_type"] == "limit" and self.room() > 0
+        return pause or ("more" if cut else "")
 
-    async def _end_thought(self) -> None:
-        """Write the end of the thought; what follows is the model's again."""
-        end = self.form.renderer.think[1]
-        closing = await self._written(end)
-        self.forced = range(len(self.ids), len(self.ids) + len(closing))
-        self.ids += closing
+    def _bounded(self, room: int) -> dict[str, int]:
+        """What is not streamed cannot be interrupted: a thought is asked for in one part, the rest in another."""
+        limit = self.request.sampling.think
+        left = limit - self.reasoning if isinstance(limit, int) and self.thought.steered else 0
+        return {"n_predict": min(room, left)} if left > 0 else {}
+
+    async def _write(self, text: str, *, control: bool = True) -> None:
+        """Write for the model, which goes on after it."""
+        ids = await self.process.tokenise([Segment(text, control=control)], False)
+        self.forced |= set(range(len(self.ids), len(self.ids) + len(ids)))
+        self.ids += ids
+        self.logprobs += [None] * len(ids)
         self.predicted = len(self.ids)
-        self.final = {}
-        self.parser.feed(end)
+        self._pieces.append(text)
+        self.parser.feed(text)
+
+    async def _take_back(self) -> None:
+        """Undo the end of the thought, and have it go on."""
+        count, pieces, self.reasoning = self._open_thought
+        del self.ids[count:], self.logprobs[count:], self._pieces[pieces:]
+        self.parser = self._new_parser()
+        self.parser.feed("".join(self._pieces))
+        await self._write(WAIT, control=False)
 
     async def _fill(self, event: dict[str, Any]) -> None:
         """A stream names only the last token of a character that takes several: the others as they are usually cut.
 
         `as_read` then asks the engine, which knows.
         """
-        missing = self.forced.stop + event["tokens_predicted"] - self.predicted - len(event["tokens"])
+        missing = self._base + event["tokens_predicted"] - self.predicted - len(event["tokens"])
         if missing > 0 and event["tokens"]:
             body = {"content": event["content"], "add_special": False, "parse_special": False}
             ids = (await self.process.wire.post("/tokenize", body))["tokens"]
@@ -242,9 +279,13 @@ class Turn:
                     yield delta
 
     def begin(self) -> None:
-        self.parser = Parser(self.request.step, self._names, self.form.renderer.dialect)
+        self.parser = self._new_parser()
         self.ids, self.logprobs, self.final, self.filled, self.predicted, self.reasoning = [], [], {}, False, 0, 0
-        self.forced = range(0)
+        self.forced, self.within, self._base, self._pieces, self._open_thought = set(), False, 0, [], (0, 0, 0)
+        self.thought = Thought(self.request.sampling if self.capabilities.thinking else Sampling(), self.switches)
+
+    def _new_parser(self) -> Parser:
+        return Parser(self.request.step, self._names, self.form.renderer.dialect)
 
     @property
     def _names(self) -> frozenset[str]:
@@ -279,22 +320,41 @@ class Turn:
             "id_slot": self.slot,
             "response_fields": KEPT,
             "preserved_tokens": self.form.written,
+            **({"logit_bias": self.thought.bias} if self.thought.bias else {}),
         }
 
     def take(self, event: dict[str, Any]) -> list[ModelDelta]:
         """Add what one event of the engine brings."""
         self.ids += event["tokens"]
+        if self.request.sampling.logprobs:
+            self.logprobs += told_logprobs(event)
+
         if event["stop"]:
             self.final = event
             if self.cached is None:
                 self.cached = event["timings"]["cache_n"]
 
-        self.predicted = max(self.predicted, self.forced.stop + event["tokens_predicted"])
+        self.predicted = max(self.predicted, self._base + event["tokens_predicted"])
+        self._pieces.append(event["content"])
         deltas = self.parser.feed(event["content"])
-        if self.parser.kind == "thinking":
-            self.reasoning += len(event["tokens"])
+        self.reasoning += self._thought_in(event, deltas)
+        if self.parser.kind == "thinking" and not self.parser.held:
+            self._open_thought = (len(self.ids), len(self._pieces), self.reasoning)
 
         return deltas
+
+    def _thought_in(self, event: dict[str, Any], deltas: Sequence[ModelDelta]) -> int:
+        """Tokens of thinking in what came; where it came with others, up to the mark that ends it, or their share."""
+        count = len(event["tokens"])
+        if self.parser.kind == "thinking" or count <= 1:
+            return count if self.parser.kind == "thinking" else 0
+
+        closes = self.form.special.get(self.form.renderer.think[1].strip())
+        if closes in event["tokens"]:
+            return event["tokens"].index(closes)
+
+        thought = sum(len(delta.text) for delta in deltas if delta.kind == "thinking")
+        return round(count * thought / max(len(event["content"]), 1))
 
 
 def overflow(tokens: int, context: int) -> ContextOverflow:

@@ -108,11 +108,9 @@ class Search:
         """See it to its end.
 
         Raises:
-            UsageError: the strategy cannot do its work with this order and model.
             ModelError, StoreError: as in `execute`.
         """
-        strategy, order = _strategy(self._order), self._order
-        strategy.needs(order, self.able)
+        order = self._order
         with TemporaryDirectory(prefix="journeyman-", ignore_cleanup_errors=True) as scratch:
             self._ground = Ground(order.root, Path(scratch), self._runtime.catalog, self._crew.toolbox)
             await self._ground.survey()

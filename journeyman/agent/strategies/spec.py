@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from journeyman.agent.strategies.best import Best
 from journeyman.agent.strategies.budget import Budget
 from journeyman.agent.strategies.cot import Cot
+from journeyman.agent.strategies.no_switch import NoSwitch
 from journeyman.agent.strategies.plain import Plain
 from journeyman.agent.strategies.refine import Refine
 from journeyman.agent.strategies.route import Route
@@ -21,7 +22,7 @@ from journeyman.errors import UsageError
 from journeyman.tomlfile import explained
 
 STRATEGIES: dict[str, type[Strategy]] = {
-    kind.name: kind for kind in (Plain, Direct, Cot, Budget, Vote, Best, Refine, Route)
+    kind.name: kind for kind in (Plain, Direct, Cot, Budget, NoSwitch, Vote, Best, Refine, Route)
 }
 FIX = "Write one of {}; with arguments: vote(8), best(4, by=judge), route(plain, vote(5))."
 

@@ -254,3 +254,12 @@ async def test_a_format_that_does_not_fit_says_which_may(tmp_path, renderer, err
     assert words in str(caught.value)
     assert "chatml" in caught.value.fix
     assert model._process is None
+
+
+def test_the_effort_that_is_asked_for_stands_in_the_system_turn():
+    def told(effort):
+        return HARMONY.trying(effort).opening("", ())[0].text
+
+    words = {effort: told(effort).partition("Reasoning: ")[2].split()[0] for effort in (None, "minimal", "max")}
+    assert words == {None: "medium", "minimal": "low", "max": "high"}
+    assert CHATML.trying("high") is CHATML

@@ -2,9 +2,15 @@
 
 import pytest
 
+from journeyman.agent.models.engine import Engine
+from journeyman.agent.models.families import CHATML, MARKS
+from journeyman.agent.models.files import ModelFiles
+from journeyman.agent.models.llama import LlamaModel
 from journeyman.agent.models.model import Request, Sampling
 from journeyman.traces.messages import UserMessage
 from tests.agent.models.conftest import ADD
+from tests.agent.models.tiny import write_model
+from tests.need import need
 
 QUESTION = [UserMessage(text="What is 6 * 7?")]
 
@@ -61,3 +67,47 @@ async def test_without_thinking_its_place_is_closed_before_the_answer(thinker):
     assert call.type == "tool_call"
     assert response.usage.reasoning_tokens == 0
     assert response.usage.prompt_tokens > (await said(thinker, "auto")).usage.prompt_tokens
+
+
+async def test_a_thought_that_ends_too_early_goes_on(tmp_path):
+    need("local")
+    special = [*MARKS[CHATML], "<tool_call>", "</tool_call>", "<think>", "</think>"]
+    path = write_model(tmp_path / "m.gguf", special, end=CHATML.end)
+    model = LlamaModel(ModelFiles(model=path), Engine(threads=1, context=2048), small=True, untrained=False)
+    try:
+        for seed in range(9):  # a model of random weights ends its thought at random
+            response = await said(model, f"min {seed}", think=500, think_min=490, temperature=1.0, seed=seed)
+            if "Wait," in response.message.thinking:
+                break
+    finally:
+        await model.close()
+
+    before, _, after = response.message.thinking.partition("Wait,")
+    assert before
+    assert after
+    assert response.usage.reasoning_tokens > 100
+
+
+async def test_turning_to_another_thought_is_made_less_likely_for_a_while(thinker):
+    response = await said(thinker, "turns", switch_penalty=100.0, switch_window=8, think=40)
+
+    assert [part.type for part in response.message.parts][:2] == ["thinking", "tool_call"]
+    assert response.tokens.level == "tokens"
+    assert "Wait" not in response.message.thinking[:20]
+
+
+async def test_what_is_not_streamed_thinks_no_longer_than_it_may_and_says_how_long(thinker):
+    request = Request(
+        "whole",
+        1,
+        "Think.",
+        QUESTION,
+        (),
+        sampling=Sampling(max_tokens=20, think=10, logprobs=True, temperature=1.0, seed=2),
+    )
+    response = [event async for event in thinker.respond(request)][-1]
+
+    assert response.tokens.level == "tokens"
+    assert response.usage.completion_tokens == len(ids(response, "sampled")) <= 30
+    for span in response.tokens.spans:
+        assert span.kind != "sampled" or len(span.logprobs) == len(span.ids)

@@ -35,7 +35,7 @@ async def test_a_local_model_has_what_it_claims_whatever_its_weights(tmp_path):
         await model.close()
 
     has = {what for what, finding in findings.items() if finding.has}
-    assert {"answers", "usage", "log-probabilities", "prefix cache"} <= has
+    assert {"answers", "usage", "window", "log-probabilities", "prefix cache"} <= has
     assert findings["log-probabilities"] == Finding(what="log-probabilities", has=True, claims=True, seen="raw")
     assert findings["thinking"].claims is False
 
@@ -43,7 +43,18 @@ async def test_a_local_model_has_what_it_claims_whatever_its_weights(tmp_path):
 async def test_a_script_has_nothing_but_answers():
     findings = await found(ScriptedModel(["Hello."] * 8))
 
-    assert [what for what, finding in findings.items() if finding.has] == ["answers", "usage"]
+    assert [what for what, finding in findings.items() if finding.has] == ["answers", "window", "usage"]
+
+
+async def test_a_window_that_no_server_tells_is_called_a_guess():
+    model = ScriptedModel(["Hello."] * 8)
+    model.capabilities = model.capabilities.model_copy(update={"context": 8192, "context_told": False})
+
+    assert (await found(model))["window"] == Finding(
+        what="window",
+        has=False,
+        seen="8192 tokens assumed: the server tells none; say it with --context or in config.toml",
+    )
 
 
 def test_slow_weights_are_stored_anew_and_load(tmp_path):
