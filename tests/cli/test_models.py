@@ -66,7 +66,7 @@ def test_a_probe_prints_what_was_tried(journeyman, tiny):
         "answers", "window", "streaming", "usage", "token ids", "tools", "required calls", "structured output",
         "log-probabilities", "thinking", "prefix cache",
     ]  # fmt: skip
-    assert [finding["what"] for finding in json.json["findings"]][:2] == ["answers", "streaming"]
+    assert [finding["what"] for finding in json.json["findings"]][:2] == ["answers", "window"]
 
 
 def test_an_optimised_copy_is_named_as_a_model(journeyman, tiny):
