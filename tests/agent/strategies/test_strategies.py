@@ -108,7 +108,9 @@ async def test_the_best_is_whom_the_judge_likes_most(store):
     def script(request):
         text = request.messages[-1].text
         return (
-            f'{{"mark": {9 if "Answer: 5" in text else 2}}}' if text.startswith("You check") else f"{seed(request) + 4}"
+            f'{{"mark": {9 if '"answer": "5"' in text else 2}}}'
+            if text.startswith("You check")
+            else f"{seed(request) + 4}"
         )
 
     result = await agent(script, "best(3)", store).run("2+3?")
