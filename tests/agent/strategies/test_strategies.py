@@ -1,5 +1,6 @@
 """Searches through the SDK's face, with a scripted model and real tools."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -107,11 +108,8 @@ async def test_a_search_is_shown_as_a_tree_of_who_was_tried_and_why_chosen(store
 async def test_the_best_is_whom_the_judge_likes_most(store):
     def script(request):
         text = request.messages[-1].text
-        return (
-            f'{{"mark": {9 if '"answer": "5"' in text else 2}}}'
-            if text.startswith("You check")
-            else f"{seed(request) + 4}"
-        )
+        mark = 9 if '"answer": "5"' in text else 2
+        return json.dumps({"mark": mark}) if text.startswith("You check") else f"{seed(request) + 4}"
 
     result = await agent(script, "best(3)", store).run("2+3?")
 
