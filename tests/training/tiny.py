@@ -17,7 +17,7 @@ def tiny_model(path: Path, architecture: str = "llama") -> Path:
     tokens = [*SPECIAL, *_bytes(), "Ġt"]
     writer = GGUFWriter(path, architecture)
     writer.add_block_count(LAYERS)
-    writer.add_context_length(2048)
+    writer.add_context_length(8192)
     writer.add_embedding_length(WIDTH)
     writer.add_feed_forward_length(INNER)
     writer.add_head_count(HEADS)

@@ -1,0 +1,79 @@
+"""A whole course with a tiny model, as a user starts it: practice, training, tests, verdict. With the `train` extra."""
+
+import json
+
+import pytest
+
+from journeyman.agent.models.kept import find_kept, in_use
+from journeyman.cli.improve import improve
+from journeyman.cli.models import models
+from tests.need import need
+
+pytestmark = [
+    pytest.mark.timeout(300),  # PyTorch and its kin take their time to be imported
+    pytest.mark.filterwarnings("ignore"),  # theirs
+]
+TASK = """
+[[task]]
+prompt = "Say yes, number {n}."
+answer = "yes"
+tools = []
+"""
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    need("trl")
+    need("xllamacpp")
+    from tests.training.tiny import tiny_model
+
+    monkeypatch.setenv("JOURNEYMAN_HOME", str(tmp_path / "home"))
+    tiny_model(tmp_path / "tiny.gguf")
+    (tmp_path / "tasks.toml").write_text("".join(TASK.format(n=n) for n in range(28)), encoding="utf-8")
+    return tmp_path
+
+
+def started(folder, *more: str) -> None:
+    words = ["--tasks", str(folder / "tasks.toml"), "-m", f"local:{folder / 'tiny.gguf'}", "--name", "mine", *more]
+    improve.main(words, standalone_mode=False)
+
+
+def test_what_is_surely_better_is_promoted_and_can_be_taken_back(folder, capsys):
+    started(
+        folder, "--recipe", "cold,sft", "-n", "2", "--limit", "4", "--rate", "3e-2", "--epochs", "8", "--passes", "2"
+    )
+
+    told = capsys.readouterr()
+    assert told.out == "local:mine\n"
+    assert in_use() == "local:mine"
+    files = find_kept("mine")
+    assert files is not None
+    assert files.model == folder / "tiny.gguf"
+
+    found = json.loads((folder / "home/data/training/mine/course.json").read_text("utf-8"))
+    assert [(stage["name"], stage["kept"]) for stage in found["stages"]] == [("cold", True), ("sft", True)]
+    assert found["held_out"]["before"] == 0.0
+    assert found["held_out"]["after"] == 1.0
+    assert found["verdict"]["promote"]
+    assert set(found["controls"]) == {"random", "format"}
+    assert all(stage["trained"]["agreement"]["kl"] < 0.05 for stage in found["stages"])
+    assert list(found["gains"]["after"]) == ["greedy", "vote of 2", "without tools"]
+
+    report = (folder / "home/data/training/mine/report.md").read_text("utf-8")
+    assert report.startswith("# mine: tiny.gguf on ")
+    assert "**Promoted.** held-out better: 0% -> 100%" in report
+    assert "- Gained: Say yes, number" in report
+    assert (folder / "home/data/training/mine/report.png").read_bytes().startswith(b"\x89PNG")
+
+    models.main(["rollback"], standalone_mode=False)
+    assert in_use() is None
+
+
+def test_a_model_that_gets_nothing_right_has_nothing_to_learn_from(folder, capsys):
+    started(folder, "-n", "2", "--limit", "1", "--no-controls")
+
+    told = capsys.readouterr()
+    assert "There is nothing to learn from." in told.err
+    assert "not promoted; nothing changed" in told.err
+    assert told.out == "\n"
+    assert in_use() is None
