@@ -78,6 +78,7 @@ def test_verl_makes_tensors_of_exactly_the_tokens_that_were_drawn(folder):
         for run, sample, reward in zip(ALL, (0, 1, 2, 0, 1), (1.0, 0.0, 0.0, 1.0, 0.0), strict=True)
         for sequence in truth(run)
     ]
+    assert found["node"] == [8, "token", 16]  # examples/verl_8gpu.yaml, which verl has validated
     turns = [row.pop("turns") for row in found["rollouts"]]
     rewards = [row.pop("reward") for row in found["rollouts"]]
     assert [{**row, "total": reward[-1]} for row, reward in zip(found["rollouts"], rewards, strict=True)] == expected
