@@ -99,7 +99,7 @@ def trust(files: tuple[Path, ...], yes: bool) -> None:
     """
     from journeyman.cli.trust import trust_files  # noqa: PLC0415
     from journeyman.config import PROJECT_FILE  # noqa: PLC0415
-    from journeyman.policies.policy import PROJECT_FILE as POLICY_FILE  # noqa: PLC0415
+    from journeyman.policies.load import PROJECT_FILE as POLICY_FILE  # noqa: PLC0415
 
     here = [path for path in (Path(PROJECT_FILE), Path(POLICY_FILE)) if path.exists()]
     trust_files(files or here, yes=yes, names=f"{PROJECT_FILE} or {POLICY_FILE}")

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import anyio
 
 from journeyman.agent.budget import Spent
-from journeyman.policies.provenance import Finding
+from journeyman.policies.finding import Finding
 from journeyman.safe import safe, shown_call
 from journeyman.traces.events import ApprovalAnswered, ApprovalRequested
 

@@ -12,7 +12,7 @@ from journeyman.agent.budget import Spent
 from journeyman.engine.peer import Peer
 from journeyman.engine.updates import title
 from journeyman.engine.wire import OURS, SETTLED
-from journeyman.policies.provenance import Finding
+from journeyman.policies.finding import Finding
 from journeyman.safe import safe
 from journeyman.traces.events import ApprovalAnswered, ApprovalRequested
 

@@ -5,8 +5,8 @@ from typing import Any, Self, cast
 
 from pydantic import JsonValue
 
+from journeyman.policies.finding import Finding
 from journeyman.policies.labels import STRANGE, Label
-from journeyman.policies.provenance import Finding
 from journeyman.traces.events import CallDecided, Effect
 
 

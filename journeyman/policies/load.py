@@ -21,7 +21,7 @@ from typing import Literal
 from pydantic import Field
 
 from journeyman.errors import PolicyError
-from journeyman.home import is_trusted
+from journeyman.home import config_dir, is_trusted
 from journeyman.policies.labels import Label
 from journeyman.policies.rule import Rule, ToolName, ToolNames
 from journeyman.tomlfile import as_text, line_of, parse, read_once
@@ -30,6 +30,8 @@ from journeyman.traces.messages import Value
 
 Tier = Literal["builtin", "preset", "system", "user", "project", "file", "session"]
 TIERS: tuple[Tier, ...] = ("builtin", "preset", "system", "user", "project", "file", "session")
+PROJECT_FILE = "journeyman.policy.toml"
+SYSTEM_FILE = Path("/etc/journeyman/policy.toml")
 PRESETS = ("readonly", "ask", "auto", "headless", "yolo")
 
 
@@ -130,3 +132,22 @@ def _short(content: PolicyFile) -> Iterator[Rule]:
 
 def _named(rule: Rule) -> Rule:
     return rule if rule.id else rule.model_copy(update={"id": f"{rule.effect} {', '.join(rule.tool)}"})
+
+
+def found_layers(project: Path | None) -> Iterator[Layer]:
+    """The layers of the user's own policy file and of the project's, where there are such files."""
+    places: list[tuple[Tier, Path]] = [("system", SYSTEM_FILE), ("user", config_dir() / "policy.toml")]
+    if project is not None:
+        places.append(("project", project / PROJECT_FILE))
+
+    for tier, path in places:
+        if path.exists():
+            layer, content = read_layer(path, tier)
+            if content.extends:
+                raise PolicyError(f"{path}: extends has no place in a {tier} file", fix="set policy = in config.toml")
+
+            yield layer
+
+
+def is_path(setting: str) -> bool:
+    return "/" in setting or setting.endswith(".toml") or Path(setting).exists()

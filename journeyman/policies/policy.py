@@ -14,45 +14,39 @@ ask about what steers a call (`untrusted`): then where each value came from deci
 """
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, cast
+from typing import Any, TypeVar, cast
 
 from pydantic import JsonValue, ValidationError
 
 from journeyman.errors import PolicyError
-from journeyman.home import config_dir
 from journeyman.policies.decision import Decision
+from journeyman.policies.either import Either
 from journeyman.policies.labels import OURS, Label, default, shipped
-from journeyman.policies.load import PRESETS, TIERS, Layer, PolicyFile, Tier, floor, preset_layer, read_layer
+from journeyman.policies.load import (
+    PRESETS,
+    TIERS,
+    Layer,
+    PolicyFile,
+    floor,
+    found_layers,
+    is_path,
+    preset_layer,
+    read_layer,
+)
 from journeyman.policies.provenance import Provenance
+from journeyman.policies.reason import PRIVATE, Hit, reason_of
 from journeyman.policies.rule import Call, Rule, meets
 from journeyman.tomlfile import explained
 from journeyman.traces.events import Effect, Event, RunStarted
 from journeyman.traces.messages import ToolSpec, Value
 
 STRICTNESS: dict[Effect, int] = {"allow": 0, "ask": 1, "deny": 2}
-VERBS: dict[Effect, str] = {"allow": "allows", "ask": "asks about", "deny": "denies"}
-PROJECT_FILE = "journeyman.policy.toml"
-SYSTEM_FILE = Path("/etc/journeyman/policy.toml")
 
-P = ParamSpec("P")
 V = TypeVar("V", bound=Value)
-Hit = tuple[Layer, Rule]
-
-
-class _Either(Generic[P]):
-    """A method that starts from the default policy where it is called on the class."""
-
-    def __init__(self, method: "Callable[Concatenate[Policy, P], Policy]") -> None:
-        self._method = method
-        self.__doc__ = method.__doc__
-
-    def __get__(self, policy: "Policy | None", owner: "type[Policy]") -> "Callable[P, Policy]":
-        start = owner.preset("ask") if policy is None else policy
-        return lambda *args, **kwargs: self._method(start, *args, **kwargs)
 
 
 class Policy:
@@ -128,8 +122,8 @@ class Policy:
         Raises:
             PolicyError: one of them cannot be used.
         """
-        base = cls.preset(setting) if setting in PRESETS or not _is_path(setting) else cls.load(setting)
-        policy = cls([*base.layers, *_found(project)])
+        base = cls.preset(setting) if setting in PRESETS or not is_path(setting) else cls.load(setting)
+        policy = cls([*base.layers, *found_layers(project)])
         for add, names in {"allow": allow, "ask": ask, "deny": deny, "share": share, "scope": scope}.items():
             policy = getattr(policy, add)(*names) if names else policy
 
@@ -139,33 +133,33 @@ class Policy:
         """The same policy for tools that work in this folder: `under` then sees through symbolic links."""
         return Policy(self.layers, root=root.resolve())
 
-    @_Either
+    @Either
     def allow(self, *tools: str, where: Mapping[str, Any] | None = None, unless: Any = (), why: str = "") -> "Policy":
         """Allow these calls, whatever the layers below ask."""
         return self._with("allow", tools, where=where or {}, unless=unless, why=why)
 
-    @_Either
+    @Either
     def ask(self, *tools: str, where: Mapping[str, Any] | None = None, unless: Any = (), why: str = "") -> "Policy":
         """Ask about these calls."""
         return self._with("ask", tools, where=where or {}, unless=unless, why=why)
 
-    @_Either
+    @Either
     def deny(self, *tools: str, where: Mapping[str, Any] | None = None, unless: Any = (), why: str = "") -> "Policy":
         """Deny these calls, whatever else allows them."""
         return self._with("deny", tools, where=where or {}, unless=unless, why=why)
 
-    @_Either
+    @Either
     def share(self, *tools: str) -> "Policy":
         """Let a remote model read what these tools return, private or not."""
         more = _valid(PolicyFile, f"share {', '.join(tools)}", {"share": tools}).share
         return self._session(share=(*self._top.share, *more))
 
-    @_Either
+    @Either
     def scope(self, *tools: str) -> "Policy":
         """Declare what a run needs to act; once it has read a text of others, whatever else acts is asked about."""
         return self._session(scope=_valid(PolicyFile, f"scope {', '.join(tools)}", {"scope": tools}).scope)
 
-    @_Either
+    @Either
     def label(self, tool: str, **label: Any) -> "Policy":
         """Say what a tool does: `label("mail.send", does="external", control={"to": "address"})`; see `labels.py`."""
         content = _valid(PolicyFile, f"label {tool}", {"label": {tool: label}})
@@ -227,7 +221,7 @@ class Policy:
         hits = [hit for hit in named if matches(hit[1])]
         effect = self._effect(hits)
         if remote and effect == "allow" and label.private and not self._shared(tool):
-            return Decision("ask", ("builtin:share",), _PRIVATE.format(tool.identity), label, findings, private=True)
+            return Decision("ask", ("builtin:share",), PRIVATE.format(tool.identity), label, findings, private=True)
 
         if effect == "allow" and provenance and provenance.tainted and self._is_outside(tool, label):
             reason = f"{tool.identity} is not among what this run was declared to need"
@@ -236,7 +230,7 @@ class Policy:
         ordered = sorted(hits, key=lambda hit: (-STRICTNESS[hit[1].effect], -TIERS.index(hit[0].tier), hit[1].id))
         rules = tuple(f"{layer.tier}:{rule.id}" for layer, rule in ordered)
         deciding = [hit for hit in ordered if hit[1].effect == effect]
-        return Decision(effect, rules, _reason(effect, deciding, given), label, findings)
+        return Decision(effect, rules, reason_of(effect, deciding, given), label, findings)
 
     def _of(self, tool: ToolSpec) -> tuple[Label, tuple[Hit, ...]]:
         """The tool's label, and the rules that name it whatever its arguments; found once."""
@@ -299,49 +293,12 @@ class Watch:
         return self._policy.decide(tool, arguments, self._provenance, remote=self._remote, contained=self._contained)
 
 
-def _found(project: Path | None) -> Iterator[Layer]:
-    """The layers of the user's own policy file and of the project's, where there are such files."""
-    places: list[tuple[Tier, Path]] = [("system", SYSTEM_FILE), ("user", config_dir() / "policy.toml")]
-    if project is not None:
-        places.append(("project", project / PROJECT_FILE))
-
-    for tier, path in places:
-        if path.exists():
-            layer, content = read_layer(path, tier)
-            if content.extends:
-                raise PolicyError(f"{path}: extends has no place in a {tier} file", fix="set policy = in config.toml")
-
-            yield layer
-
-
-_PRIVATE = 'what {0} returns is private and the model is not on this machine; to let it read that: share = ["{0}"]'
-
-
-def _reason(effect: Effect, deciding: Sequence[Hit], call: Call) -> str:
-    """In the words of a rule only where the user trusts who wrote them; with the witness where it is about one."""
-    if not deciding:
-        return f"no rule {'stops' if effect == 'allow' else 'allows'} {call.tool.identity}"
-
-    rule = next((rule for layer, rule in deciding if layer.trusted), None)
-    if rule is None:
-        return f"the project's untrusted policy file {VERBS[effect]} {call.tool.identity}"
-
-    if rule.untrusted:
-        return "; ".join(str(finding) for finding in call.findings if not finding.enough)
-
-    return rule.why or f"the rule {rule.id!r} {VERBS[effect]} {call.tool.identity}"
-
-
 def _valid(kind: type[V], told: str, fields: Mapping[str, Any]) -> V:
     try:
         return kind.model_validate(fields)
     except ValidationError as error:
         _, message, fix = explained(kind, error)
         raise PolicyError(f"{told}: {message}", fix=fix) from None
-
-
-def _is_path(setting: str) -> bool:
-    return "/" in setting or setting.endswith(".toml") or Path(setting).exists()
 
 
 def _defaults(tool: ToolSpec) -> dict[str, JsonValue]:

@@ -6,14 +6,16 @@ in the row the user named, in what this run made itself. Everything else is unkn
 strangers write has it; so what cannot be traced counts against the call. While no such text was read, nothing does.
 """
 
-import json
 import re
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 from pydantic import JsonValue
 
-from journeyman.policies.labels import LINK, STRANGE, TRUST, URL, Control, Label, Origin, Record, by_shape
+from journeyman.policies.finding import Finding, Source
+from journeyman.policies.labels import LINK, STRANGE, TRUST, URL, Control, Label, Record, by_shape
+from journeyman.policies.rows import Row, is_own, leaves, parsed, rows
+from journeyman.policies.words import address_of, leads_to, plain, secrets_in, spoken, stands_in
 from journeyman.traces.events import (
     ApprovalAnswered,
     CallFinished,
@@ -29,66 +31,14 @@ from journeyman.veil import PLACEHOLDER
 
 MANY = 64
 """Texts that are compared for one value; one that stands in more is taken for an outsider's."""
-SECRET = re.compile(r"(?<![\w-])(?:\d{6,}|\d{2,6}(?:-\d{2,6})+|(?=(?:[A-Za-z_]*\d){3})[A-Za-z0-9_]{6,})(?![\w-])")
-"""What looks like a code, a key, the number of a card or a passport: no date, no telephone number of a village."""
-LONG = 9
-"""Digits from which a number written in groups is one of these."""
 ENUMERATED = re.compile(r"\w[\w -]{1,30}")
 WORD = re.compile(r"\w+")
 DESTROYING = re.compile(
     r"\b(delet|remov|cancel|eras|drop|discard|clear|clean|purg|trash|wip|overwrit|replac|reset|mov|renam)"
 )
 """What a person says who wants something gone: naming a thing to read it is no leave to destroy it."""
-SHOWN = 200
-"""Characters of a value that a trace keeps with where it came from."""
 DISTINCT = 8
 """Characters from which an id with letters and digits cannot be meant by chance."""
-
-
-class Source(NamedTuple):
-    """A witness: the call whose result has the value, and the field it stands in."""
-
-    origin: Origin
-    call: str = ""
-    field: str = ""
-
-
-class Finding(NamedTuple):
-    """Where one value of a call came from."""
-
-    argument: str
-    value: str
-    kind: str
-    """Of its control, or `link` and `secret` for what a text carries."""
-    source: Source
-    enough: bool
-    """It may steer the call unasked."""
-
-    def told(self) -> dict[str, JsonValue]:
-        """As a trace keeps it."""
-        plain = {"value": self.value[:SHOWN], "kind": self.kind, "from": self.source.origin}
-        witness = {"call": self.source.call, "field": self.source.field, "enough": self.enough}
-        return {**plain, **{name: value for name, value in witness.items() if value not in {"", True}}}
-
-    @classmethod
-    def of(cls, argument: str, told: Mapping[str, Any]) -> "Finding":
-        source = Source(told["from"], told.get("call", ""), told.get("field", ""))
-        return cls(argument, told["value"], told["kind"], source, told.get("enough", True))
-
-    def __str__(self) -> str:
-        told = {
-            "user": "is what the user said",
-            "service": "is known to a service you configured",
-            "unknown": "comes from nobody knows where",
-            "outsider": "stands in a text that others write",
-        }[self.source.origin]
-        if self.kind == "secret":
-            told = "looks like a secret of yours"
-
-        place = (
-            f" ({self.source.call}{f', {self.source.field}' if self.source.field else ''})" if self.source.call else ""
-        )
-        return f"{self.argument} {self.value[:SHOWN]!r} {told}{place}"
 
 
 class Provenance:
@@ -159,16 +109,16 @@ class Provenance:
         if label.returns != "trusted" and not self.tainted:
             self.tainted = call
 
-        data = _parsed(text) if data is None else data
+        data = parsed(text) if data is None else data
         if isinstance(data, list) and "returns" not in label.model_fields_set:
             self._enumerated(call, data)
 
-        for row in _rows(data, label.record):
+        for row in rows(data, label.record):
             self._row(call, label, row)
 
-    def _row(self, call: str, label: Label, row: "Row") -> None:
+    def _row(self, call: str, label: Label, row: Row) -> None:
         record = label.record
-        own = bool(record.own) and _is_own(record, row)
+        own = bool(record.own) and is_own(record, row)
         named = (own or not record.own) and self._is_named(record, row)
         for field, value in row:
             base = field.split(".", 1)[0]
@@ -192,7 +142,7 @@ class Provenance:
                 self._index(shown, Source("outsider", call, field))
 
             if label.private:
-                self._secrets |= {token: Source("service", call, field) for token in _secrets(str(value))}
+                self._secrets |= {token: Source("service", call, field) for token in secrets_in(str(value))}
 
     def _enumerated(self, call: str, data: list[JsonValue]) -> None:
         """A bare list of names: channels, branches, people. Only a name can be known by it, never an address."""
@@ -200,10 +150,10 @@ class Provenance:
             if isinstance(each, str) and ENUMERATED.fullmatch(each):
                 self._know(("name", plain(each)), Source("service", call))
 
-    def _is_named(self, record: Record, row: "Row") -> bool:
+    def _is_named(self, record: Record, row: Row) -> bool:
         fields = dict(row)
         names = (plain(str(fields[name])) for name in record.name if fields.get(name))
-        return any(self._has_said(each) for name in names for each in _spoken(name))
+        return any(self._has_said(each) for name in names for each in spoken(name))
 
     def _know(self, key: tuple[str, str], source: Source) -> None:
         before = self._known.get(key)
@@ -257,7 +207,7 @@ class Provenance:
             source = self._source(Control(kind="url"), match.group().rstrip(".,;:!?)"))
             yield Finding(name, match.group(), "link", source, TRUST[source.origin] <= TRUST["service"])
 
-        for token in _secrets(text):
+        for token in secrets_in(text):
             if token in self._secrets and not self._has_said(plain(token)):
                 yield Finding(name, token, "secret", self._secrets[token], enough=False)
 
@@ -270,9 +220,9 @@ class Provenance:
             return self._known.get((control.of, shown)) or self._outsider(shown)
 
         if control.kind == "url":
-            shown = _address(whole)
+            shown = address_of(whole)
             if any(
-                _leads_to(_address(match.group().rstrip(".,;:!?)'\"")), shown) for match in URL.finditer(self._said)
+                leads_to(address_of(match.group().rstrip(".,;:!?)'\"")), shown) for match in URL.finditer(self._said)
             ):
                 return Source("user")
 
@@ -290,7 +240,7 @@ class Provenance:
         return (distinct and self._has_said(shown)) or (shown in self._said and bool(re.search(named, self._said)))
 
     def _has_said(self, shown: str) -> bool:
-        return len(shown) > 1 and _stands_in(shown, self._said)
+        return len(shown) > 1 and stands_in(shown, self._said)
 
     def _outsider(self, shown: str) -> Source:
         """The first text of others that has the value in it."""
@@ -301,103 +251,7 @@ class Provenance:
         places: list[int] = min((self._words.get(word, []) for word in words), key=len)
         for place in places[:MANY]:
             text, source = self._texts[place]
-            if _stands_in(shown, text):
+            if stands_in(shown, text):
                 return source
 
         return self._texts[places[0]][1] if len(places) > MANY else Source("unknown")
-
-
-Row = list[tuple[str, Any]]
-"""Fields of one record by their path below it."""
-
-
-def plain(text: str) -> str:
-    """As it is compared: in lower case (ASCII only, a Kelvin sign is no k), with single spaces."""
-    return " ".join(text.encode("utf-8", "surrogatepass").lower().decode("utf-8", "surrogatepass").split())
-
-
-def leaves(value: JsonValue, key: str = "") -> Iterator[tuple[str, Any]]:
-    """Every text, number and key of a value, with its path."""
-    if isinstance(value, dict):
-        for name, inner in value.items():
-            path = f"{key}.{name}" if key else name
-            if "@" in name:  # an address may be the key: who shares a file
-                yield path, name
-
-            yield from leaves(inner, path)
-    elif isinstance(value, list | tuple):
-        for inner in value:
-            yield from leaves(inner, key)
-    else:
-        yield key, value
-
-
-def _rows(data: JsonValue, record: Record) -> Iterator[Row]:
-    """The records in a result; what is in none is a row of its own."""
-    if isinstance(data, dict) and not (record.id and record.id not in data and _holds_rows(data)):
-        yield list(leaves(data))
-    elif isinstance(data, dict | list):
-        for inner in data.values() if isinstance(data, dict) else data:
-            yield from _rows(inner, record)
-    else:
-        yield [("", data)]
-
-
-def _holds_rows(data: dict[str, JsonValue]) -> bool:
-    return any(isinstance(inner, dict | list) for inner in data.values())
-
-
-def _parsed(text: str) -> JsonValue:
-    if text[:1] in {"{", "["}:
-        try:
-            return json.loads(text)
-        except (ValueError, RecursionError):
-            return text
-
-    return text
-
-
-def _is_own(record: Record, row: Row) -> bool:
-    fields = dict(row)
-    return all(fields.get(key) == value for key, value in record.own.items())
-
-
-def _spoken(name: str) -> tuple[str, ...]:
-    """How a person speaks of it: by its name, a file also without dashes and ending, a mail without `Re:`."""
-    return name, re.sub(r"[-_]+", " ", re.sub(r"^((re|fwd?|aw): *)+|\.\w{1,5}$", "", name))
-
-
-def _secrets(text: str) -> Iterator[str]:
-    for token in SECRET.findall(text):
-        if "-" not in token or len(token.replace("-", "")) >= LONG:
-            yield token
-
-
-def _stands_in(value: str, text: str) -> bool:
-    """As words of their own: `bob@x.org` does not stand in `jim.bob@x.org.uk`."""
-    at = text.find(value)
-    while at >= 0:
-        before, after = text[max(0, at - 2) : at], text[at + len(value) : at + len(value) + 2]
-        if not _joined(before[::-1]) and not _joined(after):
-            return True
-
-        at = text.find(value, at + 1)
-
-    return False
-
-
-def _joined(beside: str) -> bool:
-    """Does what stands beside a word belong to it?"""
-    if not beside:
-        return False
-
-    return beside[0].isalnum() or beside[0] == "_" or (beside[0] in ".@+-" and beside[1:].isalnum())
-
-
-def _address(url: str) -> str:
-    return re.sub(r"^https?://", "", url).rstrip("/")
-
-
-def _leads_to(said: str, url: str) -> bool:
-    """The very address, or a page below it with nothing handed along."""
-    return url == said or (url.startswith(f"{said}/") and not re.search(r"[?#;=%\\@]|\.\.", url[len(said) :]))

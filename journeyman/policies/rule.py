@@ -21,9 +21,9 @@ from typing import Annotated, Any, NamedTuple
 
 from pydantic import AfterValidator, BeforeValidator, Field, JsonValue, StrictBool, StrictStr
 
+from journeyman.policies.finding import Finding, Source
 from journeyman.policies.labels import OURS, Does, Label, Origin, default, shipped
 from journeyman.policies.match import Answer, Matcher, all_of
-from journeyman.policies.provenance import Finding, Source
 from journeyman.traces.events import Effect
 from journeyman.traces.messages import ToolSpec, Value
 

@@ -16,7 +16,8 @@ from journeyman.policies.decision import Decision
 from journeyman.policies.labels import OURS, Control, Label, shipped
 from journeyman.policies.match import Matcher
 from journeyman.policies.policy import Policy
-from journeyman.policies.provenance import Provenance, leaves
+from journeyman.policies.provenance import Provenance
+from journeyman.policies.rows import leaves
 from journeyman.policies.rule import Condition, Rule, meets
 from journeyman.traces.messages import ToolSpec
 
