@@ -114,6 +114,8 @@ class Settings(BaseModel):
     sandbox_hosts: Texts = ()
     """Hosts that this code may reach, through a proxy that judges every address: `example.org`, `*.example.org:8443`.
     What it then sends is looked at as what a mail carries is; unset: no network."""
+    programs: bool = False
+    """Let the model write programs that call the tools, each call decided like any other; not a small model."""
     web: str | None = Field(None, min_length=1)
     """Let the model use the web: `fetch` (pages only), or also a search by `searxng:URL`, `brave` or `tavily` (keys in
     BRAVE_API_KEY, TAVILY_API_KEY); unset: no web."""

@@ -124,6 +124,7 @@ class Agent:
             root=str(self._root),
             context=self._settings.context,
             compact_at=self._settings.compact_at,
+            programs=self._settings.programs,
         )
         self._store = store
         self._told: set[str] = set()

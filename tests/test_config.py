@@ -54,6 +54,7 @@ def test_without_any_source_the_defaults_stand(project):
         "sandbox": "auto",
         "sandbox_hosts": (),
         "threads": None,
+        "programs": False,
         "web": None,
         "secrets": (),
         "durable": "process",

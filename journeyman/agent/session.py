@@ -21,6 +21,7 @@ from journeyman.agent.loop import drive
 from journeyman.agent.models.model import Model, Sampling
 from journeyman.agent.parts import Approver, Policy, Recorder, Toolbox, nobody
 from journeyman.agent.plan import UpdatePlan
+from journeyman.agent.program import RunProgram
 from journeyman.agent.rest import Rests
 from journeyman.agent.returns import fits
 from journeyman.agent.run import Check, Listener, Run
@@ -79,6 +80,8 @@ class Order:
     """Asked for a new limit where the budget is spent; without it the run ends there."""
     plan: bool = True
     """Offer the model a plan to keep."""
+    programs: bool = False
+    """Let the model write programs that call the tools; not a small one."""
     context: int | None = None
     """Tokens of the model's window that may be used; None for all of it. It is believed of a server's model."""
     compact_at: float = FULL
@@ -322,8 +325,10 @@ def _run(order: Order, crew: Crew) -> Run:
         call_seconds=order.call_seconds,
         listeners=crew.listeners,
     )
-    if order.plan and crew.toolbox.specs:
-        run.toolbox = WithPlan(crew.toolbox, UpdatePlan(run.emit))
+    if crew.toolbox.specs:
+        programs = order.programs and not crew.model.capabilities.small
+        own = [UpdatePlan(run.emit)] * order.plan + [RunProgram(crew.toolbox.specs)] * programs
+        run.toolbox = WithOwn(crew.toolbox, own) if own else crew.toolbox
 
     return run
 
@@ -402,16 +407,16 @@ async def _finish(
     )
 
 
-class WithPlan:
-    """A toolbox, and the run's own plan in it."""
+class WithOwn:
+    """A toolbox, and the run's own tools in it."""
 
-    def __init__(self, toolbox: Toolbox, plan: UpdatePlan) -> None:
-        self.specs: Sequence[ToolSpec] = (*toolbox.specs, plan.spec)
+    def __init__(self, toolbox: Toolbox, own: Sequence[Tool]) -> None:
+        self.specs: Sequence[ToolSpec] = (*toolbox.specs, *(tool.spec for tool in own))
         self._toolbox = toolbox
-        self._plan = plan
+        self._own = {tool.spec.name: tool for tool in own}
 
     def find(self, name: str) -> Tool | None:
-        return self._plan if name == self._plan.spec.name else self._toolbox.find(name)
+        return self._own.get(name) or self._toolbox.find(name)
 
     def suggest(self, name: str) -> str:
         return self._toolbox.suggest(name)

@@ -221,6 +221,7 @@ def _order(prompt: str, settings: "Settings", options: dict[str, Any]) -> "Order
         timeout=options["timeout"],
         context=settings.context,
         compact_at=settings.compact_at,
+        programs=settings.programs,
         returns=_schema(options["returns"]) if options["returns"] else None,
         strategy=_strategy(options),
         root=str(working_folder(settings)),

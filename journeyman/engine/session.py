@@ -306,6 +306,7 @@ class Session:
             sampling=Sampling(think=settings.think, effort=settings.effort),
             context=settings.context,
             compact_at=settings.compact_at,
+            programs=settings.programs,
             root=str(self.cwd),
             more=self.questions.more,
         )

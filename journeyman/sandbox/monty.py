@@ -11,6 +11,8 @@ import contextlib
 import os
 import signal
 import time
+from collections.abc import Awaitable, Callable, Collection
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -23,7 +25,7 @@ from journeyman.sandbox.sandbox import CellResult, Limits, Probe, Spec, Status
 from journeyman.sandbox.subset import LATE, Fault, explain
 
 if TYPE_CHECKING:
-    from pydantic_monty import OSPolicy
+    from pydantic_monty import ExternalResult, FunctionSnapshot, OSPolicy, SyncSnapshot
 
 GRACE_S = 1.0
 """How much later than the interpreter's own clock the one outside rings."""
@@ -147,6 +149,42 @@ class MontySandbox(NoFiles):
                 await anyio.to_thread.run_sync(worker.close, abandon_on_cancel=True)
 
 
+Call = Callable[[str, tuple[Any, ...], dict[str, Any]], Awaitable[Any]]
+
+
+async def run_program(source: str, names: Collection[str], call: Call, limits: Limits | None = None) -> CellResult:
+    """Run a program that may call functions of its host: while one is done, the program stands still.
+
+    Args:
+        source: the program.
+        names: of the functions.
+        call: does one, given its name and arguments; what it takes is not the program's time.
+        limits: of the program itself.
+
+    Raises:
+        SandboxError: no worker can be started. What `call` raises passes too.
+    """
+    spec = Spec(limits=limits or Limits())
+    worker = await anyio.to_thread.run_sync(_Worker, spec)
+    step = partial(worker.begin, source, names)
+    try:
+        while True:
+            with anyio.fail_after(spec.limits.wall_s + GRACE_S):
+                paused = await anyio.to_thread.run_sync(step, abandon_on_cancel=True)
+
+            if isinstance(paused, CellResult):
+                return paused
+
+            answer = await call(str(paused.function_name), paused.args, paused.kwargs)
+            step = partial(worker.go_on, paused, answer)
+    except TimeoutError:
+        return worker.result("timeout", error=LATE)
+    finally:
+        worker.kill()
+        with anyio.move_on_after(CLOSE_S, shield=True):
+            await anyio.to_thread.run_sync(worker.close, abandon_on_cancel=True)
+
+
 class _Worker:
     """A worker process and its one session. Everything but `kill` and `printed` blocks and belongs into a thread."""
 
@@ -160,6 +198,8 @@ class _Worker:
         self._room = limits.output_kb * 1024
         self._output: list[tuple[str, str]] = []
         self._flooded = False
+        self._code = cell("")
+        self._names: frozenset[str] = frozenset()
         self._pool = pydantic_monty.Monty(min_processes=0, max_processes=1)
         self._session = self._pool.checkout(
             limits={
@@ -196,6 +236,38 @@ class _Worker:
 
         if value and len(value) > self._room:
             return self.result("output_limit", value=value[: self._room] + _CUT, error=FLOOD)
+
+        return self.result("ok", value=value)
+
+    def begin(self, source: str, names: Collection[str]) -> "FunctionSnapshot | CellResult":
+        """As far as the first call of one of these functions, or to the end."""
+        self._output, self._flooded, self._code, self._names = [], False, cell(source), frozenset(names)
+        known = dict.fromkeys(names, _by_host)
+        return self._on(
+            lambda: self._session.feed_start(self._code.source, external_lookup=known, print_callback=self._print)
+        )
+
+    def go_on(self, call: "FunctionSnapshot", answer: "ExternalResult") -> "FunctionSnapshot | CellResult":
+        """The same from there on."""
+        return self._on(lambda: call.resume(answer))
+
+    def _on(self, step: "Callable[[], SyncSnapshot]") -> "FunctionSnapshot | CellResult":
+        import pydantic_monty  # noqa: PLC0415 - a heavy import
+
+        try:
+            paused = step()
+            while not isinstance(paused, pydantic_monty.MontyComplete):
+                if isinstance(paused, pydantic_monty.FunctionSnapshot) and paused.function_name in self._names:
+                    return paused
+
+                paused = paused.resume_auto()
+
+            shown = _SHOW % (self._room + 1)
+            value = self._session.feed_run(shown, print_callback=self._print) if self._code.has_value else None
+        except pydantic_monty.MontyError as error:
+            return self._failed(explain(error, self._code))
+        except RuntimeError as error:  # as in `run`
+            return self._failed(Fault("lost", f"the sandbox's session ended: {error}"))
 
         return self.result("ok", value=value)
 
@@ -237,6 +309,10 @@ class _Worker:
 
     def result(self, status: Status, **rest: Any) -> CellResult:
         return CellResult(status=status, stdout=self.printed("stdout"), stderr=self.printed("stderr"), **rest)
+
+
+def _by_host(*_: Any, **__: Any) -> None:
+    """Never called: a program that calls it is stopped there."""
 
 
 _SHOW = "None if _ is None else f'{_!r}'[:%d]"
