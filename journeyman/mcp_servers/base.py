@@ -15,6 +15,7 @@ from types import FunctionType
 from typing import Annotated, Any
 
 from mcp.server import MCPServer
+from mcp.server.extension import Extension
 from mcp.server.mcpserver import Context
 from mcp.server.mcpserver import server as sdk
 from mcp.server.mcpserver.exceptions import ToolError as RefusedCall
@@ -38,13 +39,21 @@ class Reply:
 class ToolServer(MCPServer[Any]):
     """An `MCPServer` that leaves logging alone and words its refusals for a small model."""
 
-    def __init__(self, name: str, instructions: str, *, lifespan: Lifespan | None = None) -> None:
+    def __init__(
+        self, name: str, instructions: str, *, lifespan: Lifespan | None = None, extensions: Sequence[Extension] = ()
+    ) -> None:
         # The SDK would put a handler of its own on the root logger, and import a terminal library to build it.
         namespace = vars(sdk)
         configure = namespace["configure_logging"]
         namespace["configure_logging"] = _leave_logging_alone
         try:
-            super().__init__(name, instructions=instructions, version=metadata.version("journeyman"), lifespan=lifespan)
+            super().__init__(
+                name,
+                instructions=instructions,
+                version=metadata.version("journeyman"),
+                lifespan=lifespan,
+                extensions=extensions,
+            )
         finally:
             namespace["configure_logging"] = configure
 

@@ -44,7 +44,13 @@ async def serve(
         ConfigError: `root` is no folder.
         ServerError: the port is taken.
     """
-    server = build(name, root, full=True, provider=provider)
+    await offer(build(name, root, full=True, provider=provider), http, ready=ready)
+
+
+async def offer(
+    server: "ToolServer", http: tuple[str, int] | None = None, *, ready: Callable[[str], None] | None = None
+) -> None:
+    """The same for a server that is built already."""
     if http is None:
         await server.run_stdio_async()
         return
@@ -59,8 +65,9 @@ async def _serve_http(server: "ToolServer", listener: socket.socket, ready: Call
 
     host, port = listener.getsockname()[:2]
     name = f"[{host}]" if ":" in host else host
-    # No browser has business here: whatever names an origin, or reached us under another name, is refused.
-    guard = TransportSecuritySettings(allowed_hosts=[f"{name}:*", "localhost:*"], allowed_origins=[])
+    # No page has business here: whatever names another origin than ours, or reached us under another name, is refused.
+    origins = [f"http://{name}:{port}", f"http://localhost:{port}"]
+    guard = TransportSecuritySettings(allowed_hosts=[f"{name}:*", "localhost:*"], allowed_origins=origins)
     app = server.streamable_http_app(host=host, transport_security=guard)
     web = uvicorn.Server(uvicorn.Config(app, log_config=None, log_level="error", timeout_graceful_shutdown=GOODBYE_S))
     async with anyio.create_task_group() as tasks:
