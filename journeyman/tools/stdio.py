@@ -3,12 +3,15 @@
 The SDK's own transport reads a line of any length, in time that grows with its square. Here a message has at most 16
 MiB; the answer to a call that is larger becomes an error of that call, or ends the connection where it is not clear
 whose answer it is. When the connection ends so does the program, with what it started in its own session.
+
+A program of the older protocol may say nothing at all to the first word of the present one. Then it is answered for it
+here, so that it is soon spoken to in its own.
 """
 
 import os
 import re
 import signal
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from subprocess import PIPE
@@ -27,6 +30,9 @@ MOST = 16 * 1024 * 1024
 """Bytes of one message."""
 GRACE_S = 2.0
 """For the program to end by itself once its input is closed, and again once it is asked to."""
+
+PROBE_S = 1.0
+"""For it to answer `server/discover`; one that is merely slow to start may answer in either protocol later."""
 
 EDGE = 200
 """Bytes that are kept of both ends of a message that is too long."""
@@ -62,8 +68,11 @@ async def stdio(target: Command, stderr: Tail) -> AsyncGenerator[Any]:
 
     try:
         async with anyio.create_task_group() as group:
-            group.start_soon(_hear, process.stdout, told)
-            group.start_soon(_speak, said, process.stdin, told)
+            heard = anyio.Event()
+            group.start_soon(_hear, process.stdout, told, heard)
+            group.start_soon(
+                _speak, said, process.stdin, told, lambda asked: group.start_soon(_probe, asked, told, heard)
+            )
             group.start_soon(stderr.follow)
             try:
                 yield hearing, speaking
@@ -118,7 +127,7 @@ class Lines:
             del self._line[EDGE:-EDGE]
 
 
-async def _hear(stdout: ByteReceiveStream, told: ObjectSendStream[Any]) -> None:
+async def _hear(stdout: ByteReceiveStream, told: ObjectSendStream[Any], heard: anyio.Event) -> None:
     """Until the program closes its output, or says something too long that no call can be told about."""
     lines = Lines()
     async with told:
@@ -129,12 +138,35 @@ async def _hear(stdout: ByteReceiveStream, told: ObjectSendStream[Any]) -> None:
                         return
 
                     if (message := _message(line)) is not None:
+                        heard.set()
                         await told.send(message)
 
 
-async def _speak(said: ObjectReceiveStream[Any], stdin: ByteSendStream, told: ObjectSendStream[Any]) -> None:
+async def _probe(heard: anyio.Event, told: ObjectSendStream[Any], asked: Any) -> None:
+    """Say for a program that says nothing that it does not know the word."""
+    from mcp.shared.message import SessionMessage  # noqa: PLC0415
+    from mcp_types import METHOD_NOT_FOUND, ErrorData, JSONRPCError  # noqa: PLC0415
+
+    with anyio.move_on_after(PROBE_S):
+        await heard.wait()
+        return
+
+    error = ErrorData(code=METHOD_NOT_FOUND, message="no answer")
+    with suppress(*GONE):
+        await told.send(SessionMessage(JSONRPCError(jsonrpc="2.0", id=asked.id, error=error)))
+
+
+async def _speak(
+    said: ObjectReceiveStream[Any],
+    stdin: ByteSendStream,
+    told: ObjectSendStream[Any],
+    probed: Callable[[Any], None],
+) -> None:
     try:
         async for each in said:
+            if getattr(each.message, "method", "") == "server/discover":
+                probed(each.message)
+
             text = each.message.model_dump_json(by_alias=True, exclude_unset=True)
             await stdin.send(text.encode() + b"\n")
     except GONE:

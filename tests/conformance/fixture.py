@@ -1,6 +1,7 @@
+# ruff: noqa: T201 - it prints where it listens
 """The tools, resources and prompts that the conformance suite asks for, on the base of our own servers.
 
-    python fixture.py          listens on 127.0.0.1 and prints its port
+python fixture.py          listens on 127.0.0.1 and prints its port
 """
 
 import base64
@@ -167,7 +168,7 @@ async def test_elicitation(message: str, ctx: Ctx) -> str:
 @server.tool()
 async def test_elicitation_sep1034_defaults(ctx: Ctx) -> str:
     """Asks with something in every field."""
-    fields = {
+    fields: dict[str, Any] = {
         "name": {"default": "John Doe"},
         "age": {"type": "integer", "default": 30},
         "score": {"type": "number", "default": 95.5},
@@ -183,7 +184,7 @@ async def test_elicitation_sep1330_enums(ctx: Ctx) -> str:
     values = ["option1", "option2", "option3"]
     titled = [{"const": value, "title": value.title()} for value in values]
     several = {"type": "array", "items": {"type": "string", "enum": values}}
-    fields = {
+    fields: dict[str, Any] = {
         "untitledSingle": {"enum": values},
         "titledSingle": {"oneOf": titled},
         "legacyEnum": {"enum": values, "enumNames": [value.title() for value in values]},
@@ -309,7 +310,7 @@ Region = Annotated[str, Field(json_schema_extra={"x-mcp-header": "Region"})]
 
 
 @server.tool()
-def test_x_mcp_header(region: Region = "none") -> str:
+def test_x_mcp_header(region: Region) -> str:
     """Has an argument that is a header too."""
     return region
 

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from journeyman.errors import ConfigError, ServerError
 from journeyman.tools.catalog import Catalog
 from journeyman.tools.pins import Pins, canonical, differences, key
-from journeyman.tools.server import definitions
 from journeyman.tools.target import Command, Url
-from tests.tools.test_server import SERVERS, call
+from journeyman.tools.visit import definitions
+from tests.tools.test_server import SERVERS, call, failure
 
 TOOL: dict[str, Any] = {
     "name": "fine",
@@ -69,10 +69,15 @@ async def test_any_change_puts_a_server_in_quarantine(offers, tmp_path, tools):
     async with Catalog([offers(TOOL)], pins=pins) as first:
         assert (first.problems, [spec.tool for spec in first.specs]) == ([], ["fine"])
 
-    async with Catalog([offers(*tools)], pins=pins) as second:
-        (problem,) = second.problems
-        assert ("is in quarantine" in str(problem), second.specs) == (True, ())
+    target = offers(*tools)
+    async with Catalog([target], pins=pins) as second:  # it is offered as it was, and stopped before it is called
+        assert [spec.description for spec in second.specs] == ["Say that all is well."]
+        problem = await failure(second, "raw__fine")
+        assert "is in quarantine" in str(problem)
         assert problem.fix == "look: journeyman mcp diff raw; then accept: journeyman mcp pin raw"
+
+    async with Catalog([target], pins=pins) as next_time:
+        assert ([type(each) for each in next_time.problems], next_time.specs) == ([ServerError], ())
 
     pins.pin(offers(*tools), await definitions(offers(*tools)))
     async with Catalog([offers(*tools)], pins=pins) as third:
@@ -81,13 +86,23 @@ async def test_any_change_puts_a_server_in_quarantine(offers, tmp_path, tools):
 
 async def test_a_server_that_changes_while_it_is_used_is_not_called_again(offers, tmp_path):
     async with Catalog([offers(TOOL)], pins=Pins(tmp_path / "mcp.lock")) as catalog:
-        assert (await call(catalog, "raw__fine")).text
+        assert (await call(catalog, "raw__fine")).text == "done"
         offers(changed(description="now evil"))
         connection = catalog._servers[0]._connection
         assert connection is not None
         await connection.client.list_tools()  # as the SDK does by itself
         with pytest.raises(ServerError, match="quarantine"):
             await call(catalog, "raw__fine")
+
+
+async def test_a_pinned_server_is_not_started_before_it_is_called(offers, tmp_path):
+    pins, target = Pins(tmp_path / "mcp.lock"), offers(TOOL)
+    async with Catalog([target], pins=pins) as first:
+        seen = first.specs
+
+    async with Catalog([target], pins=pins) as second:
+        assert (second.specs, second._servers[0]._connection) == (seen, None)
+        assert (await call(second, "raw__fine")).text == "done"
 
 
 def test_what_changed_is_shown_whole_and_without_what_would_hide_it():

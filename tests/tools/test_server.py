@@ -231,7 +231,7 @@ async def test_secrets_of_a_command_or_an_address_are_not_told():
         Command("dying", (sys.executable, str(SERVERS / "raw.py"), "dying", "--token=s3cret")),
         Url("web", "http://me:s3cret@127.0.0.1:9/mcp?key=s3cret"),
     ]
-    async with Catalog(sources, patience=Patience(probe=2, start=2)) as catalog:
+    async with Catalog(sources, patience=Patience(start=2)) as catalog:
         told = [
             f"{problem} {problem.fix} {target!s}" for problem, target in zip(catalog.problems, sources, strict=True)
         ]
@@ -300,7 +300,7 @@ async def test_servers_that_fail_are_problems_and_the_others_work(tmp_path):
         Url("nobody", "http://127.0.0.1:9/mcp"),
         raw("fine", "fine"),
     ]
-    async with Catalog(sources, patience=Patience(probe=0.5, start=0.5)) as catalog:
+    async with Catalog(sources, patience=Patience(start=0.5)) as catalog:
         assert [spec.name for spec in catalog.specs] == ["fine__fine"]
         told = sorted((str(problem)[12:], problem.fix.split(":")[0]) for problem in catalog.problems)
 
@@ -406,7 +406,7 @@ async def test_a_result_that_is_none_is_an_error_the_model_reads():
 
 
 async def test_a_server_that_never_lists_its_tools_is_a_problem():
-    async with Catalog([raw("secretive")], patience=Patience(probe=0.5, start=0.5)) as catalog:
+    async with Catalog([raw("secretive")], patience=Patience(start=2)) as catalog:
         assert [str(problem) for problem in catalog.problems] == [
             "MCP server 'raw' does not list its tools: TimeoutError"
         ]
