@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from journeyman.cli.group import Group
+from journeyman.cli.mcp_try import login, logout, test
 from journeyman.cli.output import json_option, print_json
 from journeyman.cli.register import doctor, import_, register, unregister
 from journeyman.errors import UsageError
@@ -79,7 +80,7 @@ def mcp() -> None:
     """Tool servers: serve ours to any MCP client, manage yours for the agent."""
 
 
-for command in (register, unregister, import_, doctor):
+for command in (test, login, logout, register, unregister, import_, doctor):
     mcp.add_command(command)
 
 
@@ -152,14 +153,19 @@ def list_servers(json: bool) -> None:
 def _rows() -> list[dict[str, str]]:
     from journeyman.config import load_settings  # noqa: PLC0415
     from journeyman.home import is_trusted  # noqa: PLC0415
-    from journeyman.tools.mcp_json import entries, load, project_file, read, user_file  # noqa: PLC0415
+    from journeyman.tools.mcp_json import entries, load, project_file, read, standing, user_file  # noqa: PLC0415
+    from journeyman.tools.pins import Pins  # noqa: PLC0415
 
+    pins = Pins.of_user()
     rows = [_row(name, "journeyman", "ready", summary) for name, summary in SERVERS.items()]
     users, project = load(user_file()), project_file(load_settings().root)
-    rows += [_row(name, "user", "disabled" if entry.disabled else "ready", str(entry)) for name, entry in users.items()]
+    for name, entry in users.items():
+        state = "disabled" if entry.disabled else standing(name, entry, user_file(), pins)
+        rows.append(_row(name, "user", state, str(entry)))
+
     data = read(project)
     for name, entry in entries(data, project).items():
-        state = "ready" if is_trusted(project, data) else "not trusted"
+        state = standing(name, entry, project, pins) if is_trusted(project, data) else "not trusted"
         if entry.disabled or name in users:
             state = "disabled" if entry.disabled else "hidden by yours"
 
@@ -189,6 +195,10 @@ def add(name: str, target: tuple[str, ...], env: tuple[str, ...], header: tuple[
     path, entry = _file(project=project), _entry(target, env, header)
     ours = mcp_json.add(path, name, entry)
     click.echo(f"added {name} to {path}: {entry}")
+    for key, value in {**entry.env, **entry.headers}.items():
+        if "${" not in value:
+            click.echo(f"{key} stands there in clear; to take it from the environment: '{key}=${{NAME}}'", err=True)
+
     if not ours:
         click.echo("The file held servers already that you have not trusted: journeyman mcp trust", err=True)
 
@@ -197,6 +207,9 @@ def _entry(target: tuple[str, ...], env: tuple[str, ...], header: tuple[str, ...
     from journeyman.tools.mcp_json import Entry  # noqa: PLC0415
 
     if not target[0].startswith(URL):
+        if "://" in target[0]:
+            raise UsageError(f"a server is not reached by {target[0].split(':')[0]}", fix="give an http(s) URL")
+
         if header or not target[0]:
             raise UsageError("--header goes with a URL, a command is not empty", fix="journeyman mcp add --help")
 
@@ -277,8 +290,9 @@ def differ(names: tuple[str, ...]) -> int:
     """
     changed = dict(_changed(names))
     for name, lines in changed.items():
-        click.echo(f"{name}: {'as pinned' if not lines else ''}".rstrip())
-        for line in lines:
+        told = "not pinned yet: it was never used" if lines is None else "" if lines else "as pinned"
+        click.echo(f"{name}: {told}".rstrip(": "))
+        for line in lines or ():
             click.echo(f"  {line}")
 
     return 1 if any(changed.values()) else 0
@@ -293,7 +307,7 @@ def pin(names: tuple[str, ...], yes: bool) -> None:
     What changed is shown first: a description is read by the model, and an argument can carry off what it is given.
     """
     for name, lines in _changed(names, accept=lambda lines: yes or _accepted(lines)):
-        click.echo(f"{name}: {'pinned' if lines else 'as pinned'}")
+        click.echo(f"{name}: {'as pinned' if lines == [] else 'pinned'}")
 
 
 def _accepted(lines: list[str]) -> bool:
@@ -324,7 +338,7 @@ def _changed(names: tuple[str, ...], accept: Any = None) -> Any:
         pins, target = Pins.of_user(), found[name]
         now = anyio.run(definitions, target)
         pinned = pins.of(target)
-        lines = list(differences(pinned, now)) if pinned is not None else []
+        lines = list(differences(pinned, now)) if pinned is not None else None
         if accept and (pinned is None or (lines and accept(lines))):
             pins.pin(target, now)
 

@@ -14,7 +14,7 @@ not known here any more, because the process was started again, is looked for wi
 
 import secrets
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from datetime import UTC, datetime
@@ -209,7 +209,7 @@ class Tasks(Extension):
         self._group: TaskGroup | None = None
 
     @asynccontextmanager
-    async def running(self) -> AsyncIterator[None]:
+    async def running(self) -> AsyncGenerator[None]:
         """Tasks live here; leaving it stops those that are not over."""
         async with anyio.create_task_group() as self._group:
             yield

@@ -21,11 +21,13 @@ from journeyman.mcp_servers.registry import BASIC, SERVERS
 from journeyman.safe import safe
 from journeyman.tools.alias import named
 from journeyman.tools.choose import ranked
+from journeyman.tools.client import Patience
+from journeyman.tools.offers import Offered, read
 from journeyman.tools.pins import Pins
 from journeyman.tools.remote import RemoteTool, offered
-from journeyman.tools.server import Patience, Server
+from journeyman.tools.server import Server
 from journeyman.tools.target import Builtin, Command, Target, Url
-from journeyman.tools.tool import Tool
+from journeyman.tools.tool import Output, Tool
 from journeyman.traces.messages import ToolSpec
 
 LEAVING_S = 6.0
@@ -161,8 +163,32 @@ class Catalog(Toolbox):
         specs = named(
             [spec for name in sorted(found) for spec in found[name]], [tool.spec.name for tool in self._native]
         )
-        remote = [RemoteTool(servers[spec.server], spec) for spec in sorted(specs, key=lambda each: each.name)]
+        remote = [_tool(servers[spec.server], spec) for spec in sorted(specs, key=lambda each: each.name)]
         Toolbox.__init__(self, [*remote, *self._native])
+
+    @property
+    def mentions(self) -> list[tuple[str, str]]:
+        """What a person can point to, as `SERVER:URI` with a title."""
+        return [
+            (f"{server.name}:{each['name']}", str(each["about"]))
+            for server in self._servers
+            for each in server.offers.get("resources", ())
+        ]
+
+    async def mention(self, name: str) -> Output:
+        """The text of what a person points to.
+
+        Raises:
+            UsageError: there is no such server.
+            ToolError, ServerError: it cannot be read.
+        """
+        owner, _, uri = name.partition(":")
+        server = next((each for each in self._servers if each.name == owner), None)
+        if server is None:
+            known = ", ".join(each.name for each in self._servers)
+            raise UsageError(f"There is no server {safe(owner)!r}.", fix=f"Take one of: {known}")
+
+        return await read(server, uri)
 
     async def _leave(self, group: TaskGroup) -> None:
         """Owners end by themselves, then by force; an error under way is not wrapped on its way out."""
@@ -172,6 +198,11 @@ class Catalog(Toolbox):
         self._group = None
         group.cancel_scope.deadline = anyio.current_time() + LEAVING_S
         await group.__aexit__(None, None, None)
+
+
+def _tool(server: Server, spec: ToolSpec) -> Tool:
+    own = spec.tool in server.definitions or isinstance(server.target, Builtin)
+    return RemoteTool(server, spec) if own else Offered(server, spec)
 
 
 def _refuse_twins(names: Sequence[str], what: str) -> None:

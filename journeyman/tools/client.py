@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable, Generator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
 import anyio
@@ -22,11 +23,31 @@ if TYPE_CHECKING:
     from mcp.client import Transport
 
 
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """Seconds."""
+
+    answer: float = 600.0
+    """For the result of a call; whoever makes it may have less patience."""
+    start: float = 20.0
+    """For a server to start and to list its tools: a program may have to be fetched first."""
+    again: float = 2.5
+    """The same for one that was silent the last time."""
+
+    @property
+    def probe(self) -> float:
+        """For a program to say anything to the first word of the present protocol."""
+        return min(5.0, 0.6 * self.start)
+
+
 class Host(Protocol):
     """Who is told of what a server says of itself."""
 
     @property
     def target(self) -> Target: ...
+
+    @property
+    def patience(self) -> Patience: ...
 
     def notice(self, text: str) -> None:
         """A tool had to be left out."""
@@ -45,16 +66,13 @@ class Host(Protocol):
         ...
 
 
-def client(
-    host: Host, mode: str, stderr: Tail, timeout: float, *, ended: Callable[[], None], auth: Any = None
-) -> "Client":
+def client(host: Host, mode: str, stderr: Tail, *, ended: Callable[[], None], auth: Any = None) -> "Client":
     """A client that is not entered yet. It must be entered and left in one task.
 
     Args:
         host: whom to reach, and who hears of it.
         mode: `auto` or `legacy`, the era of the protocol.
         stderr: takes what a command writes there.
-        timeout: seconds an answer may take.
         ended: is called when nothing more will be heard.
         auth: for a URL: what authorises requests.
     """
@@ -63,7 +81,7 @@ def client(
     from journeyman.tools.tasks import Handles  # noqa: PLC0415
 
     logging.getLogger("mcp").addHandler(logging.NullHandler())  # else its tracebacks reach the terminal
-    target = host.target
+    target, timeout = host.target, host.patience.answer
     match target:
         case Builtin():
             server = build(
@@ -76,7 +94,7 @@ def client(
             )
             return Client(server, read_timeout_seconds=timeout)
         case Command():
-            transport = _sifted(stdio(target, stderr), host, ended)
+            transport = _sifted(stdio(target, stderr, host.patience.probe), host, ended)
         case Url():
             transport = _sifted(_url(target, timeout, auth), host, ended)
 

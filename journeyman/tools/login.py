@@ -7,7 +7,7 @@ in. Nothing of it is ever written to a file.
 
 import json
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any, Never
 from urllib.parse import parse_qs, urlsplit
@@ -147,7 +147,7 @@ async def logging_in(
     *,
     client: OAuthClientInformationFull | None = None,
     client_url: str | None = None,
-) -> AsyncIterator[Any]:
+) -> AsyncGenerator[Any]:
     """What authorises requests by asking the user; what is granted stays in the keyring.
 
     Args:

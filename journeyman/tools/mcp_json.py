@@ -12,6 +12,7 @@ user has trusted exactly this content (`journeyman.home.trust`); until then it i
 import json
 import os
 import re
+import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -22,6 +23,7 @@ from journeyman.errors import ConfigError
 from journeyman.home import config_dir, is_trusted, trust
 from journeyman.safe import safe
 from journeyman.tomlfile import as_text, read_once
+from journeyman.tools.pins import Pins
 from journeyman.tools.target import Command, Target, Url, check_name
 
 SERVERS = "mcpServers"
@@ -96,6 +98,24 @@ def targets(path: Path) -> tuple[Target, ...]:
         ConfigError: there is no such file, or it is not right; with the server and the key.
     """
     return _targets(entries(read_once(path, link=True), path), path)
+
+
+def standing(name: str, entry: Entry, path: Path, pins: Pins) -> str:
+    """How it stands with a server, by what is known without starting it: `ready`, or what is in the way."""
+    try:
+        target = _target(name, entry, path)
+        known = pins.remembered(target)
+    except ConfigError as error:
+        return safe(error.fix)
+
+    if isinstance(target, Command) and shutil.which(target.command[0], path=_path(target)) is None:
+        return f"no program {safe(target.command[0])}"
+
+    return "quarantined" if known.get("changed") else "silent last time" if known.get("silent") else "ready"
+
+
+def _path(target: Command) -> str | None:
+    return target.env.get("PATH")
 
 
 def _targets(known: Mapping[str, Entry], path: Path) -> tuple[Target, ...]:

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import JsonValue
 
+from journeyman.tools.offers import specs as besides
 from journeyman.tools.result import LIMIT, capped
 from journeyman.tools.schema import Schema
 from journeyman.tools.server import Server
@@ -50,7 +51,7 @@ async def offered(server: Server) -> list[ToolSpec]:
         else:
             specs[tool.name] = _spec(server, tool)
 
-    return [specs[name] for name in sorted(specs)]
+    return [*(specs[name] for name in sorted(specs)), *besides(server, list(specs))]
 
 
 def _problem(tool: "Tool", earlier: dict[str, ToolSpec], *, trusted: bool) -> str:

@@ -20,14 +20,14 @@ from anyio.abc import TaskGroup, TaskStatus
 from pydantic import JsonValue
 
 from journeyman.errors import JourneymanError, ServerError, UsageError
-from journeyman.tools.client import client, traced
+from journeyman.tools.client import Patience, client, traced
 from journeyman.tools.definition import usable
 from journeyman.tools.door import Door, current
 from journeyman.tools.failure import failed, first, refusal, unstarted, words
 from journeyman.tools.pins import Pins, differences
 from journeyman.tools.questions import elicited
 from journeyman.tools.tail import Tail
-from journeyman.tools.target import Builtin, Target
+from journeyman.tools.target import Builtin, Target, Url
 from journeyman.tools.thread import in_thread
 from journeyman.tools.tool import Report
 
@@ -42,18 +42,6 @@ GIVE_UP = 3
 """Deaths in a row after which a server is left alone."""
 BACKOFF_S = 0.1
 PAGES = 100
-
-
-@dataclass(frozen=True, slots=True)
-class Patience:
-    """Seconds."""
-
-    answer: float = 600.0
-    """For the result of a call; whoever makes it may have less patience."""
-    start: float = 20.0
-    """For a server to start and to list its tools: a program may have to be fetched first."""
-    again: float = 2.5
-    """The same for one that was silent the last time."""
 
 
 @dataclass(slots=True)
@@ -90,13 +78,20 @@ class Server:
         self._strange = self._stale = self._listed = False
         """A tool was listed that is not as it was pinned; the list may have changed; there was a list."""
         self._group = group
-        self._patience = patience
+        self.patience = patience
         self._auth = auth
         self._lock = anyio.Lock()
         self._connection: _Connection | None = None
         self._deaths = 0
         self._said = ""
         self._doors: list[Door] = []
+        self.offers: dict[str, Any] = {}
+        """What it has besides tools, as it was last listed."""
+
+    @property
+    def said(self) -> str:
+        """The end of what it wrote on stderr."""
+        return str(self._connection.stderr) if self._connection else self._said
 
     @property
     def name(self) -> str:
@@ -118,6 +113,7 @@ class Server:
             if pinned is not None:
                 await in_thread(_import_sdk)
                 self.definitions, self._listed = dict(pinned), True
+                self.offers = self._pins.remembered(self.target).get("offers") or {}
                 known = [usable(json.loads(text), self.notice) for text in pinned.values()]
                 return [tool for tool in known if tool is not None]
 
@@ -191,7 +187,7 @@ class Server:
             with traced():
                 answer = await send(connection.client)
         except Exception as error:  # the boundary to the SDK and to a stranger's server
-            if (refused := refusal(self.target, error, self._patience.answer)) is not None:
+            if (refused := refusal(self.target, error, self.patience.answer)) is not None:
                 raise refused from error
 
             died = f"died during {what}; the call may or may not have happened"
@@ -205,13 +201,16 @@ class Server:
         from journeyman.tools.tasks import look, stop  # noqa: PLC0415
 
         answered: set[str] = set()
+        said = ""
         try:
             while True:
                 result, message, wait = await self.ask(tool, lambda there: look(there, task, answered))
+                if message != said:
+                    report(said := message, None)
+
                 if result is not None:
                     return result
 
-                report(message, None)
                 await anyio.sleep(wait)
         except anyio.get_cancelled_exc_class():
             if self._connection is not None:
@@ -250,7 +249,12 @@ class Server:
         await in_thread(_import_sdk)
         remembered = self._pins.remembered(self.target) if self._pins else {}
         mode = "legacy" if remembered.get("era") == "legacy" else "auto"
-        patience = self._patience.again if remembered.get("silent") else self._patience.start
+        if remembered.get("login") and isinstance(self.target, Url):
+            from journeyman.tools.login import granted  # noqa: PLC0415 - the SDK
+
+            self._auth = await granted(self.target)
+
+        patience = self.patience.again if remembered.get("silent") else self.patience.start
         try:
             with anyio.fail_after(patience):
                 try:
@@ -273,7 +277,7 @@ class Server:
         started, ended = False, anyio.Event()
         with Tail() as stderr:
             try:
-                async with client(self, mode, stderr, self._patience.answer, ended=ended.set, auth=self._auth) as live:
+                async with client(self, mode, stderr, ended=ended.set, auth=self._auth) as live:
                     connection = _Connection(live, stderr, ended)
                     started = True
                     task_status.started(connection)
@@ -311,7 +315,7 @@ class Server:
         self.definitions = {}
         self._pinned = self._pins.of(self.target) if self._pins else None
         try:
-            with anyio.fail_after(self._patience.start):
+            with anyio.fail_after(self.patience.start):
                 for _ in range(PAGES):
                     page = await connection.client.list_tools(cursor=cursor)
                     tools += page.tools
@@ -322,7 +326,23 @@ class Server:
             raise failed(self.target, told, self._bury(connection)) from error
 
         self._compare()
+        if not isinstance(self.target, Builtin):
+            await self._look(connection.client)
+
         return tools
+
+    async def _look(self, there: "Client") -> None:
+        """What there is besides tools; a server that fails at it has none."""
+        from journeyman.tools.offers import offers  # noqa: PLC0415 - it is made of servers
+
+        try:
+            with anyio.fail_after(self.patience.again):
+                self.offers = await offers(there)
+        except Exception as error:  # noqa: BLE001 - whatever a stranger's server makes the SDK raise
+            self.notice(f"what it has besides tools is left out: {words(error)}")
+            return
+
+        self._remember(offers=self.offers or False)
 
     def _compare(self) -> None:
         """Pin what is seen for the first time, and stop what is not what it was."""

@@ -14,6 +14,7 @@ import signal
 from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from subprocess import PIPE
 from typing import TYPE_CHECKING, Any
 
@@ -31,8 +32,8 @@ MOST = 16 * 1024 * 1024
 GRACE_S = 2.0
 """For the program to end by itself once its input is closed, and again once it is asked to."""
 
-PROBE_S = 1.0
-"""For it to answer `server/discover`; one that is merely slow to start may answer in either protocol later."""
+SOON_S = 0.2
+"""The same for one that never said anything."""
 
 EDGE = 200
 """Bytes that are kept of both ends of a message that is too long."""
@@ -43,8 +44,13 @@ GONE = (anyio.BrokenResourceError, anyio.ClosedResourceError, OSError)
 
 
 @asynccontextmanager
-async def stdio(target: Command, stderr: Tail) -> AsyncGenerator[Any]:
+async def stdio(target: Command, stderr: Tail, probe: float) -> AsyncGenerator[Any]:
     """The program's messages and the way to it, as the SDK's client wants them.
+
+    Args:
+        target: the program.
+        stderr: takes what it writes there.
+        probe: seconds for it to say anything to `server/discover`.
 
     Raises:
         OSError: the program cannot be started.
@@ -70,15 +76,14 @@ async def stdio(target: Command, stderr: Tail) -> AsyncGenerator[Any]:
         async with anyio.create_task_group() as group:
             heard = anyio.Event()
             group.start_soon(_hear, process.stdout, told, heard)
-            group.start_soon(
-                _speak, said, process.stdin, told, lambda asked: group.start_soon(_probe, asked, told, heard)
-            )
+            probed = partial(group.start_soon, _probe, heard, told, probe)
+            group.start_soon(_speak, said, process.stdin, told, probed)
             group.start_soon(stderr.follow)
             try:
                 yield hearing, speaking
             finally:
                 with anyio.CancelScope(shield=True):
-                    await _end(process)
+                    await _end(process, GRACE_S if heard.is_set() else SOON_S)
 
                 group.cancel_scope.cancel()
     finally:
@@ -142,12 +147,12 @@ async def _hear(stdout: ByteReceiveStream, told: ObjectSendStream[Any], heard: a
                         await told.send(message)
 
 
-async def _probe(heard: anyio.Event, told: ObjectSendStream[Any], asked: Any) -> None:
+async def _probe(heard: anyio.Event, told: ObjectSendStream[Any], seconds: float, asked: Any) -> None:
     """Say for a program that says nothing that it does not know the word."""
     from mcp.shared.message import SessionMessage  # noqa: PLC0415
     from mcp_types import METHOD_NOT_FOUND, ErrorData, JSONRPCError  # noqa: PLC0415
 
-    with anyio.move_on_after(PROBE_S):
+    with anyio.move_on_after(seconds):
         await heard.wait()
         return
 
@@ -187,14 +192,14 @@ def _message(line: bytes | TooLong) -> "SessionMessage | Exception | None":
         return error
 
 
-async def _end(process: Process) -> None:
+async def _end(process: Process, grace: float) -> None:
     """Close its input, then ask it, then kill it; and whatever it started with it."""
     if process.stdin is not None:
         with suppress(*GONE):
             await process.stdin.aclose()
 
     for last in (signal.SIGTERM, signal.SIGKILL):
-        with anyio.move_on_after(GRACE_S):
+        with anyio.move_on_after(grace):
             await process.wait()
 
         with suppress(ProcessLookupError, PermissionError):

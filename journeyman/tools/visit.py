@@ -1,18 +1,19 @@
 """A server on its own, outside of any run: started, looked at and left."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Any
 
 import anyio
 
 from journeyman.errors import JourneymanError
-from journeyman.tools.server import Patience, Server
+from journeyman.tools.client import Patience
+from journeyman.tools.server import Server
 from journeyman.tools.target import Target
 
 
 @asynccontextmanager
-async def visited(target: Target, patience: Patience | None = None, auth: Any = None) -> AsyncIterator[Server]:
+async def visited(target: Target, patience: Patience | None = None, auth: Any = None) -> AsyncGenerator[Server]:
     """The server, listed once: `definitions` and `notices` are what it offers now, whatever was pinned.
 
     Raises:

@@ -1,7 +1,14 @@
-"""Our host, driven by the conformance suite: `python client.py URL`, with what to do in the environment."""
+# ruff: noqa: T201 - it prints when it is ready
+"""Our host, driven by the conformance suite, which starts a command for each scenario.
+
+python client.py SOCKET        waits there for scenarios, and does each in a fork of its own: imports take a second
+python front.py SOCKET URL     what the suite starts: hands the scenario over
+"""
 
 import json
 import os
+import signal
+import socket
 import sys
 from contextlib import AsyncExitStack
 from typing import Any
@@ -14,15 +21,14 @@ from mcp.shared.auth import OAuthClientInformationFull
 from pydantic import AnyUrl
 
 from journeyman.errors import JourneymanError
+from journeyman.tools.client import Patience
 from journeyman.tools.door import opened
 from journeyman.tools.login import logging_in
-from journeyman.tools.server import Patience, Server
+from journeyman.tools.server import Server
 from journeyman.tools.target import Url
 from journeyman.tools.tool import Output
 from journeyman.tools.visit import visited
 
-SCENARIO = os.environ.get("MCP_CONFORMANCE_SCENARIO", "")
-CONTEXT = json.loads(os.environ.get("MCP_CONFORMANCE_CONTEXT") or "{}")
 DOCUMENT = "https://conformance-test.local/client-metadata.json"
 PLAIN = {"string": "x", "integer": 1, "number": 1, "boolean": True, "object": {}, "array": []}
 
@@ -63,12 +69,10 @@ def filled(schema: dict[str, Any]) -> dict[str, Any]:
     return {name: PLAIN.get(fields.get(name, {}).get("type"), "x") for name in schema.get("required", [])}
 
 
-async def use(server: Server) -> None:
+async def use(server: Server, scenario: str, asked: list[Any]) -> None:
     """Call what there is to call."""
     tools = {tool.name: tool for tool in await server.tools()}
-    calls: list[tuple[str, Any]] = [
-        (each["name"], each.get("arguments") or {}) for each in CONTEXT.get("toolCalls", [])
-    ]
+    calls: list[tuple[str, Any]] = [(each["name"], each.get("arguments") or {}) for each in asked]
     if "add_numbers" in tools and not calls:
         calls = [("add_numbers", {"a": 5, "b": 3})]
 
@@ -79,7 +83,7 @@ async def use(server: Server) -> None:
             except JourneymanError as error:
                 sys.stderr.write(f"{name}: {error}\n")
 
-    if "preservation" in SCENARIO:
+    if "preservation" in scenario:
         await repeat(server, tools)
 
 
@@ -91,17 +95,17 @@ async def repeat(server: Server, tools: dict[str, Any]) -> None:
     await server.call(name, {field: focal.input_schema}, lambda *_: None)
 
 
-async def main(url: str) -> None:
+async def main(url: str, scenario: str, context: dict[str, Any]) -> None:
     keyring.set_keyring(Pocket())
     target = Url("conformance", url)
     async with AsyncExitStack() as stack:
         auth = None
-        if SCENARIO.startswith("auth/"):
+        if scenario.startswith("auth/"):
             known = None
-            if "client_id" in CONTEXT:
-                secret = CONTEXT.get("client_secret")
+            if "client_id" in context:
+                secret = context.get("client_secret")
                 known = OAuthClientInformationFull(
-                    client_id=CONTEXT["client_id"],
+                    client_id=context["client_id"],
                     client_secret=secret,
                     redirect_uris=[AnyUrl("http://127.0.0.1:0/callback")],
                     token_endpoint_auth_method="client_secret_basic" if secret else "none",
@@ -110,12 +114,31 @@ async def main(url: str) -> None:
             auth = await stack.enter_async_context(logging_in(target, browse, client=known, client_url=DOCUMENT))
 
         stack.enter_context(opened(yes))
-        server = await stack.enter_async_context(visited(target, Patience(answer=20), auth=auth))
-        await use(server)
+        server = await stack.enter_async_context(visited(target, Patience(answer=100, start=100), auth=auth))
+        await use(server, scenario, context.get("toolCalls", []))
+
+
+def handed_over(there: socket.socket) -> int:
+    url, name, context = json.loads(there.makefile().readline())
+    try:
+        anyio.run(main, url, name, json.loads(context or "{}"))
+    except JourneymanError as error:
+        sys.stderr.write(f"{name}: {error} ({error.fix})\n")
+        return 1
+
+    return 0
 
 
 if __name__ == "__main__":
-    try:
-        anyio.run(main, sys.argv[1])
-    except JourneymanError as error:
-        sys.exit(f"{error} ({error.fix})")
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(sys.argv[1])
+        listener.listen(100)
+        print("ready", flush=True)
+        while True:
+            there, _ = listener.accept()
+            if os.fork() == 0:
+                there.send(str(handed_over(there)).encode())
+                os._exit(0)
+
+            there.close()

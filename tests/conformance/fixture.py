@@ -6,7 +6,7 @@ python fixture.py          listens on 127.0.0.1 and prints its port
 
 import base64
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Annotated, Any, cast
 
@@ -47,7 +47,7 @@ tasks = Tasks()
 
 
 @asynccontextmanager
-async def lifespan(_: Any) -> AsyncIterator[None]:
+async def lifespan(_: Any) -> AsyncGenerator[None]:
     async with tasks.running():
         yield
 

@@ -13,7 +13,7 @@ from inline_snapshot import snapshot
 
 from journeyman.errors import ServerError, ToolError
 from journeyman.tools.catalog import Catalog, Toolbox
-from journeyman.tools.server import Patience
+from journeyman.tools.client import Patience
 from journeyman.tools.stdio import EDGE, Lines, TooLong
 from journeyman.tools.tail import KEPT, Tail
 from journeyman.tools.target import Command, Url

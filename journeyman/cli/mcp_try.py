@@ -1,0 +1,168 @@
+"""`journeyman mcp test | login | logout`: one server, tried or logged in to."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from journeyman.cli.output import json_option, print_json
+from journeyman.errors import UsageError
+
+if TYPE_CHECKING:
+    from journeyman.tools.target import Target, Url
+    from journeyman.tools.verdict import Verdict
+
+TEST = """\b
+Try:
+  journeyman mcp test time
+  journeyman mcp test 'uvx mcp-server-time --local-timezone UTC'
+  journeyman mcp test https://wiki.example/mcp --json
+
+\b
+Exit code 7 where it cannot be used."""
+
+LOGIN = """\b
+Try:
+  journeyman mcp login wiki
+  journeyman mcp login wiki --client-id 4711 --client-secret"""
+
+
+@click.command(epilog=TEST)
+@click.argument("server", metavar="NAME|'COMMAND ...'|URL")
+@click.option("--patience", type=click.FloatRange(0.1, 600), default=2.5, show_default=True, help="Seconds to wait.")
+@json_option()
+def test(server: str, patience: float, json: bool) -> int:
+    """Start a server and say whether it can be used.
+
+    It is asked for its tools, which are compared with those that were pinned, and left. A command is run as it stands
+    here.
+    """
+    import anyio  # noqa: PLC0415 - after --help
+
+    from journeyman.tools.pins import Pins  # noqa: PLC0415
+    from journeyman.tools.verdict import verdict  # noqa: PLC0415
+
+    found = anyio.run(verdict, _target(server), Pins.of_user(), patience)
+    if json:
+        print_json(found.model_dump(mode="json"))
+    else:
+        _tell(found)
+
+    return 0 if found.ok else 7
+
+
+def _tell(found: "Verdict") -> None:
+    if found.ok:
+        count = f"{len(found.tools)} tool{'' if len(found.tools) == 1 else 's'}"
+        click.echo(f"{found.name}: fine, {count} in {found.seconds:.1f} s, protocol {found.era}")
+    else:
+        click.echo(f"{found.name}: {found.problem}")
+        click.echo(f"  {found.fix}")
+
+    for mark, lines in ((" ", found.tools), ("-", found.left_out), ("~", found.changed)):
+        for line in lines:
+            click.echo(f"  {mark} {line}")
+
+    if found.said and found.said not in found.problem:
+        click.echo(f"  it said on stderr: {found.said}")
+
+
+def _target(text: str) -> "Target":
+    """A server of ours or of the user's by its name; else what is to be started or reached.
+
+    Raises:
+        ConfigError, UsageError: it is neither.
+    """
+    from journeyman.config import load_settings  # noqa: PLC0415
+    from journeyman.mcp_servers.registry import SERVERS  # noqa: PLC0415
+    from journeyman.tools.mcp_json import servers  # noqa: PLC0415
+    from journeyman.tools.target import Builtin, target  # noqa: PLC0415
+
+    if text in SERVERS:
+        return Builtin(text, Path.cwd())
+
+    settings = load_settings()
+    known = {each.name: each for each in servers(settings.root).targets}
+    if text in known:
+        return known[text]
+
+    if " " not in text and "://" not in text and "/" not in text:
+        fix = "journeyman mcp list; a command that is a single word: journeyman mcp test './command'"
+        raise UsageError(f"there is no server {text!r} that may start", fix=fix)
+
+    return target(text)
+
+
+@click.command(epilog=LOGIN)
+@click.argument("name")
+@click.option("--client-id", help="Who we are there, for servers that do not let us register.")
+@click.option("--client-secret", is_flag=True, help="Ask for the secret that belongs to it.")
+def login(name: str, client_id: str | None, client_secret: bool) -> None:
+    """Log in to a remote server, in your browser.
+
+    What it grants stays in the system's keyring, and runs use and renew it.
+    """
+    import anyio  # noqa: PLC0415 - after --help
+
+    secret = click.prompt("Client secret", hide_input=True) if client_secret else None
+    count = anyio.run(_login, _url(name), client_id, secret)
+    click.echo(f"logged in to {name}: {count} tools")
+
+
+async def _login(target: "Url", client_id: str | None, secret: str | None) -> int:
+    from mcp.shared.auth import OAuthClientInformationFull  # noqa: PLC0415
+    from pydantic import AnyUrl  # noqa: PLC0415
+
+    from journeyman.tools.login import logging_in  # noqa: PLC0415
+    from journeyman.tools.pins import Pins  # noqa: PLC0415
+    from journeyman.tools.server import Patience  # noqa: PLC0415
+    from journeyman.tools.visit import visited  # noqa: PLC0415
+
+    client: Any = None
+    if client_id is not None:
+        how = "client_secret_basic" if secret else "none"
+        client = OAuthClientInformationFull(
+            client_id=client_id,
+            client_secret=secret,
+            redirect_uris=[AnyUrl("http://127.0.0.1/callback")],
+            token_endpoint_auth_method=how,
+        )
+
+    async with (
+        logging_in(target, _browse, client=client) as auth,
+        visited(target, Patience(answer=330, start=330), auth=auth) as server,
+    ):
+        Pins.of_user().remember(target, {"login": True})
+        return len(server.definitions)
+
+
+async def _browse(url: str) -> None:
+    from anyio import to_thread  # noqa: PLC0415
+
+    click.echo(f"Log in here, if no browser opens:\n  {url}", err=True)
+    await to_thread.run_sync(click.launch, url)
+
+
+@click.command()
+@click.argument("name")
+def logout(name: str) -> None:
+    """Forget what a remote server granted."""
+    import anyio  # noqa: PLC0415 - after --help
+
+    from journeyman.tools.login import Keys  # noqa: PLC0415
+    from journeyman.tools.pins import Pins  # noqa: PLC0415
+
+    target = _url(name)
+    found = anyio.run(Keys(target.url).forget)
+    Pins.of_user().remember(target, {"login": False})
+    click.echo(f"logged out of {name}" if found else f"{name}: nobody was logged in")
+
+
+def _url(name: str) -> "Url":
+    from journeyman.tools.target import Url  # noqa: PLC0415 - after --help
+
+    target = _target(name)
+    if not isinstance(target, Url):
+        raise UsageError(f"{name!r} is no remote server: there is nobody to log in to", fix="journeyman mcp list")
+
+    return target

@@ -1,0 +1,175 @@
+"""What servers do beside answering calls: resources, prompts, questions, tasks, changed lists."""
+
+import json
+import sys
+from typing import Any
+
+import anyio
+import pytest
+from inline_snapshot import snapshot
+
+from journeyman.errors import ServerError, ToolError
+from journeyman.tools.catalog import Catalog
+from journeyman.tools.door import opened
+from journeyman.tools.pins import Pins
+from journeyman.tools.target import Command
+from journeyman.tools.tool import Output
+from tests.tools.test_server import SERVERS, call, failure
+
+
+@pytest.fixture
+def anyio_backend():
+    return "asyncio"
+
+
+def rich(*words: str) -> Command:
+    return Command("rich", (sys.executable, str(SERVERS / "rich.py"), *words))
+
+
+class Person:
+    """A door behind which somebody answers, or does not."""
+
+    def __init__(self, answer: dict[str, Any] | None = None, *, says: bool = True) -> None:
+        self.answer, self.says = answer, says
+        self.asked: list[tuple[str, dict[str, Any]]] = []
+
+    async def __call__(self, tool: Any, arguments: str) -> Output:
+        values = tool.parse(arguments)
+        self.asked.append((tool.spec.identity, values))
+        if not self.says:
+            return Output("denied: no", is_error=True)
+
+        try:
+            edited = {**values, "answer": self.answer} if self.answer is not None else values
+            return Output("", tool.parse(json.dumps(edited)))
+        except ToolError as error:
+            return Output(f"error: {error}", is_error=True)
+
+
+async def test_a_model_reads_resources_and_uses_prompts_by_tools_that_name_them():
+    async with Catalog([rich()]) as catalog:
+        besides = [spec for spec in catalog.specs if spec.tool in {"read_resource", "use_prompt"}]
+        assert {spec.name: spec.description for spec in besides} == snapshot(
+            {
+                "rich__read_resource": (
+                    "Read a resource of rich: notes://today - What is due today, notes://{day}/all - day"
+                ),
+                "rich__use_prompt": "Get an instruction that rich has ready: review(style) - How to review.",
+            }
+        )
+        read = await call(catalog, "rich__read_resource", '{"uri": "notes://today"}')
+        day = await call(catalog, "rich__read_resource", '{"uri": "notes://monday/all"}')
+        used = await call(catalog, "rich__use_prompt", '{"name": "review", "arguments": {"style": "kind"}}')
+        assert (read.text, day.text, used.text) == (
+            "water the plants",
+            "nothing on monday",
+            "user: Review it in a kind style.",
+        )
+        assert isinstance(await failure(catalog, "rich__read_resource", '{"uri": "notes://none"}'), ToolError)
+
+
+async def test_a_person_points_to_a_resource_by_its_server_and_address():
+    async with Catalog([rich()]) as catalog:
+        assert catalog.mentions == [("rich:notes://today", "What is due today")]
+        assert (await catalog.mention("rich:notes://today")).text == "water the plants"
+
+
+async def test_what_a_pinned_server_offers_is_known_before_it_is_started(tmp_path):
+    pins = Pins(tmp_path / "mcp.lock")
+    async with Catalog([rich()], pins=pins) as first:
+        specs = first.specs
+
+    async with Catalog([rich()], pins=pins) as catalog:
+        assert (catalog.specs, catalog._servers[0]._connection) == (specs, None)
+        assert (await call(catalog, "rich__read_resource", '{"uri": "notes://today"}')).text == "water the plants"
+
+
+@pytest.mark.parametrize("era", ["modern", "legacy"])
+@pytest.mark.parametrize(
+    ("person", "told"),
+    [
+        (Person({"name": "Zoe"}), "Hello, Zoe!"),
+        (Person(says=False), None),
+        (Person(), None),
+        (Person({"name": 3}), None),
+    ],
+    ids=["answered", "refused", "left empty", "not what was asked for"],
+)
+async def test_a_question_during_a_call_is_put_to_the_person_and_only_a_fitting_answer_is_given(
+    tmp_path, era, person, told
+):
+    pins = Pins(tmp_path / "mcp.lock")
+    pins.remember(rich(), {"era": era})
+    person.asked.clear()
+    async with Catalog([rich()], pins=pins) as catalog:
+        with opened(person):
+            found = await call(catalog, "rich__greet")
+
+    assert found.is_error == (told is None)
+    assert told is None or found.text == told
+    assert person.asked[0][0] == "elicitation.rich"
+    assert person.asked[0][1]["message"] == "Who are you?"
+
+
+async def test_a_link_is_shown_and_never_followed():
+    person = Person()
+    async with Catalog([rich()]) as catalog:
+        with opened(person):
+            assert (await call(catalog, "rich__visit")).text == "accept"
+
+    assert person.asked == [("elicitation.rich", {"message": "Sign here.", "url": "https://sign.example/1"})]
+
+
+async def test_where_nobody_can_be_asked_a_question_is_cancelled():
+    async with Catalog([rich()]) as catalog:
+        assert (await call(catalog, "rich__greet")).is_error
+
+
+async def test_a_call_that_becomes_a_task_is_followed_to_its_result():
+    said: list[str] = []
+    person = Person({"name": "Zoe", "loud": True})
+    async with Catalog([rich()]) as catalog:
+        slow = catalog.find("rich__slow")
+        assert slow is not None
+        done = await slow.call({"seconds": 0.2}, lambda text, _: said.append(text))
+        with opened(person):
+            asked = await call(catalog, "rich__ask_later")
+
+    assert (done.text, said[0]) == ("done", "under way")
+    assert asked.text == "accept {'name': 'Zoe', 'loud': True}"
+    assert len(person.asked) == 1
+
+
+async def test_a_task_that_its_server_remembers_outlives_the_server(tmp_path):
+    async with Catalog([rich(str(tmp_path / "book"))]) as catalog:
+        found = await call(catalog, "rich__die_at_work")
+
+    assert found.text.endswith("goes on")
+
+
+async def test_a_task_that_nobody_waits_for_is_stopped():
+    async with Catalog([rich()]) as catalog:
+        slow = catalog.find("rich__slow")
+        assert slow is not None
+        with anyio.move_on_after(20) as scope:
+            await slow.call({"seconds": 600}, lambda *_: scope.cancel())
+
+        server = catalog._servers[0]
+        assert server._connection is not None
+        assert scope.cancelled_caught
+
+
+@pytest.mark.parametrize("era", ["modern", "legacy"])
+async def test_a_list_that_changes_while_a_server_is_used_puts_it_in_quarantine(tmp_path, era):
+    pins = Pins(tmp_path / "mcp.lock")
+    pins.remember(rich(), {"era": era})
+    async with Catalog([rich()], pins=pins) as catalog:
+        assert (await call(catalog, "rich__change")).text == "changed"
+        with anyio.fail_after(10):
+            while not catalog._servers[0]._stale:
+                await anyio.lowlevel.checkpoint()
+
+        error = await failure(catalog, "rich__change")
+
+    assert isinstance(error, ServerError)
+    assert "+ another: it is new" in str(error)
