@@ -101,21 +101,21 @@ def targets(path: Path) -> tuple[Target, ...]:
 
 
 def standing(name: str, entry: Entry, path: Path, pins: Pins) -> str:
-    """How it stands with a server, by what is known without starting it: `ready`, or what is in the way."""
+    """How it stands with a server, by what is known without starting it: `ready`, or what is in the way.
+
+    `incomplete`: a variable is not set. `no program`: its command is not there. `quarantined`: its tools were not what
+    they were when it was last used. `silent`: it did not answer then.
+    """
     try:
         target = _target(name, entry, path)
         known = pins.remembered(target)
-    except ConfigError as error:
-        return safe(error.fix)
+    except ConfigError:
+        return "incomplete"
 
-    if isinstance(target, Command) and shutil.which(target.command[0], path=_path(target)) is None:
-        return f"no program {safe(target.command[0])}"
+    if isinstance(target, Command) and shutil.which(target.command[0], path=target.env.get("PATH")) is None:
+        return "no program"
 
-    return "quarantined" if known.get("changed") else "silent last time" if known.get("silent") else "ready"
-
-
-def _path(target: Command) -> str | None:
-    return target.env.get("PATH")
+    return "quarantined" if known.get("changed") else "silent" if known.get("silent") else "ready"
 
 
 def _targets(known: Mapping[str, Entry], path: Path) -> tuple[Target, ...]:
