@@ -291,7 +291,7 @@ def differ(names: tuple[str, ...]) -> int:
     changed = dict(_changed(names))
     for name, lines in changed.items():
         told = "not pinned yet: it was never used" if lines is None else "" if lines else "as pinned"
-        click.echo(f"{name}: {told}".rstrip(": "))
+        click.echo(f"{name}: {told}".rstrip())
         for line in lines or ():
             click.echo(f"  {line}")
 

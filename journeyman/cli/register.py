@@ -213,8 +213,8 @@ def _tools(entry: "Entry") -> int:
     """How many tools the command offers, started as the other program would. Raises ServerError where it does not."""
     import anyio  # noqa: PLC0415 - after --help
 
-    from journeyman.tools.visit import definitions  # noqa: PLC0415
     from journeyman.tools.target import Command  # noqa: PLC0415
+    from journeyman.tools.visit import definitions  # noqa: PLC0415
 
     return len(anyio.run(definitions, Command("registered", (entry.command or "", *entry.args), entry.env)))
 
