@@ -21,6 +21,7 @@
     │   └── Refusal                        4  refusal     the model, or its provider, will not answer this
     ├── Refused                            5  refused     a person refused several calls in a row
     ├── BudgetExceeded                     6  budget      steps, tokens or time are spent
+    │   └── Paused                         6  budget      a branch of a search has done the steps it was given
     ├── ToolError                          7  tool        text for the model: the run goes on
     │   └── SecretLost                     7  tool        a placeholder whose secret this process does not know
     ├── ServerError                        7  tool        an MCP server that cannot be started or reached
@@ -152,6 +153,10 @@ class Refused(JourneymanError):
 class BudgetExceeded(JourneymanError):
     kind = "budget"
     exit_code = 6
+
+
+class Paused(BudgetExceeded):
+    """A run of a search has done the steps it was given."""
 
 
 class ToolError(JourneymanError):

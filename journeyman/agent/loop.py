@@ -10,20 +10,21 @@ from journeyman.agent.calls import perform
 from journeyman.agent.compact import make_room, squeeze, sum_up
 from journeyman.agent.models.parse import meant_as_call
 from journeyman.agent.run import Run
-from journeyman.errors import ContextOverflow, ModelError
+from journeyman.errors import ContextOverflow, ModelError, Paused
 from journeyman.traces.events import BudgetRaised, Choice, MessageAdded
 
 MENDS = 2
 """How often a model may be asked to mend an answer that does not fit."""
 
 
-async def drive(run: Run) -> str:
-    """Go on from wherever the run's state is, to the answer.
+async def drive(run: Run, steps: int | None = None) -> str:
+    """Go on from wherever the run's state is, to the answer, or for so many steps.
 
     Raises:
+        Paused: the steps are done, and there is no answer yet.
         ModelError, BudgetExceeded, StoreError: the run cannot go on.
     """
-    mends = 0
+    mends, begun = 0, run.state.steps
     while True:
         if run.state.asked_summary is not None:  # taken up again in the middle of it
             await _afford(run)
@@ -31,6 +32,9 @@ async def drive(run: Run) -> str:
         elif calls := run.state.pending:
             await perform(run, calls)
         elif (answer := run.state.answer) is None:
+            if steps is not None and run.state.steps - begun >= steps:
+                raise Paused(f"The run was left after {run.state.steps} steps: its search decides how it goes on.")
+
             await _respond(run)
         elif (problem := _problem(run, answer)) is None:
             return answer

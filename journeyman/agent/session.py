@@ -172,7 +172,9 @@ async def execute(order: Order, crew: Crew, work: Work = drive) -> Result:
     return await _see_through(run, order, work)
 
 
-async def fork(stem: Sequence[StoredEvent], order: Order, crew: Crew, *, parent: str, parent_seq: int) -> Result:
+async def fork(
+    stem: Sequence[StoredEvent], order: Order, crew: Crew, *, parent: str, parent_seq: int, work: Work = drive
+) -> Result:
     """Start a run that shares another one's beginning; `order.prompt`, if any, is what the user says next.
 
     Args:
@@ -181,6 +183,7 @@ async def fork(stem: Sequence[StoredEvent], order: Order, crew: Crew, *, parent:
         crew: who goes on with it.
         parent: the other run.
         parent_seq: the number its last shared event has there.
+        work: what brings it to its answer.
 
     Raises:
         UsageError: the events do not begin a run.
@@ -205,7 +208,7 @@ async def fork(stem: Sequence[StoredEvent], order: Order, crew: Crew, *, parent:
         run.emit(MessageAdded(text=order.prompt, origin="user" if order.origin == "user" else "runtime"))
 
     await run.recorder.barrier()
-    return await _see_through(run, order)
+    return await _see_through(run, order, work)
 
 
 def _started(

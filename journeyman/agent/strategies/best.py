@@ -34,7 +34,9 @@ class Best(Strategy):
         async def judged(candidate: Candidate) -> Candidate:
             return await score(search, order, candidate, self.by)
 
-        tried = await search.many(self.of, order, self.n, self._enough, temperature=self.temperature, then=judged)
+        tried = await search.of_one_kind(
+            self.of, order, self.n, self._enough, temperature=self.temperature, then=judged
+        )
         best = max(search.answered(tried), key=lambda each: (-1 if each.score is None else each.score, -each.index))
         return best.found(best.score, f"the best of {len(tried)} by {self.by}")
 

@@ -8,8 +8,8 @@ somebody else changed the same files meanwhile.
 
 import os
 import shutil
-from collections.abc import AsyncGenerator, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Iterator, Sequence
+from contextlib import asynccontextmanager, suppress
 from hashlib import sha256
 from itertools import count
 from pathlib import Path
@@ -23,7 +23,9 @@ from journeyman.sandbox.paths import Root
 from journeyman.tools.catalog import Catalog
 from journeyman.tools.catalog import Toolbox as Tools
 from journeyman.tools.tool import Output, Report, Tool
+from journeyman.traces.events import CallFinished, CallProposed
 from journeyman.traces.messages import ToolSpec
+from journeyman.traces.writer import Stored
 
 MOST_FILES, MOST_BYTES, LARGEST = 5000, 64 << 20, 1 << 20
 Stamp = tuple[int, int]
@@ -82,8 +84,11 @@ class Ground:
             self._why = "the folder is too large to give each of several attempts a copy of it"
 
     @asynccontextmanager
-    async def branch(self, of: Path | None) -> AsyncGenerator[tuple[Toolbox, Path | None]]:
-        """Tools over a new copy of the folder, or of another candidate's; the copy stays, for the choice."""
+    async def branch(self, of: Path | None, stem: Sequence[Stored] = ()) -> AsyncGenerator[tuple[Toolbox, Path | None]]:
+        """Tools over a new copy of the folder, or of another candidate's; the copy stays, for the choice.
+
+        What code had remembered in `stem`, the run that is gone on with, it remembers here: the cells run again first.
+        """
         if not self.copies or self._root is None:
             yield Tools(self._tools({})), None
             return
@@ -91,6 +96,9 @@ class Ground:
         folder = self._scratch / str(next(self._numbers))
         await to_thread.run_sync(_copy, of or self._root, folder)
         async with Catalog(self._catalog.built_in(folder)) as own:
+            if of is not None and await _ran_again(own, stem):
+                await to_thread.run_sync(_restore, of, folder)
+
             yield Tools(self._tools({spec.name: tool for spec in own.specs if (tool := own.find(spec.name))})), folder
 
     def _tools(self, own: dict[str, Tool]) -> Iterator[Tool]:
@@ -140,6 +148,30 @@ class Ground:
             return [], []
 
         return [path for path in found if found[path] != self._base.get(path)], sorted(self._base.keys() - found.keys())
+
+
+async def _ran_again(own: Catalog, stem: Sequence[Stored]) -> bool:
+    """Run the code of a run again, for what it leaves in its session; was there any."""
+    calls = {each.event.call_id: each.event for each in stem if isinstance(each.event, CallProposed)}
+    done = [each.event.result for each in stem if isinstance(each.event, CallFinished) and each.event.status == "ok"]
+    cells = [(tool, calls[result.call_id]) for result in done if (tool := own.find(result.name)) and _keeps(tool.spec)]
+    for tool, call in cells:
+        with suppress(ToolError):  # it failed then too, or does now: its files are restored all the same
+            await tool.call(dict(call.arguments or {}), lambda _text, _fraction: None)
+
+    return bool(cells)
+
+
+def _keeps(spec: ToolSpec) -> bool:
+    """Its server remembers what it did."""
+    return spec.server == "code"
+
+
+def _restore(of: Path, folder: Path) -> None:
+    for each in folder.iterdir():
+        shutil.rmtree(each) if each.is_dir() and not each.is_symlink() else each.unlink()
+
+    shutil.copytree(of, folder, symlinks=True, dirs_exist_ok=True)
 
 
 def texts(folder: Path) -> dict[str, str | None]:

@@ -44,7 +44,7 @@ def ready(by: By, order: Order, able: Capabilities) -> Order:
 
 async def score(search: Search, order: Order, candidate: Candidate, by: By) -> Candidate:
     """The candidate with its score, which the search's trace has too; an answer that is none has none."""
-    if candidate.answer is None:
+    if candidate.answer is None and by != "process":
         return candidate
 
     if by == "judge":

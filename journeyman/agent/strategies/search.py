@@ -19,13 +19,14 @@ import anyio
 from anyio import to_thread
 
 from journeyman.agent.budget import Budget
+from journeyman.agent.loop import drive
 from journeyman.agent.models.model import Capabilities
 from journeyman.agent.parts import nobody
 from journeyman.agent.run import Run
 from journeyman.agent.session import Crew, Order, Result, execute, fork
 from journeyman.agent.strategies.branch import Ground, texts
 from journeyman.agent.strategies.together import Together
-from journeyman.errors import BudgetExceeded, JourneymanError, ModelError
+from journeyman.errors import BudgetExceeded, JourneymanError, ModelError, Paused
 from journeyman.tools.catalog import Toolbox as Tools
 from journeyman.traces.events import (
     ApprovalAnswered,
@@ -35,6 +36,7 @@ from journeyman.traces.events import (
     CandidateTried,
     EphemeralEvent,
     Event,
+    ModelResponded,
     Role,
     Sample,
 )
@@ -50,6 +52,7 @@ SHOWN = 200
 """Characters of an answer that the search's own trace has."""
 Enough = Callable[[Sequence["Candidate"]], bool]
 Then = Callable[["Candidate"], Awaitable["Candidate"]]
+Make = Callable[[Order], Awaitable["Candidate"]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +72,11 @@ class Candidate:
         return self.result.answer
 
     @property
+    def paused(self) -> bool:
+        """It can be gone on with."""
+        return isinstance(self.result.error, Paused)
+
+    @property
     def case(self) -> Case:
         """What a verifier is shown of it."""
         return Case.of((each.event for each in self.events), texts(self.folder) if self.folder else {})
@@ -83,8 +91,10 @@ class Heard:
     """What happens in a candidate's run, as it happens."""
 
     state: State = field(default_factory=State)
+    steps: int = 0
 
     def __call__(self, event: Event) -> None:
+        self.steps += isinstance(event, ModelResponded)
         if not isinstance(event, EphemeralEvent):
             self.state.apply(event)
 
@@ -133,19 +143,34 @@ class Search:
         return chosen.answer
 
     async def attempt(
-        self, order: Order, by: "Strategy", *, role: Role = "candidate", of: Candidate | None = None, say: str = ""
+        self,
+        order: Order,
+        by: "Strategy",
+        *,
+        role: Role = "candidate",
+        of: Candidate | None = None,
+        say: str = "",
+        steps: int | None = None,
     ) -> Candidate:
-        """One run, in a folder of its own; with `say`, one that goes on from `of` as if the user had said so.
+        """One run, in a folder of its own.
+
+        Args:
+            order: what is asked.
+            by: the strategy whose run it is.
+            role: a revision goes on from `of`; a judgement is about it.
+            of: another candidate.
+            say: what a revision is told; by nobody whose word counts as the user's.
+            steps: it may do; without an answer it can be gone on with then.
 
         Raises:
             ModelError, StoreError: there is no model or no store to go on with.
         """
-        heard, index = Heard(), next(self._indexes)
-        stem = [each for each in of.events if each.event.type != "run_finished"] if of and say else []
+        heard, index, work = Heard(), next(self._indexes), partial(drive, steps=steps)
+        stem = [each for each in of.events if each.event.type != "run_finished"] if of and role == "revision" else []
         recorder = self._runtime.recorder(stem)
         tried = partial(self._tried, recorder.run_id, index, by, heard, role=role, of=of)
         order = replace(order, strategy=by, sample=_place(order, index))
-        async with self._ground.branch(of.folder if stem and of else None) as (toolbox, folder):
+        async with self._ground.branch(of.folder if of else None, stem) as (toolbox, folder):
             policy = self._runtime.policy.within(folder) if folder else self._crew.policy
             crew = replace(
                 self._crew,
@@ -163,9 +188,9 @@ class Search:
                     last = stem[-1]
                     events = [each.event for each in stem]
                     again = replace(order, prompt=say, origin="model")
-                    result = await fork(events, again, crew, parent=last.run_id, parent_seq=last.seq)
+                    result = await fork(events, again, crew, parent=last.run_id, parent_seq=last.seq, work=work)
                 else:
-                    result = await execute(order, crew)
+                    result = await execute(order, crew, work)
             except BaseException:
                 tried()
                 raise
@@ -189,15 +214,12 @@ class Search:
         )
 
     async def many(
-        self, of: "Strategy", order: Order, n: int, enough: Enough, *, temperature: float, then: Then | None = None
+        self, make: Make, order: Order, n: int, enough: Enough, *, temperature: float, then: Then | None = None
     ) -> list[Candidate]:
         """Up to `n` candidates, as many at once as the model takes, until they are `enough`; in their order.
 
         Each is drawn with some chance, at `temperature` where the order says none, and the next seed.
         """
-        if of.single and not self._crew.toolbox.specs and Together.can(self._crew.model, n):
-            self._together = Together(self._crew.model, n)
-
         got: list[Candidate] = []
         failed: list[JourneymanError] = []
         numbers = iter(range(n))
@@ -206,7 +228,7 @@ class Search:
             async def work() -> None:
                 for number in numbers:
                     try:
-                        candidate = await of.solve(self, _drawn(order, number, temperature))
+                        candidate = await make(_drawn(order, number, temperature))
                         got.append(await then(candidate) if then else candidate)
                     except JourneymanError as error:
                         failed.append(error)
@@ -218,11 +240,22 @@ class Search:
             for _ in range(max(1, min(n, self.able.parallel))):
                 tasks.start_soon(work)
 
-        self._together = None
         if failed and not got:
             raise failed[0]
 
         return sorted(got, key=lambda each: each.index)
+
+    async def of_one_kind(
+        self, of: "Strategy", order: Order, n: int, enough: Enough, *, temperature: float, then: Then | None = None
+    ) -> list[Candidate]:
+        """As `many`, each by the same strategy; where that calls nothing, the prompt is read once for all."""
+        if of.single and not self._crew.toolbox.specs and Together.can(self._crew.model, n):
+            self._together = Together(self._crew.model, n)
+
+        try:
+            return await self.many(partial(of.solve, self), order, n, enough, temperature=temperature, then=then)
+        finally:
+            self._together = None
 
     def answered(self, tried: Sequence[Candidate]) -> list[Candidate]:
         """Those that gave an answer.
@@ -243,7 +276,8 @@ class Search:
                 f"{spent} No candidate had answered by then.", fix=f"Allow more: --max-{spent.what} {spent.more:g}"
             )
 
-        error = next((each.result.error for each in reversed(tried) if each.result.error), None)
+        errors = [each.result.error for each in reversed(tried) if each.result.error and not each.paused]
+        error = errors[0] if errors else None
         return error or ModelError("No candidate answered.", fix="Ask in other words, or use a stronger model.")
 
     def judged(self, candidate: Candidate, score: float | None, why: str, by: str) -> Candidate:
@@ -251,9 +285,14 @@ class Search:
         self._emit(CandidateScored(run_id=candidate.result.run_id, by=by, score=score, why=why))
         return candidate.found(score, why)
 
+    @property
+    def spent(self) -> bool:
+        """Nothing of the budget is left."""
+        return self._budget.spent() is not None
+
     def _over(self, failed: Sequence[JourneymanError]) -> bool:
         """Nothing more can come of it: the budget is spent, or something failed that all candidates need."""
-        return self._budget.spent() is not None or any(not isinstance(each, BudgetExceeded) for each in failed)
+        return self.spent or any(not isinstance(each, BudgetExceeded) for each in failed)
 
     def _tried(
         self, run_id: str, index: int, by: "Strategy", heard: Heard, *, role: Role, of: Candidate | None
@@ -271,7 +310,7 @@ class Search:
                 answer=(end.answer or "")[:SHOWN] if end else "",
                 usage=state.usage,
                 cost_usd=state.cost_usd,
-                steps=state.steps,
+                steps=heard.steps,
                 denied=state.denied,
                 seconds=end.seconds if end else 0.0,
             )

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from pydantic import ValidationError
 
+from journeyman.agent.strategies.beam import Beam
 from journeyman.agent.strategies.best import Best
 from journeyman.agent.strategies.budget import Budget
 from journeyman.agent.strategies.cot import Cot
@@ -17,12 +18,14 @@ from journeyman.agent.strategies.plain import Plain
 from journeyman.agent.strategies.refine import Refine
 from journeyman.agent.strategies.route import Route
 from journeyman.agent.strategies.strategy import Direct, Strategy
+from journeyman.agent.strategies.tpo import Tpo
+from journeyman.agent.strategies.tree import Tree
 from journeyman.agent.strategies.vote import Vote
 from journeyman.errors import UsageError
 from journeyman.tomlfile import explained
 
 STRATEGIES: dict[str, type[Strategy]] = {
-    kind.name: kind for kind in (Plain, Direct, Cot, Budget, NoSwitch, Vote, Best, Refine, Route)
+    kind.name: kind for kind in (Plain, Direct, Cot, Budget, NoSwitch, Vote, Best, Refine, Route, Tpo, Beam, Tree)
 }
 FIX = "Write one of {}; with arguments: vote(8), best(4, by=judge), route(plain, vote(5))."
 

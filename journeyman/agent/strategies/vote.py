@@ -33,7 +33,7 @@ class Vote(Strategy):
         self.of.needs(order, able)
 
     async def solve(self, search: Search, order: Order) -> Candidate:
-        tried = await search.many(
+        tried = await search.of_one_kind(
             self.of, order, self.n, lambda got: decided(got, self.n), temperature=self.temperature
         )
         counts = Counter(key(each) for each in search.answered(tried))

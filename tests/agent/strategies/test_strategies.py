@@ -16,6 +16,7 @@ from journeyman.errors import BudgetExceeded, RunTimeout, UsageError
 from journeyman.traces.events import CandidateChosen, CandidateScored, CandidateTried, RunStarted
 from journeyman.traces.store import Store
 from journeyman.traces.transcript import transcript
+from tests.need import need
 
 SEEDED = Sampling(seed=0)
 
@@ -256,6 +257,66 @@ async def test_a_search_itself_cannot_be_replayed(store):
 
     with pytest.raises(UsageError, match="is a search"):
         await replay(events(store, result.run_id))
+
+
+def looking(request):
+    """The first one looks for a file that is not there; each says what it has read."""
+    read = [message for message in request.messages if message.type == "tool_result"]
+    if read:
+        return f"It says {read[-1].text}" if not read[-1].is_error else "It says nothing."
+
+    path = "nowhere.txt" if seed(request) == 0 else "notes.txt"
+    return {"tool": "files__read", "arguments": {"path": path}}
+
+
+@pytest.mark.parametrize("how", ["beam(1)", "tree(6)"])
+async def test_a_step_that_fails_is_left_for_one_that_does_not(store, folder, how):
+    result = await agent(looking, how, store, tools=["files"], root=folder).run("Read.")
+
+    tried = events(store, result.run_id, CandidateTried)
+    assert "one" in result.answer
+    assert {event.outcome for event in tried} == {"budget", "answered"}
+    of = {event.run_id: event.of for event in tried}
+    assert of[result.chosen] in of
+    assert (await replay([each.event for each in store.events(result.chosen)])).same
+
+
+async def test_a_branch_remembers_what_its_code_did(store, folder):
+    need("native")
+
+    def script(request):
+        last = request.messages[-1]
+        if last.type == "tool_result":
+            return (
+                last.text if len(request.messages) > 3 else {"tool": "code__python", "arguments": {"code": "print(x)"}}
+            )
+
+        return {"tool": "code__python", "arguments": {"code": f"x = {41 + seed(request)}"}}
+
+    policy = Policy.allow("code.*")
+    result = await agent(script, "beam(1, branch=1)", store, tools=["code"], root=folder, policy=policy).run("Go.")
+
+    assert result.answer.strip() == "41"
+
+
+async def test_the_best_is_revised_by_what_sets_it_apart_from_the_worst(store):
+    def script(request):
+        text = request.messages[-1].text
+        if "How sure" in text:
+            return json.dumps({"mark": int(text.partition('"answer": "')[2].partition('"')[0])})
+
+        return (
+            "Be larger."
+            if "Better answer: 3" in text
+            else "9"
+            if text.startswith("Somebody")
+            else f"{seed(request) + 1}"
+        )
+
+    result = await agent(script, "tpo(3)", store).run("How much?")
+
+    assert result.answer == "9"
+    assert [event.role for event in events(store, result.run_id, CandidateTried)].count("revision") == 3
 
 
 @pytest.mark.parametrize(
