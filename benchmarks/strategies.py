@@ -33,7 +33,7 @@ PAGE = Path(__file__).parents[1] / "docs" / "strategies.md"
 SEED = 12
 TRIED = (
     "plain", "cot", "vote(5)", "best(4, by=judge)", "best(4, by=likelihood)", "best(4, by=process)",
-    "best(4, by=verifier)", "refine(1)", "route(plain, vote(5))",
+    "best(4, by=verifier)", "refine(1)", "tpo(3)", "beam(2)", "tree(8)", "route(plain, vote(5))",
 )  # fmt: skip
 TOOLS = ("arithmetic", "word_problem", "adaptive_search")
 TEXT = ("sums", "smallest", "python")
@@ -95,12 +95,14 @@ uneven a split (exact McNemar test). A star: the task's own verifier was asked, 
 """
 
 
-def page(plans: dict[str, tuple[Callable[[], ModelFiles], Plan]], store: Store, n: int) -> str:
+def page(plans: dict[str, tuple[Callable[[], ModelFiles], Plan]], store: Store, n: int, *, write: bool) -> str:
     parts = [HEAD.format(n=n, seed=SEED)]
     for name, (_, plan) in plans.items():
         result = compared(plan, name, store)
         drawing = PAGE.with_name(f"strategies-{plan.name.rpartition('/')[2]}.svg")
-        drawing.write_text(svg(result.arms), encoding="utf-8")
+        if write:
+            drawing.write_text(svg(result.arms), encoding="utf-8")
+
         parts.append(
             f"## {name}\n\n{table(result.arms)}\n\n![accuracy against tokens]({drawing.name})\n\n{_kinds(result)}"
         )
@@ -135,7 +137,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 except JourneymanError as error:
                     sys.stderr.write(f"{name}: {error}\n")
 
-        text = page(todo, store, given.n)
+        text = page(todo, store, given.n, write=given.write)
 
     print(text)
     if given.write:
