@@ -22,6 +22,8 @@ from journeyman.training.generate import generate
 from journeyman.training.rollout import Batch, rollout
 from journeyman.training.scoring import score_again
 from journeyman.training.tasks import Task
+from journeyman.verifiers.case import Case
+from journeyman.verifiers.check import Check
 from journeyman.verifiers.desk import Desk
 
 EACH = int(os.environ.get("PRACTICE_TASKS", "4"))
@@ -67,6 +69,19 @@ async def again(store: Store, tasks: list[Task], n: int) -> float:
     return spent() - before
 
 
+async def code(n: int) -> float:
+    """Programs judged, each in a sandbox of its own."""
+    check = Check(verifier="functions", parameters={"calls": [{"call": "double", "args": [n], "expect": 2 * n}]})
+    case = Case(prompt="?", answer="```python\ndef double(n):\n    return 2 * n\n```")
+    before = spent()
+    async with Desk(2) as desk:
+        for _ in range(n):
+            (score,) = await desk.verify([check], case)
+            assert score.value == 1, score
+
+    return spent() - before
+
+
 def starter() -> Model | None:
     from journeyman.agent.models.spec import Engine, make_model  # noqa: PLC0415
 
@@ -89,6 +104,8 @@ def main() -> None:
             share = overhead / (both - overhead)
             print(f"  with the starter {both / attempts * 1000:.0f} CPU-ms: {share:.1%} of the model's time")
 
+        few = max(RUNS // 10, 1)
+        print(f"programs, each judged in a fresh sandbox: {anyio.run(code, few) / few * 1000:.0f} CPU-ms each")
         print(f"{RUNS:,} stored runs judged again: {anyio.run(again, store, tasks, RUNS):.1f} CPU-s")
 
 

@@ -40,6 +40,7 @@ class Server:
     """A running one. Messages may be sent from any task."""
 
     def __init__(self, *, namespaces: bool, preload: tuple[str, ...]) -> None:
+        self._owner = os.getpid()
         self._templates: set[str] = set()
         paths = list(dict.fromkeys(sysconfig.get_path(name) for name in ("purelib", "platlib"))) if preload else []
         root = tempfile.mkdtemp(prefix="journeyman-")
@@ -81,7 +82,8 @@ class Server:
 
     @property
     def alive(self) -> bool:
-        return self._process.poll() is None
+        """A copy of the process that started it (`fork`) cannot tell, and shares it."""
+        return os.getpid() != self._owner or self._process.poll() is None
 
     async def send(self, message: Mapping[str, Any], *numbers: int) -> None:
         """Give an order, with descriptors. Raises OSError: the server is gone."""

@@ -20,6 +20,8 @@ from journeyman.verifiers.case import Case
 from journeyman.verifiers.check import verifier
 from journeyman.verifiers.score import Score, short
 
+PRELOAD = ("pytest",)
+"""As in `program`."""
 SHOWN = 300
 STEERING = frozenset(
     ("conftest.py", "pytest.ini", ".pytest.ini", "pytest.toml", "tox.ini", "setup.cfg", "pyproject.toml", "pytest.py",
@@ -77,7 +79,7 @@ async def furnished(
         ToolError: a path leads out of it.
     """
     limits = Limits(wall_s=seconds, memory_mb=1024)
-    spec = Spec(backend=backend, limits=limits, preload=("pytest",) if pytest else ())
+    spec = Spec(backend=backend, limits=limits, preload=PRELOAD if pytest else ())
     sandbox = await open_sandbox(spec)
     try:
         for path, text in files.items():

@@ -15,6 +15,8 @@ from journeyman.verifiers.case import Case
 from journeyman.verifiers.check import verifier
 from journeyman.verifiers.score import Score, short
 
+PRELOAD: tuple[str, ...] = ()
+"""What its sandboxes have ready; the worker starts their server once."""
 FENCED = re.compile(r"```(?:python|py)?\s*\n(.*?)```", re.DOTALL)
 
 

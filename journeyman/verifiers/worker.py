@@ -11,7 +11,9 @@ import os
 import select
 import signal
 import sys
+from types import ModuleType
 
+import anyio
 from pydantic import ValidationError
 
 from journeyman.errors import JourneymanError
@@ -40,14 +42,30 @@ def main() -> None:
 def _done(line: bytes) -> Score:
     try:
         job = Job.model_validate_json(line)
-        version = job.check.resolve().__verifier__  # imports what it needs, once for all jobs
+        function = job.check.resolve()  # imports what it needs, once for all jobs
     except (ValidationError, JourneymanError) as error:
         return Score.missing(str(error), "error")
 
     if not hasattr(os, "fork"):
         return verify_here(job.check, job.case)
 
-    return _forked(job).model_copy(update={"verifier": version})
+    _prepare(sys.modules[function.__module__])
+    return _forked(job).model_copy(update={"verifier": function.__verifier__})
+
+
+def _prepare(module: ModuleType) -> None:
+    """Start what makes sandboxes, once for all jobs that need some; each job still has a fresh one of its own."""
+    preload = getattr(module, "PRELOAD", None)
+    if preload is None:
+        return
+
+    from journeyman.sandbox.server import server  # noqa: PLC0415 - few verifiers run code
+
+    if "asyncio" not in sys.modules:
+        anyio.run(anyio.sleep, 0)  # imports an event loop
+
+    with contextlib.suppress(JourneymanError, OSError):  # the job will say what is wrong, or take another backend
+        server(namespaces=True, preload=preload)
 
 
 def _forked(job: Job) -> Score:
