@@ -114,9 +114,7 @@ class Journeyman(App[str]):
         self.run_worker(self._rewind(), group="pick", exclusive=True)
 
     async def _rewind(self) -> None:
-        turns = [
-            Choice(turn, text.replace("\n", " ")[:200], f"{turn}") for turn, text in reversed(self.chat.feed.turns)
-        ]
+        turns = [Choice(seq, said.replace("\n", " ")[:200]) for seq, said in reversed(self.chat.feed.turns)]
         picked = await self.push_screen_wait(Picker("Go back to before (files stay as they are)", turns))
         if picked is not None:
             prompt = await quietly(self.chat, lambda: self.chat.talk.rewind(picked.key))

@@ -20,12 +20,12 @@ from journeyman.tui.rows import Lines
 GRACE_S = 0.5
 ANSWERS = (
     ("y", "once", "yes"),
+    ("n", "no", "no"),
     ("s", "session", "this session"),
     ("a", "always", "always"),
-    ("n", "no", "no"),
     ("N", "why", "no, because …"),
     ("e", "edit", "edit"),
-    ("question_mark", "explain", "why asked"),
+    ("question_mark", "explain", "why"),
 )
 SHORT = {"question_mark": "?"}
 
@@ -71,7 +71,11 @@ class Approval(Vertical, can_focus=True):
     def compose(self) -> ComposeResult:
         yield Bar(ident="asked")
         yield Lines(ident="call")
-        yield Bar(ident="answers")
+        yield Lines(ident="answers")
+
+    def on_mount(self) -> None:
+        for lines in self.query(Lines):
+            lines.can_focus = False
 
     def ask(self, question: Question) -> None:
         self.questions.append(question)
@@ -107,7 +111,10 @@ class Approval(Vertical, can_focus=True):
         call = self.query_one("#call", Lines)
         call.styles.height = min(len(lines), max(2, self.app.size.height // 2 - 4))
         call.show(lines, stay=not fresh)
-        self.query_one("#answers", Bar).show(self._answers(question, more))
+        answers = self.query_one("#answers", Lines)
+        told = wrap(self._answers(question, more), max(20, self.size.width - 4))
+        answers.styles.height = len(told)
+        answers.show(told)
 
     def _lines(self, question: Question, width: int) -> list[Line]:
         lines = [line for text in question.call for line in chop([(text, "")], width)]

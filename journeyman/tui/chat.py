@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from time import monotonic
 from typing import TYPE_CHECKING, Any, cast
 
-from textual import on, work
+from textual import events, on, work
 from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.screen import Screen
@@ -274,6 +274,13 @@ class Chat(Screen):
         return ""
 
     # Keys
+
+    def on_key(self, event: events.Key) -> None:
+        """Letters typed elsewhere are for the prompt."""
+        if event.is_printable and event.character and isinstance(self.focused, Transcript | None):
+            event.stop()
+            self.prompt.focus()
+            self.prompt.insert(event.character)
 
     def action_back(self) -> None:
         now = monotonic()

@@ -68,7 +68,7 @@ class Feed:
         self._sink = sink
         self._cards: dict[str, int] = {}
         self.turns: list[tuple[int, str]] = []
-        """The user's messages: which turn, and the words."""
+        """The user's messages: which stored event each is, and the words."""
         self.orphans: list[Mapping[str, Any]] = []
         """Updates of calls that began before the first update here."""
 
@@ -123,8 +123,7 @@ class Feed:
 
     def _user(self, text: str, ours: Mapping[str, Any]) -> None:
         if ours.get("origin", "user") == "user":
-            turn = ours.get("turn")
-            self.turns.append((turn if isinstance(turn, int) else len(self.turns) + 1, prose(text)))
+            self.turns.append((int(ours.get("seq") or 0), prose(text)))
             self._sink.add(Said("user", prose(text)))
         else:
             self._sink.add(Said("runtime", prose(text)))

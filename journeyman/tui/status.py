@@ -67,7 +67,7 @@ TENTHS = "▁▂▃▄▅▆▇█"
 def line(status: Status) -> tuple[Line, Line]:
     """The left and the right of the line; the right one is left out where there is no room."""
     left: list[Span] = [("● ", STATES.get(status.state, "dim")), (status.state, "dim")]
-    for text, role in ((safe(status.model, 40), ""), (status.mode, "accent")):
+    for text, role in ((safe(_named(status.model), 40), ""), (status.mode, "accent")):
         if text:
             left += [("  ", ""), (text, role)]
 
@@ -80,6 +80,12 @@ def line(status: Status) -> tuple[Line, Line]:
         left += [("  ", ""), (f"{meter} {budget.share:.0%} of {_limit(budget)}", _warned(budget.share))]
 
     return tuple(left), _tokens(status)
+
+
+def _named(model: str) -> str:
+    """`local:model.gguf` of `local:/a/long/path/model.gguf`."""
+    kind, colon, name = model.partition(":")
+    return model if "://" in model else f"{kind}{colon}{name.rpartition('/')[2]}"
 
 
 def _limit(spent: Spent) -> str:

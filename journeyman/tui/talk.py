@@ -147,9 +147,9 @@ class Talk:
         result = await self.client.fork(self.session_id, self._opening.cwd)
         await self.open(str(result["sessionId"]))
 
-    async def rewind(self, turn: int) -> str:
+    async def rewind(self, seq: int) -> str:
         """Go back to before one of the user's messages; what it said."""
-        rewound = await self.client.rewind(self.session_id, turn)
+        rewound = await self.client.rewind(self.session_id, seq)
         await self.open(rewound["sessionId"])
         return str(rewound["prompt"])
 

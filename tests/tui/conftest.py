@@ -1,7 +1,44 @@
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
 import pytest
+
+from journeyman.engine.place import socket_path
+from journeyman.tui import approval
 
 
 @pytest.fixture
 def anyio_backend():
     """Textual's own."""
     return "asyncio"
+
+
+@pytest.fixture(scope="session")
+def engine():
+    """One engine for all tests of this process."""
+    started = subprocess.Popen([sys.executable, "-m", "journeyman", "serve"], stdin=subprocess.DEVNULL)
+    deadline = time.monotonic() + 60
+    while not socket_path().exists() and time.monotonic() < deadline and started.poll() is None:
+        time.sleep(0.05)
+
+    yield started
+    started.send_signal(signal.SIGTERM)
+    started.wait(20)
+
+
+@pytest.fixture
+def folder(tmp_path, engine) -> Path:
+    """Where the agent works."""
+    made = tmp_path / "work"
+    made.mkdir()
+    (made / "notes.txt").write_text("hello world\nsecond line\n", "utf-8")
+    return made
+
+
+@pytest.fixture(autouse=True)
+def _no_grace(monkeypatch):
+    """Answers count at once, but where a test says otherwise."""
+    monkeypatch.setattr(approval, "GRACE_S", 0.0)

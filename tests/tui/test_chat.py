@@ -1,0 +1,244 @@
+import os
+import signal
+
+import pytest
+from inline_snapshot import snapshot
+
+from journeyman.tui import approval
+from journeyman.tui.items import Card, Said
+from journeyman.tui.prompt import Prompt
+from tests.tui.screen import asks, shown, talking, timeless, until
+
+READ = {"tool": "files__read", "arguments": {"path": "notes.txt"}}
+WRITE = {"tool": "files__write", "arguments": {"path": "out.py", "content": "def f(x):\n    return x * 37\n"}}
+THOUGHT = {"thinking": "I should read the file first, and then write."}
+ANSWER = "The file has **24 bytes**:\n\n| what | value |\n|---|---|\n| bytes | 24 |\n"
+
+
+def cards(app):
+    return [item for item in app.chat.transcript.items if isinstance(item, Card)]
+
+
+async def test_a_turn_with_a_thought_calls_and_an_answer(folder):
+    async with talking(folder, [THOUGHT, READ], WRITE, ANSWER) as (app, pilot):
+        await asks(app, pilot, "How big is it?", "waiting for you")
+        screen = timeless(shown(app))
+        assert screen[screen.index("May it call") : screen.index("Ask for")] == snapshot("""\
+May it call files.write?
+█ files.write
+█   "path" = out.py
+█   "content" = def f(x):
+█   |     return x * 37
+█   |
+█ no rule allows files.write
+█ y yes   n no   s this session   a always   N no, because …   e edit   ? why
+
+  \
+""")
+        await pilot.press("y")
+        await until(pilot, lambda: app.chat.status.state == "ready")
+        assert timeless(shown(app)).partition("  Ask for")[0] == snapshot("""\
+ ❯ How big is it?
+
+   ▸ thought · ~11 tokens
+
+   ● files.read  path="notes.txt"  allow · TIME · 23 B
+     │ hello world
+     │ second line
+   ● files.write  path="out.py" content="def f(x):⏎    …  ask · TIME · 31 B
+        1 + def f(x):
+        2 +     return x * 37
+     │ wrote out.py: 2 lines, 28 bytes
+
+   The file has 24 bytes:
+
+   what   value
+   ────────────
+   bytes  24
+
+
+
+
+
+""")
+        assert (folder / "out.py").read_text("utf-8") == WRITE["arguments"]["content"]
+        assert [(card.tool, card.status, card.effect) for card in cards(app)] == [
+            ("files.read", "ok", "allow"),
+            ("files.write", "ok", "ask"),
+        ]
+        assert app.chat.status.budget
+        assert app.chat.status.read > 0
+
+
+async def test_a_no_with_a_reason_reaches_the_model_and_nothing_is_done(folder):
+    async with talking(folder, WRITE, "as you like") as (app, pilot):
+        await asks(app, pilot, "Write it", "waiting for you")
+        await pilot.press("N")
+        await pilot.pause()
+        await pilot.press(*"not now", "enter")
+        await until(pilot, lambda: app.chat.status.state == "ready")
+        assert not (folder / "out.py").exists()
+        assert [(card.status, card.output) for card in cards(app)] == [("refused", "denied: not now")]
+
+
+async def test_edited_arguments_are_what_is_done(folder):
+    async with talking(folder, WRITE, "done") as (app, pilot):
+        await asks(app, pilot, "Write it", "waiting for you")
+        await pilot.press("e")
+        await pilot.pause()
+        editor = app.screen.query_one("Arguments")
+        editor.text = "{"
+        await pilot.press("ctrl+s")
+        await pilot.pause()
+        assert "This is no JSON" in shown(app)
+        editor.text = '{"path": "other.py", "content": "x = 1\\n"}'
+        await pilot.press("ctrl+s")
+        await until(pilot, lambda: app.chat.status.state == "ready")
+        assert (folder / "other.py").read_text("utf-8") == "x = 1\n"
+        assert not (folder / "out.py").exists()
+
+
+async def test_why_it_is_asked_and_what_a_lasting_yes_would_allow(folder):
+    async with talking(folder, WRITE, "done") as (app, pilot):
+        await asks(app, pilot, "Write it", "waiting for you")
+        await pilot.press("question_mark")
+        await pilot.pause()
+        assert "s and a would keep the rule: allow files.write where path" in shown(app)
+        assert "path 'out.py' comes from" in shown(app)
+        await pilot.press("s")
+        await until(pilot, lambda: app.chat.status.state == "ready")
+        assert (folder / "out.py").exists()
+
+
+async def test_a_key_that_was_meant_for_the_prompt_answers_nothing(folder, monkeypatch):
+    monkeypatch.setattr(approval, "GRACE_S", 60.0)
+    async with talking(folder, WRITE, "done") as (app, pilot):
+        await asks(app, pilot, "Write it", "waiting for you")
+        await pilot.press("y", "e", "s")
+        await pilot.click("#answers", offset=(2, 0))
+        await pilot.pause()
+        assert app.chat.status.state == "waiting for you"
+        assert app.chat.prompt.text == "yes"
+        assert not (folder / "out.py").exists()
+        await pilot.press("escape")
+        await until(pilot, lambda: app.chat.status.state == "ready")
+
+
+async def test_what_is_said_meanwhile_waits_and_can_be_taken_back(folder):
+    async with talking(folder, WRITE, "done", "second") as (app, pilot):
+        await asks(app, pilot, "Write it", "waiting for you")
+        app.chat.prompt.focus()
+        for text in ("and then this", "and that"):
+            app.chat.prompt.set(text)
+            await pilot.press("enter")
+            await until(pilot, lambda text=text: text in [each["text"] for each in app.chat.talk.queue])
+
+        assert "» and then this" in shown(app)
+        await pilot.press("up")
+        await until(pilot, lambda: app.chat.prompt.text == "and that")
+        app.chat.prompt.set("")
+        await pilot.press("ctrl+c")
+        await until(pilot, lambda: not app.chat.talk.queue)
+        assert "»" not in shown(app)
+        await pilot.press("escape")
+        await until(pilot, lambda: app.chat.status.state == "ready")
+
+
+async def test_escape_stops_the_turn_and_the_session_goes_on(folder):
+    async with talking(folder, WRITE, "after all") as (app, pilot):
+        await asks(app, pilot, "Write it", "waiting for you")
+        await pilot.press("escape")
+        await until(pilot, lambda: app.chat.status.state == "ready")
+        assert "interrupted" in shown(app)
+        assert not app.chat.approval.display
+        await asks(app, pilot, "Go on")
+        assert app.chat.transcript.items[-1] == Said("assistant", "after all")
+
+
+async def test_rewinding_gives_back_the_words_and_a_session_that_ends_before_them(folder):
+    async with talking(folder, "first answer", "second answer") as (app, pilot):
+        await asks(app, pilot, "first question")
+        await asks(app, pilot, "second question")
+        before = app.chat.talk.session_id
+        await pilot.press("escape", "escape")
+        await pilot.pause()
+        assert "files stay as they are" in shown(app)
+        await pilot.press("enter")
+        await until(pilot, lambda: app.chat.prompt.text == "second question")
+        assert app.chat.talk.session_id != before
+        assert "first answer" in shown(app)
+        assert "second answer" not in shown(app)
+
+
+async def test_sessions_are_picked_by_what_was_said(folder):
+    async with talking(folder, "about boats") as (app, pilot):
+        await asks(app, pilot, "Tell me of boats")
+
+    async with talking(folder, "about trains") as (app, pilot):
+        await asks(app, pilot, "Tell me of trains")
+        await pilot.press("ctrl+r")
+        await until(pilot, lambda: "Tell me of boats" in shown(app))
+        await pilot.press(*"boats")
+        await pilot.pause()
+        assert "trains" not in shown(app).split("Sessions")[1]
+        await pilot.press("enter")
+        await until(pilot, lambda: "about boats" in shown(app))
+        assert "about trains" not in shown(app)
+
+
+async def test_a_fork_begins_with_all_that_was_said(folder):
+    async with talking(folder, "one", "two") as (app, pilot):
+        await asks(app, pilot, "first")
+        before = app.chat.talk.session_id
+        app.chat.prompt.set("/fork")
+        await pilot.press("enter")
+        await pilot.press("enter")
+        await until(pilot, lambda: app.chat.talk.session_id != before and app.chat.transcript.items)
+        assert Said("assistant", "one") in app.chat.transcript.items
+
+
+async def test_shift_tab_changes_the_policy(folder):
+    async with talking(folder, WRITE, "done") as (app, pilot):
+        assert app.chat.status.mode == "ask"
+        modes = [mode["id"] for mode in app.chat.talk.modes]
+        await pilot.press("shift+tab")
+        await until(pilot, lambda: app.chat.status.mode == modes[(modes.index("ask") + 1) % len(modes)])
+        assert app.chat.status.mode in shown(app)
+
+
+async def test_two_screens_share_a_question(folder):
+    async with talking(folder, WRITE, "done") as (one, pilot):
+        await asks(one, pilot, "Write it", "waiting for you")
+        async with talking(folder, session=one.chat.talk.session_id) as (other, second):
+            await until(second, lambda: other.chat.approval.questions)
+            await second.press("y")
+            await until(pilot, lambda: not one.chat.approval.questions)
+            await until(pilot, lambda: one.chat.status.state == "ready")
+            assert (folder / "out.py").exists()
+
+
+async def test_an_engine_that_is_killed_loses_nothing(folder, engine):
+    async with talking(folder, "one", "two") as (app, pilot):
+        await asks(app, pilot, "first")
+        session = app.chat.talk.session_id
+        os.kill(engine.pid, signal.SIGSTOP)  # it says nothing, and nothing breaks
+        app.chat.prompt.set("second")
+        await pilot.press("enter")
+        await pilot.pause()
+        os.kill(engine.pid, signal.SIGCONT)
+        await until(pilot, lambda: Said("assistant", "two") in app.chat.transcript.items)
+        assert app.chat.talk.session_id == session
+
+
+@pytest.mark.parametrize("size", [(120, 36), (80, 24), (40, 12)], ids=str)
+async def test_every_size_has_room_for_a_question_and_its_answers(folder, size):
+    async with talking(folder, WRITE, "done", size=size) as (app, pilot):
+        await asks(app, pilot, "Write it", "waiting for you")
+        screen = shown(app)
+        assert max(map(len, screen.splitlines())) <= size[0]
+        assert len(screen.splitlines()) <= size[1]
+        assert "files.write" in screen
+        assert "y yes" in screen
+        await pilot.press("y")
+        await until(pilot, lambda: app.chat.status.state == "ready")
+        assert isinstance(app.focused, Prompt)
