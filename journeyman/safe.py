@@ -25,7 +25,7 @@ MIXED = re.compile(r"[^\W\d_](?:[^\W_]|[.@-](?=\w))*")
 JOINERS = frozenset("\ufe0e\ufe0f\u200c\u200d")
 """They choose how emoji and letters look; without them each is shown by itself."""
 MARKS = 4
-"""Accents on one letter that `prose` shows."""
+"""Accents on one letter that are shown."""
 OPEN = "⟪"
 NEWLINE = "⏎"
 
@@ -40,7 +40,7 @@ def safe(text: str, limit: int | None = LIMIT, *, lines: bool = False) -> str:
     """
     shown = text if limit is None else text[:limit]
     if not PLAIN.fullmatch(shown):
-        suspects = _suspects(shown)
+        suspects = _suspects(shown) | _crowding(shown)
         shown = "".join([_spelled(char) if at in suspects else _visible(char, lines) for at, char in enumerate(shown)])
 
     left = len(text) - limit if limit is not None else 0
@@ -62,14 +62,24 @@ def prose(text: str) -> str:
 
 
 def _readable(line: str) -> str:
-    shown: list[str] = []
-    marks = 0
-    for char in line.expandtabs(4):
-        told = _told(char)
-        marks = marks + 1 if not char.isascii() and unicodedata.combining(char) else 0
-        shown.append(told if marks <= MARKS else _spelled(char))
+    line = line.expandtabs(4)
+    crowding = _crowding(line)
+    return "".join([_spelled(char) if at in crowding else _told(char) for at, char in enumerate(line)])
 
-    return "".join(shown)
+
+def _crowding(text: str) -> set[int]:
+    """Where accents stand that are more than `MARKS` on one letter: they would cover the lines around."""
+    found: set[int] = set()
+    marks = 0
+    if text.isascii():
+        return found
+
+    for at, char in enumerate(text):
+        marks = marks + 1 if not char.isascii() and unicodedata.combining(char) else 0
+        if marks > MARKS:
+            found.add(at)
+
+    return found
 
 
 @lru_cache(4096)

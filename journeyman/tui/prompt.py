@@ -1,5 +1,7 @@
 """Where the user writes: several lines, what was said before, and names completed after `/` and `@`."""
 
+import re
+
 from rich.text import Text
 from textual import events
 from textual.binding import Binding
@@ -7,18 +9,25 @@ from textual.message import Message
 from textual.widgets import TextArea
 
 HINT = "Ask for something. / commands, @ files, F1 help"
-_SHOWN_AS = {
-    **{code: 0x2400 + code for code in range(0x20) if code not in {9, 10}},
-    0x7F: 0x2421,
-    **dict.fromkeys((*range(0x80, 0xA0), *range(0x200B, 0x2010), *range(0x2028, 0x202F), *range(0x2060, 0x2070)), "·"),
-    0xFEFF: "·",
-}
-"""A character that acts on a terminal, or cannot be seen, is shown as another of the same width."""
 
 
 def shown_as(line: str) -> Text:
     """A line that is being edited: nothing in it acts on the terminal, and every character has its place."""
-    return Text(line.translate(_SHOWN_AS), end="", no_wrap=True)
+    shown = line if line.isascii() and line.isprintable() else "".join(map(_shown_as, line))
+    return Text(_FLOOD.sub(lambda found: "·" * len(found.group()), shown), end="", no_wrap=True)
+
+
+def _shown_as(char: str) -> str:
+    """A character that acts on a terminal, or cannot be seen, is shown as another one."""
+    if char.isprintable() or char == "\t":
+        return char
+
+    return chr(0x2400 + ord(char)) if char < " " else "·"
+
+
+_FLOOD = re.compile(
+    "(?<=[\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f]{4})[\u0300-\u036f\u20d0-\u20ff]+"
+)
 
 
 class Prompt(TextArea):

@@ -6,11 +6,13 @@ from inline_snapshot import snapshot
 
 from journeyman.tui import approval
 from journeyman.tui.items import Card, Said
+from journeyman.tui.pager import Arguments
 from journeyman.tui.prompt import Prompt
 from tests.tui.screen import asks, shown, talking, timeless, until
 
 READ = {"tool": "files__read", "arguments": {"path": "notes.txt"}}
-WRITE = {"tool": "files__write", "arguments": {"path": "out.py", "content": "def f(x):\n    return x * 37\n"}}
+CONTENT = "def f(x):\n    return x * 37\n"
+WRITE = {"tool": "files__write", "arguments": {"path": "out.py", "content": CONTENT}}
 THOUGHT = {"thinking": "I should read the file first, and then write."}
 ANSWER = "The file has **24 bytes**:\n\n| what | value |\n|---|---|\n| bytes | 24 |\n"
 
@@ -61,7 +63,7 @@ May it call files.write?
 
 
 """)
-        assert (folder / "out.py").read_text("utf-8") == WRITE["arguments"]["content"]
+        assert (folder / "out.py").read_text("utf-8") == CONTENT
         assert [(card.tool, card.status, card.effect) for card in cards(app)] == [
             ("files.read", "ok", "allow"),
             ("files.write", "ok", "ask"),
@@ -86,7 +88,7 @@ async def test_edited_arguments_are_what_is_done(folder):
         await asks(app, pilot, "Write it", "waiting for you")
         await pilot.press("e")
         await pilot.pause()
-        editor = app.screen.query_one("Arguments")
+        editor = app.screen.query_one(Arguments)
         editor.text = "{"
         await pilot.press("ctrl+s")
         await pilot.pause()
