@@ -88,22 +88,26 @@ def chop(spans: Iterable[Span], width: int) -> list[Line]:
     room = max(2, width)
     left = room
     for text, role in spans:
-        rest = text
-        while cell_len(rest) > left:
-            head = chop_cells(rest, left)[0] if left > 1 else ""
-            head = head if cell_len(head) <= left else ""
-            if not head and left == room:
-                head = rest[:1]
-
+        head, rest = _split(text, left)
+        if head:
             lines[-1].append((head, role))
-            lines.append([])
-            rest, left = rest[len(head) :], room
+            left -= cell_len(head)
 
-        if rest:
-            lines[-1].append((rest, role))
-            left -= cell_len(rest)
+        for piece in chop_cells(rest, room) if rest else ():
+            lines.append([(piece, role)])
+            left = room - cell_len(piece)
 
     return [tuple(line) for line in lines]
+
+
+def _split(text: str, width: int) -> tuple[str, str]:
+    """What fits into `width` cells, and the rest."""
+    if cell_len(text) <= width:
+        return text, ""
+
+    head = chop_cells(text[: width + 1], width)[0] if width > 1 else ""
+    head = head if cell_len(head) <= width else ""
+    return head, text[len(head) :]
 
 
 def fit(line: Line, width: int) -> Line:
