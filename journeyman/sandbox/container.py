@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 import anyio.to_thread
-from anyio.abc import ByteStream, SocketStream, UNIXSocketStream
+from anyio.abc import ByteStream
 
 from journeyman.errors import SandboxError
 from journeyman.sandbox import image
@@ -19,6 +19,7 @@ from journeyman.sandbox.inside.frames import Reader
 from journeyman.sandbox.inside.frames import pack as frame
 from journeyman.sandbox.proxy import Outlet
 from journeyman.sandbox.sandbox import Limits, Spec
+from journeyman.sandbox.wire import Wire
 
 if TYPE_CHECKING:
     from docker import DockerClient
@@ -74,11 +75,9 @@ class Container:
         except OSError:
             return False
 
-    async def stream(self) -> ByteStream:
+    def stream(self) -> ByteStream:
         """What the supervisor is spoken to through, from now on."""
-        copy = self._socket.dup()
-        kind = UNIXSocketStream if copy.family == getattr(socket, "AF_UNIX", None) else SocketStream
-        return _Demuxed(await kind.from_socket(copy))
+        return _Demuxed(Wire(self._socket.dup()))
 
     def kill(self) -> None:
         """End the container, and with it every process in it."""

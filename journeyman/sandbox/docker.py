@@ -124,7 +124,7 @@ class Docker:
     async def _fresh(self, spec: Spec, probe: Probe) -> Box:
         key = _kind(spec)
         container = self._take(key) or await anyio.to_thread.run_sync(self._start, key)
-        line = DockerLine(container, await container.stream())
+        line = DockerLine(container, container.stream())
         return Box(spec, probe, line, self.open, container.outlet.decisions if container.outlet else tuple)
 
     def _take(self, key: Spec) -> Container | None:
