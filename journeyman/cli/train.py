@@ -158,14 +158,14 @@ def grpo_options(preset: str, settings: tuple[str, ...]) -> Any:
 
 
 def _rows(store: Any, base: Path, plan: "Plan", options: dict[str, Any]) -> "tuple[list[Row], dict[str, str], Any]":
-    from journeyman.traces.query import Filter  # noqa: PLC0415
+    from journeyman.traces.find import find  # noqa: PLC0415
     from journeyman.training.base import tokenizer  # noqa: PLC0415
     from journeyman.training.rows import Reader, few_of_each, general, read_rows  # noqa: PLC0415
 
     reader = Reader(base, tokenizer(base))
     imitated = plan.method == "sft"
     where = options["where"] if options["where"] is not None else "reward=1" if imitated else "is:scored"
-    found = sorted(run.run_id for run in store.runs(limit=None, where=Filter(where)))
+    found = sorted(run.run_id for run in find(store, where, limit=None))
     rows, skipped = read_rows(store, found, reader, practised=not imitated)
     if imitated:
         rows = few_of_each(rows, options["each"])

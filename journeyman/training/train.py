@@ -32,6 +32,7 @@ from journeyman.training.rows import Row, groups_of
 from journeyman.training.sft import sft_trainer
 
 ADAPTER = "adapter.gguf"
+PRACTISE = "Practise tasks it sometimes gets right: journeyman rollout TASKS -n 8"
 COMPARED = 4
 """Rows on which engine and trainer are compared."""
 
@@ -103,15 +104,17 @@ def _data(plan: Plan, rows: Sequence[Row]) -> Any:
     """
     if plan.method == "sft":
         if not rows:
-            raise UsageError("There is nothing to learn from.", fix="See why: journeyman train sft --dry-run")
+            fix = f"{PRACTISE}. Why runs were left out: journeyman train sft --dry-run"
+            raise UsageError("There is nothing to learn from: no run fits that came out right.", fix=fix)
 
         return rows
 
     groups = groups_of(rows, even=plan.method == "grpo" and plan.grpo.keep_even)
     data = groups if plan.method == "grpo" else token_pairs(groups)
     if not data:
-        message = f"None of {len({row.group for row in rows})} groups has attempts of different worth."
-        raise UsageError(message, fix="Practise tasks it sometimes gets right: journeyman rollout TASKS -n 8 --mixed 8")
+        count = len({row.group for row in rows})
+        message = f"None of {count} groups has attempts of different worth." if count else "There are no groups."
+        raise UsageError(message, fix=f"{PRACTISE} --mixed 8. Why runs were left out: add --dry-run")
 
     return data
 

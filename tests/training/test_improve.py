@@ -7,6 +7,8 @@ import pytest
 from journeyman.agent.models.kept import find_kept, in_use
 from journeyman.cli.improve import improve
 from journeyman.cli.models import models
+from journeyman.cli.train import train
+from journeyman.errors import UsageError
 from tests.need import need
 
 pytestmark = [
@@ -69,11 +71,44 @@ def test_what_is_surely_better_is_promoted_and_can_be_taken_back(folder, capsys)
     assert in_use() is None
 
 
+def test_recorded_practice_is_trained_on_by_hand(folder, capsys):
+    base = ["-m", f"local:{folder / 'tiny.gguf'}"]
+    started(
+        folder,
+        "--recipe",
+        "cold,sft",
+        "-n",
+        "2",
+        "--limit",
+        "2",
+        "--rate",
+        "3e-2",
+        "--epochs",
+        "8",
+        "--no-controls",
+        "--no-keep",
+    )
+    capsys.readouterr()
+
+    train.main(["sft", *base, "--dry-run", "--json"], standalone_mode=False)
+    found = json.loads(capsys.readouterr().out)
+    assert (found["rows"], found["taken"]) == (2, {"as drawn": 4})
+    assert found["left_out"]["its task is held out"] > 0
+
+    train.main(["sft", *base, "--steps", "1", "--out", str(folder / "out")], standalone_mode=False)
+    told = capsys.readouterr()
+    assert told.out == f"local:{folder / 'tiny.gguf'}+{folder / 'out' / 'adapter.gguf'}\n"
+    assert "engine and trainer differ by" in told.err
+
+    with pytest.raises(UsageError, match="None of 2 groups has attempts of different worth"):
+        train.main(["grpo", *base], standalone_mode=False)
+
+
 def test_a_model_that_gets_nothing_right_has_nothing_to_learn_from(folder, capsys):
     started(folder, "-n", "2", "--limit", "1", "--no-controls")
 
     told = capsys.readouterr()
-    assert "There is nothing to learn from." in told.err
+    assert "There is nothing to learn from: no run fits that came out right." in told.err
     assert "not promoted; nothing changed" in told.err
     assert told.out == "\n"
     assert in_use() is None

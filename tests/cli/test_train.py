@@ -1,0 +1,26 @@
+from importlib.util import find_spec
+
+import pytest
+
+
+@pytest.mark.skipif(find_spec("trl") is not None, reason="TRL is installed")
+@pytest.mark.parametrize("words", [("train", "sft"), ("train", "grpo"), ("improve", "--tasks", "starter")])
+def test_without_the_extra_it_says_what_to_install(journeyman, words):
+    done = journeyman(*words)
+    assert (done.code, done.out) == (3, "")
+    assert "Training needs torch, " in done.err
+    assert 'pip install "journeyman[train]"' in done.err
+
+
+def test_what_was_never_chosen_cannot_be_taken_back(journeyman):
+    assert journeyman("models", "use", "local:nothing").code == 4
+    done = journeyman("models", "rollback")
+    assert (done.code, done.err) == (
+        2,
+        "Error: No model was chosen that could be taken back.\n  Choose one: journeyman models use NAME\n",
+    )
+
+
+def test_the_model_in_use_is_listed_and_taken_back(journeyman):
+    assert journeyman("models", "use", "local:starter").code == 0
+    assert journeyman("models", "rollback").err == "No model is chosen: a local server's, else local:starter.\n"
