@@ -19,7 +19,9 @@ from journeyman.engine.session import Session
 from journeyman.engine.turn import fault
 from journeyman.engine.wire import OURS
 from journeyman.errors import JourneymanError, UsageError
+from journeyman.tools.server import Server
 from journeyman.tools.target import Command, Target, Url, check_name
+from journeyman.traces.messages import ToolSpec
 
 Json = dict[str, Any]
 MODES = {
@@ -186,6 +188,16 @@ def _given(meta: Json) -> Json:
     return ours
 
 
+def _server(server: Server, specs: Sequence[ToolSpec]) -> Json:
+    return {
+        "name": server.name,
+        "transport": type(server.target).__name__.lower(),
+        "protocol": server.era,
+        "tools": sum(spec.server == server.name for spec in specs),
+        "stderr": server.said[-4_000:],
+    }
+
+
 def targets(servers: Sequence[Any] | None) -> list[Target]:
     """The MCP servers that a client brings along.
 
@@ -302,10 +314,7 @@ def state(session: Session) -> Json:
     runtime = session.runtime
     specs = runtime.catalog.specs if runtime else ()
     tools = [{"name": spec.identity, "description": spec.description, "read_only": spec.read_only} for spec in specs]
-    servers: dict[str, Json] = {}
-    for spec in specs:
-        server = servers.setdefault(spec.server, {"name": spec.server, "tools": 0})
-        server["tools"] += 1
+    servers = [_server(each, specs) for each in runtime.catalog.servers] if runtime else []
 
     policy = runtime.policy if runtime else None
     return {
@@ -316,7 +325,7 @@ def state(session: Session) -> Json:
         "policy": {"name": policy.name, "digest": policy.digest, "text": policy.text} if policy else {},
         "sandbox": dict(runtime.sandbox) if runtime else {},
         "tools": tools,
-        "servers": list(servers.values()),
+        "servers": servers,
         "limits": session.limits,
         "notices": list(session.notices),
         "clients": len(session.peers),

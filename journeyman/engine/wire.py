@@ -238,7 +238,13 @@ class Rewound(TypedDict):
 
 class ServerState(TypedDict):
     name: str
+    transport: str
+    """builtin, command or url."""
+    protocol: str
+    """The version that is spoken, once it is."""
     tools: int
+    stderr: str
+    """The end of what it wrote there; untrusted."""
 
 
 class State(TypedDict):

@@ -111,6 +111,11 @@ class Catalog(Toolbox):
         return [replace(each, root=root) for each in self._targets if isinstance(each, Builtin)]
 
     @property
+    def servers(self) -> Sequence[Server]:
+        """As they are now."""
+        return self._servers
+
+    @property
     def variables(self) -> list[tuple[str, str]]:
         """What servers are given in their environment, or as headers: some of it is secret."""
         found: list[tuple[str, str]] = []

@@ -57,20 +57,19 @@ class Panel(Pager):
 def _mcp(state: Mapping[str, Any], _status: Status) -> Iterator[Line]:
     tools = [str(tool.get("name", "")) for tool in state.get("tools") or ()]
     for server in state.get("servers") or ():
-        name, problem = safe(str(server.get("name", "")), 80), server.get("problem")
-        era, p50 = server.get("protocol"), server.get("p50_ms")
-        facts = [server.get("transport"), era, f"{server.get('tools', 0)} tools", f"p50 {p50:.0f} ms" if p50 else ""]
+        name = safe(str(server.get("name", "")), 80)
+        facts = [server.get("transport"), server.get("protocol"), f"{server.get('tools', 0)} tools"]
         told = " · ".join(safe(str(fact), 60) for fact in facts if fact)
-        yield ("● ", "error" if problem else "good"), (name, "bold"), (f"  {told}", "dim")
-        if problem:
-            yield from (((f"    {line}", "error"),) for line in prose(str(problem)).split("\n"))
-
+        yield ("● ", "good" if server.get("tools") else "error"), (name, "bold"), (f"  {told}", "dim")
         for line in prose(str(server.get("stderr") or "")).split("\n")[-20:]:
             if line:
                 yield ("    │ ", "dim"), (line, "output")
 
         yield from (((f"    {safe(tool, 80)}", "dim"),) for tool in tools if tool.startswith(f"{name}."))
         yield ()
+
+    for notice in state.get("notices") or ():
+        yield (("! ", "warning"), (safe(str(notice), 600), "warning"))
 
     if not state.get("servers"):
         yield (("There is no server. journeyman mcp add NAME COMMAND", "dim"),)

@@ -153,9 +153,6 @@ class Table(Rows):
         def control(self) -> "Table":
             return self.table
 
-    class Moved(Chosen):
-        """Another row is picked."""
-
     def __init__(self, ident: str = "") -> None:
         super().__init__(id=ident or None)
         self.cursor = 0
@@ -185,7 +182,6 @@ class Table(Rows):
         if self.cursor != before:
             self._reveal()
             self.refresh()
-            self.post_message(self.Moved(self, self.cursor))
 
     def action_page(self, step: int) -> None:
         self.action_move(step * max(1, self.size.height - 1))

@@ -159,9 +159,11 @@ class Shelf:
 
     async def rate(self, run_id: str, score: float) -> None:
         """Keep what the user thinks of a run, 0 to 1."""
+        from journeyman.traces.project import refresh
         from journeyman.training.scoring import rate
 
         await rate(self.store, run_id, score)
+        refresh(self.store)
         self._pages.clear()
 
     def export(self, run_ids: Sequence[str], out: Path, form: str) -> str:

@@ -81,21 +81,18 @@ class Traces(Screen):
     def __init__(self, wanted: str = "") -> None:
         super().__init__()
         self._filter = wanted
+        self.runs = Runs()
         self._shelf: Shelf | None = None
 
     @property
     def mine(self) -> "Journeyman":
         return self.app  # ty: ignore[invalid-explicit-return] - our own app
 
-    @property
-    def runs(self) -> Runs:
-        return self.query_one(Runs)
-
     def compose(self) -> ComposeResult:
         yield Bar(((" Recorded runs", "bold"),), ident="title")
         yield Input(self._filter, placeholder="filter: reward>0.5 tool:files denied>0 since:2d words", compact=True)
         yield Bar(ident="heads")
-        yield Runs()
+        yield self.runs
         yield Bar(((KEYS, "dim"),))
 
     def on_mount(self) -> None:

@@ -165,7 +165,7 @@ async def test_rewinding_gives_back_the_words_and_a_session_that_ends_before_the
         await pilot.press("escape", "escape")
         await pilot.pause()
         assert "files stay as they are" in shown(app)
-        await pilot.press("enter")
+        await pilot.press("down", "up", "enter")
         await until(pilot, lambda: app.chat.prompt.text == "second question")
         assert app.chat.talk.session_id != before
         assert "first answer" in shown(app)
