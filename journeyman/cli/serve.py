@@ -4,11 +4,12 @@ from pathlib import Path
 
 import click
 
-HELP = """Be the engine that user interfaces and editors talk to (ACP).
+HELP = """Be the engine that user interfaces and editors talk to (ACP), or a tool of other agents (MCP).
 
 \b
 Examples:
   journeyman serve --acp      for one editor, on standard input and output
+  journeyman serve --mcp      for another agent's client, which then can give it tasks
   journeyman serve            for this user's front ends, on a private socket
 
 `journeyman`, `journeyman chat` and `journeyman web` start one by themselves.
@@ -17,19 +18,28 @@ Examples:
 
 @click.command(help=HELP)
 @click.option("--acp", is_flag=True, help="Serve one client on standard input and output.")
+@click.option("--mcp", is_flag=True, help="Be an MCP server on standard input and output: run_agent, and the traces.")
+@click.option("--http", type=click.IntRange(0, 65535), metavar="PORT", help="With --mcp: on 127.0.0.1 instead.")
 @click.option("--socket", type=click.Path(path_type=Path), help="Listen there.  [default: this user's own]")
 @click.option("--idle", type=click.FloatRange(0), default=600.0, show_default=True, help="Seconds to stay unused.")
 @click.option("--stop", is_flag=True, help="End the engine that runs; its turns can be taken up again.")
-def serve(acp: bool, socket: Path | None, idle: float, stop: bool) -> int:
+def serve(*, acp: bool, mcp: bool, http: int | None, socket: Path | None, idle: float, stop: bool) -> int:
     import anyio  # noqa: PLC0415 - after --help
 
     from journeyman.errors import ConfigError, UsageError  # noqa: PLC0415
 
-    if acp and socket:
-        raise UsageError("An engine is on a socket or on standard input.", fix="Leave out --acp or --socket.")
+    if acp + mcp + bool(socket) > 1:
+        raise UsageError("It is one of these: --acp, --mcp or a --socket.", fix="Leave out the others.")
+
+    if http is not None and not mcp:
+        raise UsageError("--http goes with --mcp.", fix="journeyman serve --mcp --http 8765")
 
     if stop:
         anyio.run(_stop, socket)
+        return 0
+
+    if mcp:
+        anyio.run(_mcp, http)
         return 0
 
     try:
@@ -59,3 +69,22 @@ async def _stop(socket: Path | None) -> None:
             await client.stop()
         except Disconnected:
             return  # it went before it could say so
+
+
+async def _mcp(port: int | None) -> None:
+    from journeyman.agent.outfit import Rules, limits, outfit, working_folder  # noqa: PLC0415 - after --help
+    from journeyman.agent.served import Served  # noqa: PLC0415
+    from journeyman.agent.session import Order  # noqa: PLC0415
+    from journeyman.config import load_settings  # noqa: PLC0415
+    from journeyman.home import state_dir  # noqa: PLC0415
+    from journeyman.mcp_servers.serve import offer  # noqa: PLC0415
+
+    settings, notices = load_settings(), []
+    runtime = await outfit(settings, Rules(), notices)
+    for notice in notices:
+        click.echo(notice, err=True)
+
+    order = Order(prompt="", limits=limits(settings), root=str(working_folder(settings)))
+    served = Served(runtime, order, state_dir() / "stopped-tasks")
+    http = None if port is None else ("127.0.0.1", port)
+    await offer(served.server, http, ready=lambda url: click.echo(f"journeyman listens on {url}", err=True))

@@ -203,8 +203,9 @@ class Tasks(Extension):
 
     identifier = TASKS
 
-    def __init__(self, restore: Restore | None = None) -> None:
-        self._restore = restore
+    def __init__(self, restore: Restore | None = None, stopped: Callable[[str], None] = lambda _: None) -> None:
+        """`stopped` is told of each task that its client stops."""
+        self._restore, self._stopped = restore, stopped
         self._tasks: dict[str, Task] = {}
         self._group: TaskGroup | None = None
 
@@ -289,7 +290,10 @@ class Tasks(Extension):
 
     async def _cancel(self, params: _Named) -> dict[str, Any]:
         task = await self._find(params.task_id)
-        task.scope.cancel()
+        if not task.over:
+            self._stopped(task.id)
+            task.scope.cancel()
+
         return {"resultType": "complete"}
 
 

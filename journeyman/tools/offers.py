@@ -6,6 +6,7 @@ A model gets one tool for each kind, whose description names what there is; an i
 
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from pydantic import JsonValue
@@ -30,31 +31,33 @@ Offers = Mapping[str, Sequence[Mapping[str, Any]]]
 
 
 async def offers(client: "Client") -> dict[str, JsonValue]:
-    """What there is, by kind: `resources`, `templates` and `prompts`, each with `name` and `about`.
+    """What there is, by kind: `resources`, `templates` and `prompts`, each with `name` and `about`."""
+    from mcp import MCPError  # noqa: PLC0415 - half a second
 
-    Raises:
-        MCPError: it cannot be asked.
-    """
-    found: dict[str, JsonValue] = {}
     can = client.server_capabilities
-    if can.resources is not None:
-        resources = (await client.list_resources()).resources[:MOST]
-        found["resources"] = [{"name": str(each.uri), "about": each.title or each.name} for each in resources]
-        templates = (await client.list_resource_templates()).resource_templates[:MOST]
-        found["templates"] = [{"name": each.uri_template, "about": each.title or each.name} for each in templates]
-
-    if can.prompts is not None:
-        prompts = (await client.list_prompts()).prompts[:MOST]
-        found["prompts"] = [
-            {
-                "name": each.name,
-                "about": each.description or "",
-                "takes": [given.name for given in each.arguments or ()],
-            }
-            for each in prompts
-        ]
+    kinds = {"resources": can.resources, "templates": can.resources, "prompts": can.prompts}
+    found: dict[str, JsonValue] = {}
+    for kind in (kind for kind, able in kinds.items() if able is not None):
+        with suppress(MCPError):  # some declare what they do not have
+            found[kind] = await _listed(client, kind)
 
     return {kind: each for kind, each in found.items() if each}
+
+
+async def _listed(client: "Client", kind: str) -> list[JsonValue]:
+    if kind == "resources":
+        resources = (await client.list_resources()).resources[:MOST]
+        return [{"name": str(each.uri), "about": each.title or each.name} for each in resources]
+
+    if kind == "templates":
+        templates = (await client.list_resource_templates()).resource_templates[:MOST]
+        return [{"name": each.uri_template, "about": each.title or each.name} for each in templates]
+
+    prompts = (await client.list_prompts()).prompts[:MOST]
+    return [
+        {"name": each.name, "about": each.description or "", "takes": [one.name for one in each.arguments or ()]}
+        for each in prompts
+    ]
 
 
 class Offered:
