@@ -95,7 +95,7 @@ async def test_a_task_that_a_restart_interrupts_goes_on_when_it_is_asked_for(tmp
         task = await begin(client)
         await look(client, task, set())
 
-    async with served(tmp_path, ["It is 5."]) as (client, _):
+    async with served(tmp_path, [call("wait"), "It is 5."]) as (client, _):
         assert await result(client, task) == "It is 5."
 
     async with served(tmp_path, []) as (client, _):
