@@ -56,7 +56,8 @@ async def verdict(target: Target, pins: Pins, seconds: float = SOON_S) -> Verdic
                 found["problem"] = f"MCP server {target.name!r} is in quarantine, its tools are not what they were"
                 found["fix"] = f"look: journeyman mcp diff {target.name}; then accept: journeyman mcp pin {target.name}"
     except JourneymanError as error:
-        found |= {"problem": str(error), "fix": error.fix}
+        slow = isinstance(error.__cause__, TimeoutError)
+        found |= {"problem": str(error), "fix": "give it longer: --patience 20" if slow else error.fix}
 
     return Verdict(ok="problem" not in found, seconds=round(perf_counter() - begun, 3), **found)
 
