@@ -84,7 +84,30 @@ async def measure(files: ModelFiles, plan: Plan, store: Store, until: float) -> 
         await compare(plan, model, store, lambda how, trial: sys.stderr.write(f"{how}: {trial.score.value}\n"))
 
 
-HEAD = """# What a strategy buys
+HEAD = """# Strategies: spending more thinking on one question
+
+    journeyman run --strategy "vote(5)" "..."                       # Agent(strategy="vote(5)") in Python
+    journeyman compare plain "vote(5)" --tasks tasks.toml            # what it buys, and what it takes
+
+| strategy | what it does |
+|---|---|
+| `plain` | one run, as without a strategy |
+| `direct` | one run without thinking, where the model can |
+| `cot` | one run that thinks step by step and ends with its answer |
+| `budget(max=2048, min=0)` | one run whose thought is ended at `max` tokens and goes on ("Wait") before `min` |
+| `no_switch(3, window=200)` | one run that is kept from leaping to another thought |
+| `vote(5, of=plain)` | what most of five runs say; stops when that is decided |
+| `best(4, by=judge)` | the best of four by judge, verifier, process or likelihood |
+| `refine(2, by=critic)` | an answer is criticised and revised, twice at most |
+| `tpo(3, rounds=1)` | best and worst answer are compared in words, and the best is revised by that |
+| `beam(2, branch=2)` | the best unfinished runs are gone on with, step by step |
+| `tree(12)` | twelve steps, each from the run that promises most; comes back from dead ends |
+| `route(plain, vote(5))` | the cheap one first, the dear one only where its answer is in doubt |
+
+They nest: `vote(3, of=refine(1))`. `budget` and `no_switch` need a model with a place of its own for thoughts; neither
+model below has one. Candidates never touch the world outside of a copy of the folder: docs/design/031-one-world.md.
+
+# What a strategy buys
 
 `uv run python -m benchmarks.strategies --n {n} --write`. Each strategy tries the same held-out tasks once, seed {seed};
 what it writes beside the answer it gives (candidates that were not chosen, judgements) counts as tokens. In the table:

@@ -106,7 +106,7 @@ async def practise(
         async with limiter:
             sample = Sample(batch=name, task=Task(prompt=order.prompt).key, index=index)
             result = await runtime.run(replace(order, sample=sample, sampling=_drawn(order, index)), approver=approver)
-            score = await _judged(verify, result)
+            score = await judged(verify, result)
             await add(runtime.store, list(runtime.store.events(result.run_id)), [verdict(REWARD, score)])
             attempts[index] = Attempt(result, score.value)
 
@@ -126,7 +126,7 @@ def _drawn(order: Order, index: int) -> Sampling:
     return order.sampling if seed is None else order.sampling.model_copy(update={"seed": seed + index})
 
 
-async def _judged(verify: Verify, result: Result) -> Score:
+async def judged(verify: Verify, result: Result) -> Score:
     if inspect.iscoroutinefunction(verify):
         said = await verify(result)
     else:

@@ -12,7 +12,7 @@ program.
 """
 
 import warnings
-from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -44,6 +44,8 @@ from journeyman.traces.store import Store
 
 if TYPE_CHECKING:
     from journeyman.group import Group, Verify
+    from journeyman.verifiers.case import Case
+    from journeyman.verifiers.score import Score
 
 T = TypeVar("T")
 
@@ -67,6 +69,8 @@ class Agent:
         effort: "minimal", "low", "medium", "high", "xhigh" or "max".
         strategy: how more thinking is spent than one plain run: "vote(8)", "best(4, by=judge)", "refine",
             "route(plain, vote(5))" ...; each candidate is a run of its own, and the result names the chosen one.
+        verify: whether a candidate's result is right, for strategies that ask (`best(4, by=verifier)`): True or False,
+            or a number between 0 and 1.
         timeout: seconds until a run is stopped.
         store: the trace store; from the settings by default.
 
@@ -92,6 +96,7 @@ class Agent:
         thinking: Think | None = None,
         effort: Effort | None = None,
         strategy: Strategy | str | None = None,
+        verify: "Verify | None" = None,
         timeout: float | None = None,
         store: Store | str | Path | None = None,
     ) -> None:
@@ -120,6 +125,7 @@ class Agent:
             limits=limits or limits_of(self._settings),
             sampling=sampling_of(sampling or Sampling(), self._settings),
             strategy=make_strategy(strategy) if isinstance(strategy, str) else strategy,
+            verify=_verifier(verify) if verify else None,
             timeout=timeout,
             root=str(self._root),
             context=self._settings.context,
@@ -285,3 +291,12 @@ class _Mcp:
 
 
 mcp = _Mcp()
+
+
+def _verifier(verify: "Verify") -> "Callable[[Result, Case], Awaitable[Score]]":
+    async def judged(result: Result, _case: "Case") -> "Score":
+        from journeyman.group import judged as judge  # noqa: PLC0415 - only where somebody asks
+
+        return await judge(verify, result)
+
+    return judged

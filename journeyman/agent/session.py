@@ -98,7 +98,7 @@ class Order:
     """The search that it is a candidate of."""
     read: Callable[[str], str] | None = None
     """What of the model's last words is the answer; None: all of them."""
-    verify: Callable[[Case], Awaitable[Score]] | None = None
+    verify: "Callable[[Result, Case], Awaitable[Score]] | None" = None
     """How good a candidate of a search is, where that can be told."""
 
 

@@ -283,6 +283,7 @@ def print_result(result: "Result", options: dict[str, Any]) -> None:
                 "steps": result.steps,
                 "denied": result.denied,
                 "seconds": result.seconds,
+                **({"chosen": result.chosen} if result.chosen else {}),
                 "plan": [step.model_dump() for step in result.plan],
                 "exit_code": result.exit_code,
                 **({"error": error_json(result.error)} if result.error else {}),

@@ -156,10 +156,10 @@ async def attempt(
     )
 
 
-def _verifier(task: Task, desk: Desk | None) -> Callable[[Case], Awaitable[Score]]:
+def _verifier(task: Task, desk: Desk | None) -> Callable[[Result, Case], Awaitable[Score]]:
     """The task's own checks, for a strategy that asks them."""
 
-    async def verify(case: Case) -> Score:
+    async def verify(_result: Result, case: Case) -> Score:
         if desk is None:
             return judge(task, case)
 

@@ -6,7 +6,6 @@ process     its steps: calls that came to a good end, and an answer that rests o
 likelihood  the mean probability of the tokens that it drew
 """
 
-from dataclasses import replace
 from math import exp
 from typing import Literal
 
@@ -59,7 +58,7 @@ async def score(search: Search, order: Order, candidate: Candidate, by: By) -> C
 
 async def _verify(order: Order, candidate: Candidate) -> tuple[float | None, str]:
     if order.verify is not None:
-        told = await order.verify(candidate.case)
+        told = await order.verify(candidate.result, candidate.case)
         return told.value, "" if told.status == "ok" else told.evidence  # never what would have been right
 
     problem = order.check(candidate.answer or "") if order.check else None
@@ -95,8 +94,3 @@ def _likelihood(candidate: Candidate) -> tuple[float | None, str]:
         if logprob is not None
     ]
     return (exp(sum(drawn) / len(drawn)), f"over {len(drawn)} tokens") if drawn else (None, "no probability is known")
-
-
-def unread(order: Order) -> Order:
-    """Without what only the candidates themselves are asked for."""
-    return replace(sampled(order, logprobs=False), returns=None, check=None, read=None)

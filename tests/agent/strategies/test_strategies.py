@@ -14,6 +14,8 @@ from journeyman.agent.strategies.search import Candidate
 from journeyman.agent.strategies.spec import strategy
 from journeyman.errors import BudgetExceeded, RunTimeout, UsageError
 from journeyman.traces.events import CandidateChosen, CandidateScored, CandidateTried, RunStarted
+from journeyman.traces.export import Skip
+from journeyman.traces.export.sequences import demand_trainable
 from journeyman.traces.store import Store
 from journeyman.traces.transcript import transcript
 from tests.need import need
@@ -126,6 +128,22 @@ async def test_a_verified_answer_ends_the_search(store):
 
     assert await asked.run("2+3?", returns=int) == 5
     assert len(events(store, store.resolve("last"), CandidateTried)) == 2
+
+
+async def test_a_callers_own_verifier_is_asked(store):
+    asked = agent(said("3", "4", "5", "6"), "best(4, by=verifier)", store, verify=lambda run: run.answer == "5")
+
+    result = await asked.run("2+3?")
+
+    assert (result.answer, result.steps) == ("5", 3)
+
+
+async def test_nothing_trains_on_a_search_itself(store):
+    result = await agent(said("5"), "vote(1)", store).run("2+3?")
+
+    demand_trainable(list(store.events(result.chosen)))
+    with pytest.raises(Skip, match="is a search"):
+        demand_trainable(list(store.events(result.run_id)))
 
 
 async def test_without_a_verifier_there_is_nothing_to_ask(store):
