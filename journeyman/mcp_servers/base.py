@@ -12,17 +12,19 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from importlib import metadata
 from types import FunctionType
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 from mcp.server import MCPServer
 from mcp.server.extension import Extension
 from mcp.server.mcpserver import Context
 from mcp.server.mcpserver import server as sdk
 from mcp.server.mcpserver.exceptions import ToolError as RefusedCall
+from mcp.server.stdio import stdio_server
 from mcp_types import CallToolResult, ContentBlock, InputRequiredResult, TextContent, ToolAnnotations
 from pydantic import BaseModel, ValidationError
 
 from journeyman.errors import ToolError
+from journeyman.mcp_servers.wire import wire
 
 Lifespan = Callable[[MCPServer[Any]], AbstractAsyncContextManager[Any]]
 
@@ -69,6 +71,18 @@ class ToolServer(MCPServer[Any]):
         tool = self._tool_manager.get_tool(function.__name__)
         if tool is not None:
             tool.parameters = _bare(tool.parameters)
+
+    async def run_stdio_async(self) -> None:
+        """Serve on the standard streams, until the client goes away."""
+        with wire() as ends:
+            if ends is None:
+                await super().run_stdio_async()
+                return
+
+            reading, writing = ends
+            async with stdio_server(stdin=cast("Any", reading), stdout=cast("Any", writing)) as (incoming, outgoing):
+                options = self._lowlevel_server.create_initialization_options()
+                await self._lowlevel_server.run(incoming, outgoing, options)
 
     async def call_tool(
         self, name: str, arguments: dict[str, Any], context: Context[Any, Any] | None = None

@@ -1,0 +1,84 @@
+"""The standard streams of a server, driven by hand: what no client would send, too."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+INITIALIZE = {
+    "jsonrpc": "2.0",
+    "id": 1,
+    "method": "initialize",
+    "params": {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "x", "version": "1"}},
+}
+READY = {"jsonrpc": "2.0", "method": "notifications/initialized"}
+SERVE = """
+import sys, anyio
+from pathlib import Path
+from journeyman.mcp_servers.base import ToolServer, hints
+from journeyman.mcp_servers.serve import offer
+
+def loud(size: int) -> str:
+    "Print, and answer at length"
+    print("stray")
+    return "\\u00e4" * size
+
+server = ToolServer("loud", "")
+server.offer(loud, hints())
+anyio.run(offer, server, backend=sys.argv[1])
+"""
+
+
+def call(number: int, size: int) -> dict[str, object]:
+    return {
+        "jsonrpc": "2.0",
+        "id": number,
+        "method": "tools/call",
+        "params": {"name": "loud", "arguments": {"size": size}},
+    }
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_messages_of_any_size_pass_whole_and_stray_output_does_not(tmp_path: Path, backend: str) -> None:
+    program = subprocess.Popen(
+        [sys.executable, "-c", SERVE, backend],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        encoding="utf-8",
+    )
+    assert program.stdin is not None
+    assert program.stdout is not None
+    assert program.stderr is not None
+    with program:
+        for message in (INITIALIZE, READY, call(2, 3), call(3, 300_000)):
+            program.stdin.write(json.dumps(message) + "\n")
+
+        program.stdin.write("no json\n")
+        program.stdin.flush()
+        answers = {}
+        while 3 not in answers or 2 not in answers:
+            answer = json.loads(program.stdout.readline())
+            answers[answer.get("id")] = answer
+
+        program.stdin.close()
+        assert [len(answers[n]["result"]["content"][0]["text"]) for n in (2, 3)] == [3, 300_000]
+        assert "stray" in program.stderr.read()
+        assert program.wait(20) == 0
+
+
+def test_a_file_as_input_is_read_too(tmp_path: Path) -> None:
+    (tmp_path / "asked").write_text("".join(json.dumps(each) + "\n" for each in (INITIALIZE, READY)))
+    with (tmp_path / "asked").open() as asked:
+        done = subprocess.run(
+            [sys.executable, "-c", SERVE, "asyncio"],
+            stdin=asked,
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=False,
+        )
+
+    assert json.loads(done.stdout.splitlines()[0])["id"] == 1
