@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
+from shutil import which
 
 import anyio
 import pytest
@@ -17,20 +18,30 @@ from journeyman.errors import ModelNotFound, SandboxError
 
 PROMISED = frozenset(filter(None, os.environ.get("TESTS_REQUIRE", "").split(",")))
 
+PROGRAMS = {"chromium"}
 SANDBOXES = {"docker", "gvisor", "native"}
 
 
 def need(part: str) -> None:
     """Go on only if the part is here: `local` is the engine and the starter, `node` and `mcp-servers` are what
-    `.ci/run` installs under NODE_MODULES and MCP_SERVERS, a sandbox, or a module's name.
+    `.ci/run` installs under NODE_MODULES and MCP_SERVERS, a sandbox, a program, or a module's name.
     """
-    known = {"local": _local, "node": _node, "mcp-servers": _mcp_servers}
-    missing = known[part]() if part in known else _sandbox(part) if part in SANDBOXES else _module(part)
+    missing = _missing(part)
     if missing and part in PROMISED:
         pytest.fail(f"{part} was promised: {missing}")
 
     if missing:
         pytest.skip(missing, allow_module_level=True)
+
+
+def _missing(part: str) -> str:
+    if known := {"local": _local, "node": _node, "mcp-servers": _mcp_servers}.get(part):
+        return known()
+
+    if part in PROGRAMS:
+        return "" if which(part) else f"no program {part} is here"
+
+    return _sandbox(part) if part in SANDBOXES else _module(part)
 
 
 def loader(name: str) -> Path:

@@ -74,6 +74,9 @@ def talk(
 
 def on_screen() -> bool:
     """Can a user interface be drawn here?"""
+    if "TEXTUAL_DRIVER" in os.environ:  # a browser draws it
+        return True
+
     return sys.stdin.isatty() and sys.stdout.isatty() and os.environ.get("TERM", "dumb") != "dumb"
 
 
