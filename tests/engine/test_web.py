@@ -11,8 +11,6 @@ import aiohttp
 import anyio
 import pytest
 
-from journeyman.engine.client import connect
-from tests.engine.conftest import Seat
 from tests.need import need
 
 OPENED = """new Promise(told => {{
@@ -62,13 +60,6 @@ class Page:
         answer = await self.ask("Runtime.evaluate", expression=script, awaitPromise=True, returnByValue=True)
         return answer["result"].get("value")
 
-    async def type(self, text):
-        await self.run('document.querySelector(".xterm-helper-textarea").focus()')
-        await self.ask("Input.insertText", text=text)
-        enter = {"key": "Enter", "code": "Enter", "windowsVirtualKeyCode": 13}
-        await self.ask("Input.dispatchKeyEvent", type="keyDown", text="\r", **enter)
-        await self.ask("Input.dispatchKeyEvent", type="keyUp", **enter)
-
 
 @asynccontextmanager
 async def page(browser, address):
@@ -102,23 +93,13 @@ def served(place):
     subprocess.run([sys.executable, "-m", "journeyman", "serve", "--stop"], check=False, capture_output=True)
 
 
-@pytest.mark.timeout(180)  # a browser, the UI and the engine start, one after the other
-async def test_the_ui_is_drawn_and_typed_into_and_nothing_is_fetched_from_elsewhere(browser, served, place):
+@pytest.mark.timeout(180)  # a browser and the UI start
+async def test_the_ui_is_drawn_and_nothing_is_fetched_from_elsewhere(browser, served):
     async with page(browser, served) as tab:
         assert await tab.run(DRAWN)
         fetched = await tab.run('performance.getEntriesByType("resource").map(each => each.name)')
         assert len(fetched) >= 2
         assert all(each.startswith(served) for each in fetched)
-        await tab.type("One?")
-        async with connect() as client:
-            while not (found := (await client.sessions(place.folder))["sessions"]):  # noqa: ASYNC110 - nobody tells
-                await anyio.sleep(0.1)
-
-            seat = Seat(client)
-            await client.load(found[0]["sessionId"], place.folder)
-            await seat.until(lambda each: getattr(each, "kind", "") == "agent_message_chunk")
-
-        assert (seat.said("user_message_chunk"), seat.said()) == ("One?", "From the browser.")
 
 
 async def test_another_page_is_refused_and_so_is_a_missing_token(browser, served):
