@@ -97,6 +97,7 @@ class Inner(Run):
     @classmethod
     def of(cls, run: Run, call_id: str) -> Self:
         same: dict[str, Any] = {each.name: getattr(run, each.name) for each in fields(run)}
+        same["rests"] = Rests()  # nobody reads on where another began
         return cls(**same, inside=call_id, outer=run)
 
     @property

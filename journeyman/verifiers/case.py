@@ -9,7 +9,7 @@ from typing import Self
 
 from pydantic import JsonValue
 
-from journeyman.traces.events import CallFinished, CallProposed, CallStatus, Event, SampleScored
+from journeyman.traces.events import CallFinished, CallProposed, CallStatus, Event, Inside, SampleScored
 from journeyman.traces.fold import State
 from journeyman.traces.messages import AssistantMessage, Value
 
@@ -23,7 +23,7 @@ class Called(Value):
     arguments: dict[str, JsonValue] | None
     status: CallStatus
     text: str
-    """What the model read of it."""
+    """What the model read of it; nothing of a call that a program made."""
 
 
 class Case(Value):
@@ -43,8 +43,10 @@ class Case(Value):
     def of(cls, events: Iterable[Event], files: Mapping[str, str | None] | None = None) -> Self:
         """The case that a run's events make."""
         state, proposed, calls, rating = State(), {}, [], None
-        for event in events:
-            state.apply(event)
+        for each in events:
+            state.apply(each)
+            inside = isinstance(each, Inside)
+            event = each.event if isinstance(each, Inside) else each
             if isinstance(event, CallProposed):
                 proposed[event.call_id] = event
             elif isinstance(event, SampleScored) and event.verifier == "human/1":
@@ -57,7 +59,7 @@ class Case(Value):
                         tool=call.tool if call else event.result.name,
                         arguments=call.arguments if call else None,
                         status=event.status,
-                        text=event.result.text,
+                        text="" if inside else event.result.text,
                     )
                 )
 

@@ -12,6 +12,7 @@ from journeyman.tools.function import tool
 from journeyman.traces.events import ApprovalAnswered, ApprovalRequested, CallFinished, CallStarted, Inside
 from journeyman.traces.fold import State
 from journeyman.traces.messages import ToolResult
+from journeyman.verifiers.case import Case
 from tests.agent.crew import Memory, add, call, crew
 
 SENT: list[str] = []
@@ -144,3 +145,30 @@ async def test_the_prompt_of_a_run_that_a_model_asked_for_is_nobody_s_leave():
     who = crew([call("send", to="eve@evil.org"), "done"], send, memory=memory, policy=POLICY)
     await execute(Order(prompt="Write to eve@evil.org", plan=False, origin="model"), who)
     assert results(memory)[0].startswith("denied: ")
+
+
+async def test_what_the_model_has_not_read_of_a_result_is_not_what_a_program_gets():
+    @tool(read_only=True)
+    def book() -> str:
+        """A long text."""
+        return "abc" * 20_000
+
+    memory = Memory()
+    policy = POLICY.allow("book", "measure")
+
+    @tool
+    async def measure() -> int:
+        """Count the letters."""
+        return len((await current()("book", "{}")).text)
+
+    who = crew([call("book"), call("measure"), call("book"), "done"], book, measure, memory=memory, policy=policy)
+    await execute(Order(prompt="Do it", plan=False), who)
+    first, length, rest = results(memory)
+    assert (length, first[:6], rest[:6], len(first) < 60_000) == ("60000", "abcabc", "abcabc", True)
+
+
+async def test_a_check_of_the_trace_sees_what_a_program_did():
+    memory = Memory()
+    await told(call("program", calls=[call("add", a=2, b=3)]), memory=memory)
+    seen = [(each.tool, each.status, each.text) for each in Case.of(memory.events).calls]
+    assert seen == [("python.add", "ok", ""), ("python.program", "ok", '["5"]')]
