@@ -6,6 +6,7 @@ attempt and every candidate is stored, and what was tried is not tried again: a 
 """
 
 import argparse
+import os
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -15,16 +16,20 @@ from random import Random
 import anyio
 
 from benchmarks.calls import QWEN, qwen, smol
+from journeyman import Agent
 from journeyman.agent.models.engine import Engine
 from journeyman.agent.models.files import ModelFiles
 from journeyman.agent.models.llama import LlamaModel
+from journeyman.agent.models.model import Sampling
 from journeyman.agent.models.starter import ADAPTER
+from journeyman.agent.strategies import vote
 from journeyman.agent.strategies.spec import strategies
 from journeyman.cli.compare import table
 from journeyman.cli.plot import svg
 from journeyman.config import load_settings
 from journeyman.errors import JourneymanError
 from journeyman.traces.store import Store
+from journeyman.training.attempt import kept_open
 from journeyman.training.compare import Comparison, Plan, compare, compared
 from journeyman.training.generate import generate
 from journeyman.training.tasks import Task
@@ -143,6 +148,30 @@ def _kinds(result: Comparison) -> str:
     return "".join(lines) + "\n"
 
 
+async def cost(store: Store) -> None:
+    """Eight runs one after the other against `vote(8)` that is never decided: CPU of the engine, and of us."""
+    model = LlamaModel(smol(), Engine(threads=1, parallel=8, context=1024, stream=False))
+    prompt = f"Read this. {'The fox jumps over the dog. ' * 20} Name an animal in one short sentence."
+    sampling = Sampling(temperature=1.0, seed=1, max_tokens=300)
+    vote.decided = lambda _got, _n: False  # every vote is drawn
+    await model.open()
+    async with kept_open(model) as kept:
+        for how, times in ((None, 8), ("vote(8)", 1)):
+            spent, own, tokens = _cpu(model), time.process_time(), 0
+            for n in range(times):
+                drawn = sampling.model_copy(update={"seed": 1 + n})
+                async with Agent(kept, tools=[], store=store, sampling=drawn, strategy=how) as agent:
+                    tokens += (await agent.run(prompt)).usage.completion_tokens
+
+            engine, ours = _cpu(model) - spent, time.process_time() - own
+            print(f"{how or 'eight runs'}: engine {engine:.1f} CPU-s, ours {ours:.2f}, {tokens} tokens")
+
+
+def _cpu(model: LlamaModel) -> float:
+    fields = Path(f"/proc/{model.pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.strategies", description=__doc__)
     parser.add_argument("--n", type=int, default=8, help="tasks of each family")
@@ -150,7 +179,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--only", help="a part of one model's name")
     parser.add_argument("--tell", action="store_true", help="try nothing, tell what is stored")
     parser.add_argument("--write", action="store_true", help="write docs/strategies.md and its drawings")
+    parser.add_argument("--cost", action="store_true", help="measure what vote(8) takes against eight runs instead")
     given = parser.parse_args(arguments)
+    if given.cost:
+        with Store.open(load_settings().store) as store:
+            anyio.run(cost, store)
+
+        return
+
     todo = plans(given.n)
     with Store.open(load_settings().store) as store:
         for name, (files, plan) in todo.items():

@@ -216,6 +216,11 @@ class LlamaModel:
         """The open engine itself, for those that measure it."""
         return self._running.wire
 
+    @property
+    def pid(self) -> int:
+        """Of the engine's process."""
+        return self._running.process.pid
+
     async def _why(self, error: Refused | OSError) -> ModelError:
         return _refusal(error) if isinstance(error, Refused) else await self._running.died(error)
 

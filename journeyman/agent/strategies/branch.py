@@ -133,14 +133,15 @@ class Ground:
             for path in changed:
                 real.write(path, (folder / path).read_bytes())
                 done.append(path)
-        except ToolError as error:
+
+            for path in gone:
+                real.stat(path)  # it lies inside
+                (self._root / path).unlink()
+                done.append(path)
+        except (ToolError, OSError) as error:
             return tuple(done), f"not everything was changed: {error}"
 
-        for path in gone:
-            real.read(path)  # it is inside
-            (self._root / path).unlink()
-
-        return (*done, *gone), ""
+        return tuple(done), ""
 
     def _changes(self, folder: Path | None) -> tuple[list[str], list[str]]:
         found = _stamps(folder) if folder is not None else None

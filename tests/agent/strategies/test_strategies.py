@@ -10,9 +10,12 @@ from journeyman import Agent, Policy, ScriptedModel, tool
 from journeyman.agent.budget import Limits
 from journeyman.agent.models.model import Sampling
 from journeyman.agent.replay import replay
+from journeyman.agent.strategies.branch import Ground
 from journeyman.agent.strategies.search import Candidate
 from journeyman.agent.strategies.spec import strategy
 from journeyman.errors import BudgetExceeded, RunTimeout, UsageError
+from journeyman.tools.catalog import Catalog
+from journeyman.tools.target import Builtin
 from journeyman.traces.events import CandidateChosen, CandidateScored, CandidateTried, RunStarted
 from journeyman.traces.export import Skip
 from journeyman.traces.export.sequences import demand_trainable
@@ -204,6 +207,19 @@ async def test_only_what_the_chosen_one_wrote_is_written(store, folder):
     (chosen,) = events(store, result.run_id, CandidateChosen)
     assert (result.answer, chosen.applied, chosen.kept_back) == ("0", ("notes.txt",), "")
     assert (folder / "notes.txt").read_text() == "0"
+
+
+async def test_what_the_chosen_one_deleted_is_deleted(folder, tmp_path):
+    (folder / "kept.txt").write_text("two\n")
+    async with Catalog([Builtin("files", folder)]) as catalog:
+        ground = Ground(str(folder), tmp_path / "scratch", catalog, catalog)
+        await ground.survey()
+        async with ground.branch(None) as (_, copy):
+            (copy / "notes.txt").unlink()
+
+    assert sorted(path.name for path in folder.iterdir()) == ["kept.txt", "notes.txt"]
+    assert ground.apply(copy) == (("notes.txt",), "")
+    assert [path.name for path in folder.iterdir()] == ["kept.txt"]
 
 
 async def test_the_same_words_about_other_files_are_another_answer(store, folder):
