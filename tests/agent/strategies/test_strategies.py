@@ -215,6 +215,7 @@ async def test_what_the_chosen_one_deleted_is_deleted(folder, tmp_path):
         ground = Ground(str(folder), tmp_path / "scratch", catalog, catalog)
         await ground.survey()
         async with ground.branch(None) as (_, copy):
+            assert copy
             (copy / "notes.txt").unlink()
 
     assert sorted(path.name for path in folder.iterdir()) == ["kept.txt", "notes.txt"]
