@@ -15,6 +15,7 @@ COMMANDS = {
     "run": ("run:run", "Answer one prompt: plan, call tools, print the answer."),
     "chat": ("chat:chat", "Talk with the agent, in the terminal UI or in plain lines."),
     "web": ("web:web", "Show the terminal UI in a browser on this machine."),
+    "acp": ("acp:acp", "Have editors talk to the agent."),
     "serve": ("serve:serve", "Be the engine that user interfaces and editors talk to."),
     "traces": ("traces:traces", "List and read the runs that were recorded."),
     "mcp": ("mcp:mcp", "Tool servers: serve ours, manage yours."),

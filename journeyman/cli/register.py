@@ -82,7 +82,7 @@ def register(servers: tuple[str, ...], name: str, root: str, project: bool, dry_
         for server in servers or SERVERS:
             click.echo(f"{server}: {_tools(entry_of(server, folder))} tools", err=True)
 
-    _carry_out(plan, client, dry_run=dry_run)
+    carry_out(plan, client, dry_run=dry_run)
 
 
 @click.command(epilog=UNREGISTER)
@@ -95,7 +95,7 @@ def unregister(servers: tuple[str, ...], name: str, project: bool, dry_run: bool
     from journeyman.tools.register.register import unregistering  # noqa: PLC0415 - after --help
 
     client, path = _client(name, project=project)
-    _carry_out(unregistering(client, path, servers), client, dry_run=dry_run)
+    carry_out(unregistering(client, path, servers), client, dry_run=dry_run)
 
 
 @click.command("import", epilog=IMPORT)
@@ -230,7 +230,7 @@ def _client(name: str, *, project: bool) -> "tuple[Client, Path]":
     return client, path
 
 
-def _carry_out(plan: "Plan", client: "Client", *, dry_run: bool) -> None:
+def carry_out(plan: "Plan", client: "Client", *, dry_run: bool) -> None:
     from journeyman.tools.register.register import apply  # noqa: PLC0415 - after --help
 
     if plan.before == plan.after:

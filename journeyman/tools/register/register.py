@@ -9,7 +9,7 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -49,15 +49,19 @@ def registering(client: Client, path: Path, servers: Iterable[str], root: Path) 
     Raises:
         ConfigError: the file cannot be read, or cannot be changed safely.
     """
-    wanted = {f"{OURS}{name}": entry_of(name, root) for name in servers}
+    return planned(client, path, {f"{OURS}{name}": entry_of(name, root) for name in servers})
+
+
+def planned(client: Client, path: Path, wanted: Mapping[str, Entry | None]) -> Plan:
+    """With these entries, without those that are None. Raises ConfigError as `registering` does."""
     before = after = _text(path)
     there, changes = _section(client, before, path), []
     for name, entry in wanted.items():
-        value = client.shape.write(name, entry)
+        value = client.shape.write(name, entry) if entry else None
         if there.get(name) != value:
             after = _changed(client, after, path, name, value)
             changes += [_told("-", client, name, there[name])] if name in there else []
-            changes += [_told("+", client, name, value)]
+            changes += [_told("+", client, name, value)] if value is not None else []
 
     return Plan(path, before, after, tuple(changes))
 
