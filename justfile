@@ -24,6 +24,10 @@ test *args:
 docs:
     uv run python -m docs.cli
 
+# Pictures of the terminal UI, into docs/screens.
+screens:
+    uv run python -m docs.screens
+
 # What each sandbox withstands here, into docs/security/sandbox-attacks.md; `just attacks --check` compares.
 attacks *args:
     uv run python -m docs.attacks {{args}}

@@ -20,6 +20,7 @@ from benchmarks import (
     startup,
     steps,
     traces,
+    tui,
 )
 
 ALL = {
@@ -35,6 +36,7 @@ ALL = {
     "servers": servers.main,
     "secrets": secrets.main,
     "policy": policy.main,
+    "tui": tui.main,
     "peers": peers.main,
 }
 
