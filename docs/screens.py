@@ -5,12 +5,14 @@ import json
 import os
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import anyio
 from textual.pilot import Pilot
 
+from journeyman.errors import Disconnected
 from journeyman.tui.app import Journeyman
 from journeyman.tui.choice import Choice
 from journeyman.tui.face import Opening
@@ -77,7 +79,8 @@ async def play(folder: Path, script: Path) -> None:
             await picture(name)
             await pilot.press("escape")
 
-        await app.chat.talk.client.stop()
+        with suppress(Disconnected):  # it may be gone before it has answered
+            await app.chat.talk.client.stop()
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """The terminal UI. Nothing heavy is imported before the first paint: the engine is another process."""
 
+import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, cast
@@ -42,7 +43,7 @@ class Journeyman(App[str]):
     ]
 
     def __init__(self, opening: Opening, choice: choices.Choice | None = None) -> None:
-        super().__init__()
+        super().__init__(ansi_color=True if os.environ.get("NO_COLOR") else None)  # else it would be shades of grey
         self.opening = opening
         self.choice = choice or choices.Choice()
         self.animation_level = "none"

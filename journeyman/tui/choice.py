@@ -58,6 +58,9 @@ def chosen() -> Choice:
 
 def theme(choice: Choice) -> str:
     """The theme that is wished for; without a wish the terminal's own colours where it has few."""
+    if os.environ.get("NO_COLOR"):
+        return "ansi-dark"
+
     if choice.theme:
         return choice.theme
 
