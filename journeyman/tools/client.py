@@ -1,7 +1,7 @@
 """The MCP SDK's client, tamed: imported on first use, silent on the terminal, lenient about one bad tool in a list."""
 
 import logging
-from collections.abc import Callable, Generator
+from collections.abc import Awaitable, Callable, Generator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, Self
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     from mcp import Client
     from mcp.client import Transport
+
+UNAUTHORIZED = 401
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +63,10 @@ class Host(Protocol):
         """A notification."""
         ...
 
+    def refused(self) -> None:
+        """It wants to know who we are."""
+        ...
+
     async def elicit(self, context: Any, params: Any) -> Any:
         """A question for the user."""
         ...
@@ -96,7 +102,7 @@ def client(host: Host, mode: str, stderr: Tail, *, ended: Callable[[], None], au
         case Command():
             transport = _sifted(stdio(target, stderr, host.patience.probe), host, ended)
         case Url():
-            transport = _sifted(_url(target, timeout, auth), host, ended)
+            transport = _sifted(_url(target, host, auth), host, ended)
 
     return Client(
         transport,
@@ -110,15 +116,15 @@ def client(host: Host, mode: str, stderr: Tail, *, ended: Callable[[], None], au
 
 
 @asynccontextmanager
-async def _url(target: Url, timeout: float, auth: Any) -> "AsyncGenerator[Any]":  # noqa: ASYNC109 - the HTTP client's own
+async def _url(target: Url, host: Host, auth: Any) -> "AsyncGenerator[Any]":
     import httpx2  # noqa: PLC0415
     from mcp.client.streamable_http import streamable_http_client  # noqa: PLC0415
 
     from journeyman.tools.body import bound  # noqa: PLC0415
 
     async with AsyncExitStack() as stack:
-        limits = httpx2.Timeout(10, read=timeout)
-        hooks: Any = {"request": [_hand_on], "response": [bound]}
+        limits = httpx2.Timeout(10, read=host.patience.answer)
+        hooks: Any = {"request": [_hand_on], "response": [bound] if auth else [bound, _strangers(host)]}
         headers = {"Accept-Encoding": "identity", **target.headers}
         http = httpx2.AsyncClient(headers=headers, timeout=limits, event_hooks=hooks, auth=auth)
         await stack.enter_async_context(http)
@@ -141,6 +147,16 @@ def traced() -> Generator[None]:
         yield
     finally:
         context.detach(token)
+
+
+def _strangers(host: Host) -> Callable[[Any], Awaitable[None]]:
+    """The SDK does not tell that a server lets nobody in without a word of who it is."""
+
+    async def look(response: Any) -> None:
+        if response.status_code == UNAUTHORIZED:
+            host.refused()
+
+    return look
 
 
 async def _hand_on(request: Any) -> None:

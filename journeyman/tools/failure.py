@@ -28,12 +28,15 @@ def unstarted(target: Target, error: Exception, stderr: str) -> ServerError:
             )
         case OSError():
             return failed(target, f"cannot be reached: {error.strerror or error}", stderr)
-        case _ if "401" in str(error) or "nauthorized" in str(error):
-            return ServerError(
-                f"MCP server {target.name!r} wants to know who you are", fix=f"journeyman mcp login {target.name}"
-            )
         case _:
             return failed(target, f"does not answer: {words(error)}", stderr)
+
+
+def stranger(target: Target) -> ServerError:
+    """That somebody has to log in."""
+    return ServerError(
+        f"MCP server {target.name!r} wants to know who you are", fix=f"journeyman mcp login {target.name}"
+    )
 
 
 def refusal(target: Target, error: Exception, patience: float) -> JourneymanError | None:

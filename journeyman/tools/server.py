@@ -23,7 +23,7 @@ from journeyman.errors import JourneymanError, ServerError, UsageError
 from journeyman.tools.client import Patience, client, traced
 from journeyman.tools.definition import usable
 from journeyman.tools.door import Door, current
-from journeyman.tools.failure import failed, first, refusal, unstarted, words
+from journeyman.tools.failure import failed, first, refusal, stranger, unstarted, words
 from journeyman.tools.pins import Pins, differences
 from journeyman.tools.questions import elicited
 from journeyman.tools.tail import Tail
@@ -75,8 +75,8 @@ class Server:
         """What was left out, a sentence each."""
         self._pins = None if isinstance(target, Builtin) else pins
         self._pinned: dict[str, str] | None = None
-        self._strange = self._stale = self._listed = False
-        """A tool was listed that is not as it was pinned; the list may have changed; there was a list."""
+        self._strange = self._stale = self._listed = self._unknown = False
+        """A tool is not as it was pinned; the list may have changed; there was a list; it wants to know who we are."""
         self._group = group
         self.patience = patience
         self._auth = auth
@@ -176,6 +176,9 @@ class Server:
         """A list that changed is read before the next call."""
         if getattr(message, "method", "") == "notifications/tools/list_changed":
             self._stale = True
+
+    def refused(self) -> None:
+        self._unknown = True
 
     async def elicit(self, context: Any, params: Any) -> Any:  # noqa: ARG002 - the SDK's names
         return await elicited(self.name, params, self._doors[-1] if self._doors else None)
@@ -289,12 +292,15 @@ class Server:
                 raise
             except Exception as error:  # noqa: BLE001 - whatever a transport fails by
                 if not started:
-                    cause = first(error)
-                    raise (
-                        cause if isinstance(cause, ServerError) else unstarted(self.target, cause, str(stderr))
-                    ) from cause
+                    raise self._unstarted(first(error), str(stderr)) from first(error)
             finally:
                 self._said = str(stderr)
+
+    def _unstarted(self, error: Exception, stderr: str) -> ServerError:
+        if isinstance(error, ServerError):
+            return error
+
+        return stranger(self.target) if self._unknown else unstarted(self.target, error, stderr)
 
     async def _listen(self, live: "Client") -> None:
         """Hear of changed tools in the present era; in the older one the server just says so."""
