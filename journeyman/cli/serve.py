@@ -54,6 +54,7 @@ def serve(*, acp: bool, mcp: bool, http: int | None, socket: Path | None, idle: 
         return 0
 
     path = socket or socket_path()
+    click.echo(f"Listening at {path}. Ctrl+C ends it; turns under way can be taken up again.", err=True)
     if not anyio.run(on_socket, path, idle):
         click.echo(f"An engine already listens at {path}.", err=True)
 
@@ -62,13 +63,9 @@ def serve(*, acp: bool, mcp: bool, http: int | None, socket: Path | None, idle: 
 
 async def _stop(socket: Path | None) -> None:
     from journeyman.engine.client import connect  # noqa: PLC0415 - after --help
-    from journeyman.errors import Disconnected  # noqa: PLC0415
 
     async with connect(socket, start=False) as client:
-        try:
-            await client.stop()
-        except Disconnected:
-            return  # it went before it could say so
+        await client.stop()
 
 
 async def _mcp(port: int | None) -> None:

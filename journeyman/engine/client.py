@@ -162,7 +162,8 @@ class Client:
 
     async def stop(self) -> None:
         """End the engine."""
-        await self.request(wire.STOP, {})
+        with suppress(Disconnected):  # it may be gone before it can say so
+            await self.request(wire.STOP, {})
 
     async def answer(self, ask: Ask, option: "wire.OptionId | None", **more: Any) -> None:
         """Answer a question: an option's id (None: dismiss it), and `wire.AnswerMeta` beside it."""

@@ -18,6 +18,8 @@ from journeyman.engine.wire import OURS
 
 Json = dict[str, Any]
 JOINED = {"agent_message_chunk", "agent_thought_chunk"}
+JOINED_TO = 4096
+"""Characters."""
 MOST = 20_000
 """Messages that may wait for a client."""
 LEAVING_S = 5.0
@@ -122,8 +124,11 @@ def join(first: Json, second: Json) -> Json | None:
     if kind not in JOINED or first["sessionUpdate"] != kind or first["_meta"][OURS] or second["_meta"][OURS]:
         return None
 
-    text = first["content"]["text"] + second["content"]["text"]
-    return {**first, "content": {"type": "text", "text": text}}
+    text = first["content"]["text"]
+    if len(text) > JOINED_TO:  # so that each is copied a few times at most
+        return None
+
+    return {**first, "content": {"type": "text", "text": text + second["content"]["text"]}}
 
 
 async def _then(wait: Callable[[], Awaitable[None]], act: Callable[[], None]) -> None:

@@ -52,7 +52,9 @@ class Questions:
         """The approver of a session's runs."""
         question = Question(_of_call(self._session_id, request), request.token, request.call_id)
         answer = await self._asked(question)
-        said = (answer.get("_meta") or {}).get(OURS) or {}
+        meta = answer.get("_meta")
+        ours = meta.get(OURS) if isinstance(meta, dict) else None
+        said = ours if isinstance(ours, dict) else {}
         option = _option(answer)
         approved = option in {"once", "session", "always"}
         arguments = said.get("arguments")

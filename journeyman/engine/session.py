@@ -24,6 +24,7 @@ from journeyman.engine.questions import Questions
 from journeyman.engine.record import Record
 from journeyman.engine.turn import Turn, ended
 from journeyman.engine.updates import Updates
+from journeyman.engine.wire import OURS
 from journeyman.errors import JourneymanError, UsageError
 from journeyman.policies.policy import Policy
 from journeyman.safe import safe
@@ -338,11 +339,12 @@ class Session:
 
     def _keep(self, update: Json) -> None:
         """For whoever comes while the turn is under way."""
-        joined = join(self.live[-1], update) if self.live else None
-        if joined is None:
-            self.live.append(update)
-        else:
+        last = self.live[-1] if self.live else None
+        joined = last and (update if _is_newer(last, update) else join(last, update))
+        if joined:
             self.live[-1] = joined
+        else:
+            self.live.append(update)
 
     def _broadcast(self, update: Json) -> None:
         echo = update["sessionUpdate"] == "user_message_chunk"
@@ -371,6 +373,14 @@ class Session:
     async def _rest(self) -> None:
         await self._wake.wait()
         self._wake = anyio.Event()
+
+
+def _is_newer(last: Json, update: Json) -> bool:
+    """Both say how far the same call is; the second one says it all."""
+    passing = all(
+        each["sessionUpdate"] == "tool_call_update" and "seq" not in each["_meta"][OURS] for each in (last, update)
+    )
+    return passing and last["toolCallId"] == update["toolCallId"]
 
 
 def no_session(session_id: str) -> UsageError:

@@ -299,3 +299,17 @@ async def test_who_follows_a_session_without_its_history_hears_what_it_has_spent
         await later.client.resume(session, place.folder)
         [spent] = later.updates()
         assert (ours(spent)["usage"], spent["used"]) == (ours(last)["usage"], last["used"])
+
+
+async def test_who_comes_in_the_middle_of_a_turn_hears_what_it_has_said_so_far(place):
+    said = [{"thinking": "Hm."}, "I will write.", WRITE]
+    async with place.engine(), place.seat() as one, place.seat() as two, anyio.create_task_group() as group:
+        session = (await one.client.new(place.folder, place.script(said, "Done.")))["sessionId"]
+        group.start_soon(one.client.prompt, session, "Write it")
+        await one.asked()
+        await two.client.load(session, place.folder)
+        question = await two.asked()
+        assert two.updates() == one.updates()
+        await two.client.answer(question, None)
+        await one.ended()
+        assert ours(one.updates("tool_call_update")[-1])["status"] == "refused"
