@@ -146,5 +146,8 @@ if __name__ == "__main__":
         sys.exit("cannot \x1b[31mstart\nno API_KEY")
     elif KIND == "deaf":
         time.sleep(600)
+    elif KIND == "endless":
+        while True:
+            sys.stdout.write("x" * 65_536)
     else:
         serve(KIND)
