@@ -1,5 +1,7 @@
 import os
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import anyio
@@ -55,3 +57,11 @@ def test_a_socket_in_a_deep_folder_has_a_short_address(tmp_path):
     with short(deep / "file") as address:
         assert len(address) < 100
         assert Path(address).read_text() == "here"
+
+
+def test_a_client_is_light():
+    asked = [sys.executable, "-X", "importtime", "-c", "import journeyman.engine.client"]
+    done = subprocess.run(asked, capture_output=True, encoding="utf-8", timeout=50, check=True)
+    names = {line.rpartition("|")[2].strip().partition(".")[0] for line in done.stderr.splitlines()}
+    assert "anyio" in names
+    assert names & {"acp", "mcp", "pydantic", "sqlalchemy", "textual", "click", "httpx2"} == set()
