@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from zipfile import ZipFile
 
 import pytest
 
@@ -90,3 +91,28 @@ def test_the_inspector_calls_a_tool_in_both_eras(home: Path, era: str) -> None:
     asked = ("--method", "tools/call", "--tool-name", "calculate", "--tool-arg", "expression=37*43-12")
     said = run(home, "mcp-inspector", "--cli", "--config", str(home / "inspect.json"), "--server", "ours", *asked)
     assert json.loads(said)["structuredContent"] == {"exact": "1579", "decimal": "1579", "approximate": False}
+
+
+@pytest.mark.timeout(120)
+def test_bundles_are_valid_and_packed_with_what_starts_the_server(home: Path) -> None:
+    modules = clients()
+    root = Path(__file__).parents[3]
+    done = subprocess.run(
+        [sys.executable, "-m", "docs.bundle", str(home / "dist"), "--owner", "io.github.example"],
+        cwd=root,
+        env={**os.environ, "NODE_MODULES": str(modules)},
+        capture_output=True,
+        encoding="utf-8",
+        timeout=110,
+        check=False,
+    )
+    assert (done.returncode, done.stdout.count("Manifest schema validation passes")) == (0, 8), (
+        done.stdout + done.stderr
+    )
+    with ZipFile(home / "dist/journeyman-files.mcpb") as bundle:
+        assert sorted(bundle.namelist()) == ["manifest.json", "pyproject.toml", "server.py"]
+        tools = [tool["name"] for tool in json.loads(bundle.read("manifest.json"))["tools"]]
+
+    assert {"read", "grep", "undo"} <= set(tools)
+    entry = json.loads((home / "dist/server-files.json").read_text())
+    assert (entry["name"], entry["packages"][0]["identifier"]) == ("io.github.example/journeyman-files", "journeyman")
