@@ -137,18 +137,25 @@ async def large(it: Ours) -> str:
     if not path.exists():
         path.write_bytes(b"".join(b"%07d %s\n" % (number, b"x" * 92) for number in range(1_100_000)))
 
-    told: list[float] = []
+    took: list[float] = []
     (it.root / "small.txt").write_text("small\n")
+
+    async def first() -> None:
+        await it.read("large.log")
+        tasks.cancel_scope.cancel()
+
     with anyio.move_on_after(40):
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(it.read, "large.log")
-            await anyio.sleep(0.2)
-            started = time.perf_counter()
-            await it.read("small.txt")
-            told.append(time.perf_counter() - started)
-            tasks.cancel_scope.cancel()
+            tasks.start_soon(first)
+            while True:
+                await anyio.sleep(0.1)
+                started = time.perf_counter()
+                with anyio.CancelScope(shield=True), anyio.move_on_after(30):
+                    await it.read("small.txt")
 
-    return f"the other call takes {told[0] * 1e3:.0f} ms" if told else "**the other call waits for more than 40 s**"
+                took.append(time.perf_counter() - started)
+
+    return f"other calls take up to {max(took) * 1e3:.0f} ms" if took else "it is read before another call is made"
 
 
 FILES = {

@@ -67,10 +67,15 @@ class Workspace:
 
     def read(self, path: str, start: int = 1, lines: int = 200) -> str:
         """Lines of a text file; what was left out is told in a last line."""
-        if self._root.stat(path).size > MAX_READ:
+        try:
+            found = self._text(path).lines
+        except ToolError:
+            if self._root.stat(path).size <= MAX_READ:
+                raise
+
             return long_excerpt(told(path), self._root.blocks(path), start, lines)
 
-        return excerpt(told(path), self._text(path).lines, start, lines)
+        return excerpt(told(path), found, start, lines)
 
     def list(self, path: str = ".") -> str:
         """The names in a folder, one a line, folders with a `/` behind."""
@@ -89,17 +94,18 @@ class Workspace:
         file = Text(content, "utf-8")
         data = file.encode(content)
         with self._changing:
-            self._write("write", path, data)
+            self._write("write", path, data, self._journal.now(path) if self._journal else None)
 
         return f"wrote {_size(path, file, data)}"
 
     def edit(self, path: str, old: str, new: str) -> str:
         """Replace the only occurrence of `old`; encoding, byte order mark and newlines stay as they are."""
         with self._changing:
-            file = self._text(path)
+            before = self._root.read(path).data
+            file = decode(before, told(path))
             text = replace(told(path), file, old, new)
             data = file.encode(text)
-            self._write("edit", path, data)
+            self._write("edit", path, data, before)
 
         return f"edited {_size(path, Text(text, file.encoding), data)}"
 
@@ -126,8 +132,7 @@ class Workspace:
 
         return f"deleted {told(path)}; it is kept as {told(where)}"
 
-    def _write(self, what: str, path: str, data: bytes) -> None:
-        before = self._journal.now(path) if self._journal is not None else None
+    def _write(self, what: str, path: str, data: bytes, before: bytes | None) -> None:
         self._root.write(path, data)
         if self._journal is not None:
             self._journal.wrote(what, path, before, data)
