@@ -23,7 +23,7 @@ from journeyman.training.folder import MOST_FILES, texts
 from journeyman.training.patch import apply
 from journeyman.training.tasks import Task
 from journeyman.verifiers.check import Check
-from journeyman.verifiers.hidden import STEERING
+from journeyman.verifiers.hidden import PLANTED, SETTINGS
 
 MARKERS = ("task.yaml", "task.toml")
 ALLOW = ("files.*", "code.*")
@@ -59,7 +59,7 @@ def _terminal_bench(folder: Path) -> Task:
     return Task(
         kind="terminal_bench",
         name=folder.name,
-        prompt=HOME.sub("", instruction).strip(),
+        prompt=HOME.sub(".", instruction.replace("/app/", "")).strip(),
         checks=(Check(verifier="tests", parameters=_verified(tests, float(limit or SECONDS), folder)),),
         files=_copied(folder / "environment" if harbor else folder),
         script=HOME.sub("./", _text(script)) if script.is_file() else "",
@@ -134,7 +134,7 @@ def as_repository(row: Mapping[str, Any], where: str, beside: Path) -> dict[str,
         raise ConfigError(f"{where}: {snapshot} has {MOST_FILES} files or more", fix="leave out what it does not need")
 
     tests = {path: text for path, text in apply(files, str(row["test_patch"])).items() if text is not None}
-    steering = {path: text for path, text in files.items() if PurePosixPath(path).name in STEERING}
+    steering = {path: text for path, text in files.items() if PurePosixPath(path).name in PLANTED | SETTINGS}
     must = [*_names(row.get("FAIL_TO_PASS")), *_names(row.get("PASS_TO_PASS"))]
     return {
         "kind": "repository",

@@ -23,11 +23,10 @@ from journeyman.verifiers.score import Score, short
 PRELOAD = ("pytest",)
 """As in `program`."""
 SHOWN = 300
-STEERING = frozenset(
-    ("conftest.py", "pytest.ini", ".pytest.ini", "pytest.toml", "tox.ini", "setup.cfg", "pyproject.toml", "pytest.py",
-     "sitecustomize.py", "usercustomize.py")
-)  # fmt: skip
-"""Files by which a run could steer its own tests: only those that come with the tests count."""
+SETTINGS = frozenset(("pytest.ini", ".pytest.ini", "pytest.toml", "tox.ini", "setup.cfg", "pyproject.toml"))
+"""Where pytest is told how to run; believed only where they come with the tests."""
+PLANTED = frozenset(("conftest.py", "pytest.py", "sitecustomize.py", "usercustomize.py"))
+"""Code that would run beside the tests."""
 REPORTED = re.compile(r"^(PASSED|FAILED|ERROR|SKIPPED|XFAIL|XPASS) (\S.*?)(?: - .*)?$", re.MULTILINE)
 PYTEST = ("python3", "-P", "-m", "pytest", "-q", "-rA", "--tb=line", "-p", "no:cacheprovider", "-o", "pythonpath=. src")
 
@@ -52,7 +51,9 @@ async def hidden(
         seconds: for all of them.
         backend: the sandbox, see `Spec`. Its Python must have pytest, or this one.
     """
-    left = {path: text for path, text in case.files.items() if path not in files and not _steers(path)}
+    settings = any(PurePosixPath(path).name in SETTINGS for path in files)
+    barred = PLANTED | SETTINGS if settings else PLANTED
+    left = {path: text for path, text in case.files.items() if path not in files and not _is_one(path, barred)}
     canary = _canary(files)
     sandbox = await furnished({**left, **files, **canary}, seconds=seconds, backend=backend, pytest=not command)
     try:
@@ -62,7 +63,8 @@ async def hidden(
 
         names = [*dict.fromkeys(name.partition("::")[0] for name in must)] or [*filter(_is_test, files)]
         env = {"PYTHONPATH": sysconfig.get_path("purelib"), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
-        result = await sandbox.exec([*PYTEST, *names, *canary], timeout=seconds, env=env)
+        plain = () if settings else ("-c", "/dev/null", "--rootdir", ".")
+        result = await sandbox.exec([*PYTEST, *plain, *names, *canary], timeout=seconds, env=env)
     finally:
         await sandbox.close()
 
@@ -92,8 +94,8 @@ async def furnished(
     return sandbox
 
 
-def _steers(path: str) -> bool:
-    return PurePosixPath(path).name in STEERING or path.endswith(".pth")
+def _is_one(path: str, names: frozenset[str]) -> bool:
+    return PurePosixPath(path).name in names or path.endswith(".pth")
 
 
 def _is_test(path: str) -> bool:

@@ -11,7 +11,7 @@ from journeyman.training.prove import prove
 from journeyman.training.taskfile import load_tasks
 from journeyman.training.tasks import Cheat
 from journeyman.verifiers.case import Case
-from journeyman.verifiers.check import verify_here
+from journeyman.verifiers.check import Check, verify_here
 from journeyman.verifiers.desk import Desk
 from tests.need import need
 
@@ -76,6 +76,15 @@ def test_a_folder_of_terminal_bench_is_a_task_that_proves_itself(tmp_path):
 
     (same,) = load_tasks(str(harbor(tmp_path / "new").parent))
     assert same == task.model_copy(update={"never": True, "source": same.source})
+
+
+def test_settings_of_pytest_that_the_run_left_are_there_and_steer_nothing():
+    need("native")
+    wanted = "from pathlib import Path\ndef test_it(): assert 'tool' in Path('pyproject.toml').read_text()\n"
+    check = Check(verifier="tests", parameters={"files": {"tests/test_it.py": wanted}})
+    left = {"pyproject.toml": "[tool.pytest]\naddopts = ['--collect-only']\n"}
+    said = [verify_here(check, Case(prompt="?", answer="", files=each)).value for each in (left, {})]
+    assert said == [1.0, 0.0]
 
 
 def test_tests_that_are_a_script_are_believed_by_its_exit_code(tmp_path):
