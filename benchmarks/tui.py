@@ -29,6 +29,8 @@ EVENTS = 100_000
 TOKENS = 10_000
 KEYS = 60
 RUNS = 5
+SCREENFUL = 6_000
+PAGE_UP, PAGE_DOWN = b"\x1b[5~", b"\x1b[6~"
 
 
 class Terminal:
@@ -170,11 +172,11 @@ def _child(name: str) -> list[str]:
 
 
 def _first_paint(command: Sequence[str], text: bytes, home: str) -> tuple[float, float]:
-    """CPU seconds and megabytes when the text is on the screen; the least of several."""
+    """CPU seconds and megabytes when the text is on the screen, or a screenful where there is none; the least."""
     best = (float("inf"), 0.0)
-    for _ in range(RUNS):
+    for _ in range(RUNS if text else 2):
         terminal = Terminal(command, home)
-        shown = terminal.until(lambda written: text in written)
+        shown = terminal.until(lambda written: text in written if text else len(written) > SCREENFUL)
         best = min(best, (terminal.cpu, terminal.megabytes)) if shown else best
         terminal.end()
 
@@ -195,7 +197,11 @@ def _paints(ui: Sequence[str], home: str) -> None:
     for name, command, text in (
         ("first paint, a bare Textual app (floor)", [sys.executable, "-c", HELLO], b"F1 help"),
         ("first paint, ours", ui, b"F1 help"),
-        *((("first paint, the peer", shlex.split(os.environ["PEER_TUI"]), b">"),) if "PEER_TUI" in os.environ else ()),
+        *(
+            (("first screenful, the peer", shlex.split(os.environ["PEER_TUI"]), b""),)
+            if "PEER_TUI" in os.environ
+            else ()
+        ),
     ):
         cpu, megabytes = _first_paint(command, text, home)
         print(f"  {cpu:7.3f} s {megabytes:6.0f} MB  {name}")
@@ -207,7 +213,7 @@ def _long(home: str) -> None:
     terminal.settle()
     told = terminal.written.split(b"loaded in ")[1][:5].decode()
     print(f"  {told:>7} s {terminal.megabytes:6.0f} MB  {EVENTS:,} events opened")
-    for name, key in (("page up", b"\x1b[5~"), ("a letter", b"x")):
+    for name, key in (("page up", PAGE_UP), ("a letter", b"x")):
         print(f"  {_per_key(terminal, key):7.1f} ms          a key ({name}) with {EVENTS:,} events")
 
     terminal.press(b"\x7f" * KEYS)
@@ -220,7 +226,7 @@ def _long(home: str) -> None:
     widgets = Terminal([sys.executable, "-c", WIDGETS], home)
     widgets.until(lambda written: b"299" in written or len(written) > 200_000, 30)
     widgets.settle()
-    print(f"  {_per_key(widgets, b'x'):7.1f} ms          a key with 300 Markdown widgets (what most do)")
+    print(f"  {_per_key(widgets, PAGE_DOWN):7.1f} ms          a key with 300 Markdown widgets (what most do)")
     widgets.end()
 
 

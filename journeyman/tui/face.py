@@ -1,10 +1,10 @@
 """What the conversation with the engine needs of a screen, and what it is opened with."""
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
-from journeyman.errors import JourneymanError
+from journeyman.errors import JourneymanError, UsageError
 from journeyman.tui.feed import Feed
 from journeyman.tui.items import Item, Question
 from journeyman.tui.status import Status
@@ -41,3 +41,13 @@ class Opening(NamedTuple):
     """To go on with; empty for a new one, `last` for the newest of the folder."""
     settings: Mapping[str, Any] = {}
     socket: Path | None = None
+
+
+async def quietly(face: Face, work: Callable[[], Awaitable[Any]]) -> Any:
+    """Do it; what goes wrong is told."""
+    try:
+        return await work()
+    except JourneymanError as error:
+        face.told(error)
+    except (OSError, ValueError) as error:
+        face.told(UsageError(str(error)))

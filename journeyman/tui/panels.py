@@ -11,11 +11,11 @@ from textual.screen import Screen
 from journeyman.safe import prose, safe
 from journeyman.tui.blocks import EFFECTS
 from journeyman.tui.commands import COMMANDS
+from journeyman.tui.face import quietly
 from journeyman.tui.line import Line
 from journeyman.tui.pager import Pager
 from journeyman.tui.rows import Choice
 from journeyman.tui.status import WARN, Status, short
-from journeyman.tui.talk import quietly
 
 if TYPE_CHECKING:
     from journeyman.tui.chat import Chat

@@ -1,9 +1,9 @@
 """The conversation with the engine: what the user wants goes there, and what it says comes to the screen."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from journeyman.errors import Disconnected, JourneymanError, UsageError
+from journeyman.errors import Disconnected, JourneymanError
 from journeyman.tui.face import Face, Opening
 from journeyman.tui.feed import Feed, Listed, items_of, question
 from journeyman.tui.items import Question
@@ -299,13 +299,3 @@ class Talk:
 
 def _seq(update: Mapping[str, Any]) -> int:
     return int(((update.get("_meta") or {}).get(OURS) or {}).get("seq") or 0)
-
-
-async def quietly(face: Face, work: Callable[[], Awaitable[Any]]) -> Any:
-    """Do it; what goes wrong is told."""
-    try:
-        return await work()
-    except JourneymanError as error:
-        face.told(error)
-    except (OSError, ValueError) as error:
-        face.told(UsageError(str(error)))
