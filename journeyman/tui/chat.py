@@ -222,7 +222,7 @@ class Chat(Screen):
     def _complete(self, choice: Choice, *, done: bool) -> None:
         command = NAMES.get(choice.key) if choice.text.startswith("/") else None
         if command is None:
-            self.prompt.complete(f"@{choice.key}")
+            self.prompt.complete(choice.key)
         elif done and not command.argument:
             self.names.offer_for("", "")
             self.prompt.set("")
@@ -359,7 +359,8 @@ class Chat(Screen):
         if not selected and self.transcript.selected is not None:
             selected = whole(self.transcript.items[self.transcript.selected])
 
-        answers = (item.text for item in reversed(self.transcript.items) if isinstance(item, Said) and item.text)
+        said = (item for item in reversed(self.transcript.items) if isinstance(item, Said))
+        answers = (item.text for item in said if item.who == "assistant" and item.text)
         self.mine.copied(selected or next(answers, ""))
 
     def action_resume(self) -> None:

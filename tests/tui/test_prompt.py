@@ -1,29 +1,87 @@
-from textual import events
-from textual.app import App, ComposeResult
+import pytest
 
-from journeyman.tui.prompt import Prompt
-
-
-class Room(App[None]):
-    def __init__(self) -> None:
-        super().__init__()
-        self.heard: list[str] = []
-
-    def compose(self) -> ComposeResult:
-        yield Prompt()
-
-    def on_prompt_submitted(self, event: Prompt.Submitted) -> None:
-        self.heard.append(event.text)
+from journeyman.home import state_dir
+from journeyman.tui.choice import Choice
+from journeyman.tui.copying import copy
+from journeyman.tui.items import Said
+from journeyman.tui.palette import THEMES
+from tests.tui.screen import alone, shown, until
+from tests.tui.test_transcript import TALK
 
 
-async def test_what_is_typed_faster_than_it_is_drawn_is_said_whole() -> None:
-    app = Room()
-    async with app.run_test() as pilot:
-        for key in "hi there":
-            app.post_message(events.Key("space" if key == " " else key, key))
-
-        app.post_message(events.Key("enter", "\r"))
+async def test_commands_are_completed_after_a_slash():
+    async with alone() as (app, pilot):
+        await pilot.press(*"/mod")
         await pilot.pause()
+        assert "/model" in shown(app)
+        await pilot.press("tab")
         await pilot.pause()
+        assert app.chat.prompt.text == "/model "
 
-    assert app.heard == ["hi there"]
+
+async def test_files_are_completed_after_an_at_sign():
+    async with alone() as (app, pilot):
+        await pilot.press(*"read @pyproj")
+        await until(pilot, lambda: "pyproject.toml" in shown(app))
+        await pilot.press("tab")
+        await pilot.pause()
+        assert app.chat.prompt.text == "read @pyproject.toml "
+
+
+async def test_what_was_said_comes_back_and_so_does_what_was_being_written():
+    async with alone() as (app, pilot):
+        app.chat.prompt.remember("first")
+        app.chat.prompt.remember("second")
+        app.chat.prompt.set("draft")
+        said = []
+        for key in ("up", "up", "down", "down"):
+            await pilot.press(key)
+            said.append(app.chat.prompt.text)
+
+        assert said == ["second", "first", "second", "draft"]
+
+
+async def test_letters_typed_over_the_transcript_are_for_the_prompt():
+    async with alone() as (app, pilot):
+        app.chat.transcript.focus()
+        await pilot.press("h", "i")
+        assert app.chat.prompt.text == "hi"
+
+
+async def test_keys_can_be_other_ones():
+    async with alone(choice=Choice(keys={"app.help": "f9"})) as (app, pilot):
+        await pilot.press("f9")
+        await pilot.pause()
+        assert "Keys and commands" in shown(app)
+        assert "f9" in shown(app)
+
+
+@pytest.mark.parametrize("theme", [*(theme.name for theme in THEMES), "ansi-dark", "ansi-light", "textual-light"])
+async def test_every_theme_shows_the_same_words(theme):
+    async with alone((80, 40)) as (app, pilot):
+        app.chat.transcript.load(TALK)
+        await pilot.pause()
+        before = shown(app)
+        app.do("theme", theme)
+        await pilot.pause()
+        assert app.theme == theme
+        assert shown(app) == before
+
+
+def test_a_copy_says_where_it_went_and_is_in_a_file(monkeypatch):
+    monkeypatch.setenv("PATH", "")
+    sent = []
+    told = copy("the text", sent.append)
+    file = state_dir() / "copied.txt"
+    assert told == f"Sent to the terminal, which may ignore it; also in {file}"
+    assert (file.read_text("utf-8"), sent) == ("the text", ["the text"])
+    assert file.stat().st_mode & 0o777 == 0o600
+
+
+async def test_the_newest_answer_is_copied(monkeypatch):
+    monkeypatch.setenv("PATH", "")
+    async with alone() as (app, pilot):
+        app.chat.transcript.load([Said("assistant", "first"), Said("assistant", "the **newest**"), Said("user", "?")])
+        await pilot.press("ctrl+y")
+        await pilot.pause()
+        assert (state_dir() / "copied.txt").read_text("utf-8") == "the **newest**"
