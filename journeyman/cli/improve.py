@@ -88,6 +88,7 @@ def improve(**options: Any) -> None:
     import shlex  # noqa: PLC0415 - after --help
     import time  # noqa: PLC0415
 
+    from journeyman.agent.models.kept import demand_name  # noqa: PLC0415
     from journeyman.config import load_settings  # noqa: PLC0415
     from journeyman.errors import Interrupted  # noqa: PLC0415
     from journeyman.home import data_dir  # noqa: PLC0415
@@ -97,6 +98,7 @@ def improve(**options: Any) -> None:
 
     demand_trainer()
     named = options["name"] or time.strftime("improved-%y%m%d-%H%M%S")
+    demand_name(named)
     course = _course(options, named)
     folder = data_dir() / "training" / named
     words = sys.argv[1:] if options["name"] else [*sys.argv[1:], "--name", named]
@@ -112,6 +114,7 @@ def improve(**options: Any) -> None:
 
 
 def _course(options: dict[str, Any], named: str) -> "Course":
+    from journeyman.agent.models.spec import make_model  # noqa: PLC0415
     from journeyman.cli.train import grpo_options, local_files  # noqa: PLC0415
     from journeyman.errors import UsageError  # noqa: PLC0415
     from journeyman.training.course import RECIPES, Course  # noqa: PLC0415
@@ -125,6 +128,9 @@ def _course(options: dict[str, Any], named: str) -> "Course":
 
     if "teach" in stages and not options["teacher"]:
         raise UsageError("Whom is it to learn from?", fix="Name a model: --teacher SPEC")
+
+    if options["teacher"]:
+        make_model(options["teacher"])  # a mistake shows now
 
     older = options["regression"]
     if older is None:
@@ -169,22 +175,13 @@ def _say(text: str) -> None:
 
 
 def _finish(found: "Found", prompts: dict[str, str], folder: Path, options: dict[str, Any]) -> None:
-    from journeyman.agent.models.kept import keep, use  # noqa: PLC0415
+    from journeyman.agent.models.kept import use  # noqa: PLC0415
     from journeyman.training.report import write_report  # noqa: PLC0415
 
     spec = ""
     adapter = found.adapter
     if options["promote"] and found.verdict and found.verdict.promote and adapter:
-        spec = keep(
-            found.course.name,
-            found.course.base,
-            adapter,
-            {
-                "at": found.course.name,
-                "held_out": found.held_out and found.held_out.model_dump(mode="json", exclude={"gained", "lost"}),
-                "tasks": found.course.tasks,
-            },
-        )
+        spec = _kept(found, adapter)
         use(spec)
 
     report = write_report(found, prompts, folder)
@@ -209,3 +206,18 @@ def _finish(found: "Found", prompts: dict[str, str], folder: Path, options: dict
         err=True,
     )
     click.echo(spec or str(adapter or ""))
+
+
+def _kept(found: "Found", adapter: Path) -> str:
+    """The spec of the model that is kept, once."""
+    from datetime import UTC, datetime  # noqa: PLC0415
+
+    from journeyman.agent.models.kept import find_kept, keep  # noqa: PLC0415
+
+    course, pair = found.course, found.held_out
+    if find_kept(course.name):
+        return f"local:{course.name}"
+
+    held_out = pair.model_dump(mode="json", exclude={"gained", "lost"}) if pair else None
+    card = {"at": datetime.now(UTC).isoformat(timespec="seconds"), "tasks": course.tasks, "held_out": held_out}
+    return keep(course.name, course.base, adapter, card)

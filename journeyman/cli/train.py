@@ -1,5 +1,7 @@
 """`journeyman train`: train a local model on recorded runs."""
 
+import hashlib
+import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -41,7 +43,7 @@ metrics.jsonl; the same command goes on with what was interrupted.
 @click.option("--where", help='Which runs.  [default: "reward=1" for sft, all that were scored]')
 @click.option("-m", "--model", default="local:starter", show_default=True, help="A local model; with its adapter.")
 @click.option("--fresh", is_flag=True, help="Begin a new adapter where the model has one.")
-@click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="Folder.  [default: training/METHOD]")
+@click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="Folder.  [default: one of its own]")
 @click.option("--epochs", type=click.FloatRange(0, min_open=True), help="[default: 2; 1 for grpo and dpo]")
 @click.option("--rate", type=click.FloatRange(0, min_open=True), help="[default: 1e-3; 1.5e-4 for grpo, 5e-5 for dpo]")
 @click.option("--batch", type=click.IntRange(1), help="Conversations, groups or pairs a step.  [default: 4; 8]")
@@ -67,7 +69,7 @@ def train(**options: Any) -> None:
     from journeyman.home import data_dir  # noqa: PLC0415
     from journeyman.traces.store import Store  # noqa: PLC0415
     from journeyman.training.base import demand_trainer  # noqa: PLC0415
-    from journeyman.training.train import Job, train  # noqa: PLC0415
+    from journeyman.training.train import Job, identity, train  # noqa: PLC0415
 
     demand_trainer()
     plan = _plan(options)
@@ -76,13 +78,14 @@ def train(**options: Any) -> None:
         rows, skipped, counts = _rows(store, files.model, plan, options)
 
     if options["dry_run"]:
-        _dry(rows, skipped, counts, json=options["json"])
+        _dry(rows, skipped, counts, as_json=options["json"])
         return
 
     start = None if options["fresh"] else files.adapter
-    folder = options["out"] or data_dir() / "training" / options["method"]
+    same = hashlib.sha256(json.dumps(identity(files.model, plan, rows, start)).encode()).hexdigest()[:8]
+    folder = options["out"] or data_dir() / "training" / f"{options['method']}-{same}"
     job = Job(files.model, folder, plan, start, {"taken": counts})
-    tell(job, train(job, rows), json=options["json"])
+    _tell(job, train(job, rows), as_json=options["json"])
 
 
 def local_files(spec: str) -> Any:
@@ -130,8 +133,6 @@ def grpo_options(preset: str, settings: tuple[str, ...]) -> Any:
     Raises:
         UsageError: there is no such preset, option or value.
     """
-    import json  # noqa: PLC0415
-
     from pydantic import ValidationError  # noqa: PLC0415
 
     from journeyman.errors import UsageError  # noqa: PLC0415
@@ -176,12 +177,12 @@ def _rows(store: Any, base: Path, plan: "Plan", options: dict[str, Any]) -> "tup
     return rows, skipped, dict(reader.counts)
 
 
-def _dry(rows: "list[Row]", skipped: dict[str, str], counts: Any, *, json: bool) -> None:
+def _dry(rows: "list[Row]", skipped: dict[str, str], counts: Any, *, as_json: bool) -> None:
     from collections import Counter  # noqa: PLC0415
 
     why = Counter(skipped.values())
     found = {"rows": len(rows), "targets": sum(sum(row.drawn) for row in rows), "taken": counts, "left_out": dict(why)}
-    if json:
+    if as_json:
         print_json(found)
         return
 
@@ -193,8 +194,8 @@ def _dry(rows: "list[Row]", skipped: dict[str, str], counts: Any, *, json: bool)
         click.echo(f"left out {count}: {reason}")
 
 
-def tell(job: "Job", done: "Trained", *, json: bool) -> None:
-    if json:
+def _tell(job: "Job", done: "Trained", *, as_json: bool) -> None:
+    if as_json:
         print_json(done.model_dump(mode="json"))
         return
 

@@ -24,9 +24,9 @@ def write_report(found: Found, prompts: dict[str, str], folder: Path) -> Path:
     Raises:
         ConfigError: it cannot be written.
     """
-    drawn = draw(found, folder / "report.png")
     path = folder / "report.md"
     try:
+        drawn = draw(found, folder / "report.png")
         path.write_text("\n".join(_lines(found, prompts, drawn=drawn)) + "\n", encoding="utf-8")
     except OSError as error:
         raise ConfigError(f"{path} cannot be written: {error}.", fix=f"Make room in {folder}.") from error

@@ -2,11 +2,13 @@
 
     done = train(job, rows)      # job.folder/adapter.gguf, adapter_model.safetensors, card.json, metrics.jsonl
 
-A training that was interrupted goes on from its last checkpoint when it is asked for again in the same folder.
+A training that was interrupted goes on from its last checkpoint when it is asked for again in the same folder; one that
+is done is not done again.
 """
 
 import hashlib
 import json
+import shutil
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -73,7 +75,9 @@ def train(job: Job, rows: Sequence[Row]) -> Trained:
     demand_trainer()
     short = [row for row in rows if len(row.ids) <= job.plan.longest]
     data = _data(job.plan, short)
-    _prepare(job, short)
+    if done := _prepare(job, short):
+        return done
+
     began = time.monotonic()
     model, tokens = _model(job), tokenizer(job.base)
     callback = live(job.folder)
@@ -93,7 +97,15 @@ def train(job: Job, rows: Sequence[Row]) -> Trained:
         agreement=agreed,
     )
     _card(job, short, done, left_out=len(rows) - len(short))
+    shutil.rmtree(job.folder / "checkpoints", ignore_errors=True)
     return done
+
+
+def identity(base: Path, plan: Plan, rows: Sequence[Row], start: Path | None = None) -> dict[str, Any]:
+    """What makes a training the same as another."""
+    data = hashlib.sha256(json.dumps([[row.ids, row.drawn, row.reward] for row in rows]).encode()).hexdigest()[:16]
+    begun = fingerprint(start) if start else None
+    return {"plan": plan.model_dump(mode="json"), "base": fingerprint(base), "start": begun, "rows": data}
 
 
 def _data(plan: Plan, rows: Sequence[Row]) -> Any:
@@ -119,25 +131,28 @@ def _data(plan: Plan, rows: Sequence[Row]) -> Any:
     return data
 
 
-def _prepare(job: Job, rows: Sequence[Row]) -> None:
-    """The folder, which belongs to this one training.
+def _prepare(job: Job, rows: Sequence[Row]) -> Trained | None:
+    """The folder, which belongs to this one training; what came of it, if it is done.
 
     Raises:
         UsageError: it has another.
         ConfigError: it cannot be made.
     """
-    data = hashlib.sha256(json.dumps([[row.ids, row.drawn, row.reward] for row in rows]).encode()).hexdigest()[:16]
-    wanted = {"plan": job.plan.model_dump(mode="json"), "base": fingerprint(job.base), "rows": data}
+    wanted = identity(job.base, job.plan, rows, job.start)
+    card = job.folder / "card.json"
     path = job.folder / "plan.json"
     try:
         job.folder.mkdir(parents=True, exist_ok=True)
         there = json.loads(path.read_text("utf-8")) if path.exists() else wanted
-        path.write_text(json.dumps(wanted, indent=2), encoding="utf-8") if not path.exists() else None
+        path.write_text(json.dumps(there, indent=2), encoding="utf-8")
+        done = json.loads(card.read_text("utf-8"))["done"] if card.exists() else None
     except (OSError, ValueError) as error:
         raise ConfigError(f"{job.folder} cannot be used: {error}.", fix="Name another folder: --out FOLDER") from error
 
     if there != wanted:
         raise UsageError(f"{job.folder} has another training.", fix="Name another folder: --out FOLDER")
+
+    return Trained(adapter=job.folder / ADAPTER, **done) if done else None
 
 
 def _model(job: Job) -> Any:

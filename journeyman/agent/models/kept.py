@@ -24,9 +24,7 @@ def keep(name: str, base: Path, adapter: Path, card: dict[str, Any]) -> str:
         UsageError: the name is taken, or is none.
         ConfigError: it cannot be kept.
     """
-    if not NAME.fullmatch(name) or name == "starter" or name.endswith(".gguf"):
-        raise UsageError(f"{name!r} is no name for a model.", fix="Use letters, digits, - and _.")
-
+    demand_name(name)
     folder = _folder() / name
     try:
         folder.mkdir(parents=True)
@@ -40,6 +38,12 @@ def keep(name: str, base: Path, adapter: Path, card: dict[str, Any]) -> str:
         raise ConfigError(f"{folder} cannot be written: {error}.", fix=f"Make room in {folder.parent}.") from error
 
     return f"local:{name}"
+
+
+def demand_name(name: str) -> None:
+    """Raises UsageError where it cannot be a model's name."""
+    if not NAME.fullmatch(name) or name == "starter" or name.endswith(".gguf"):
+        raise UsageError(f"{name!r} is no name for a model.", fix="Use letters, digits, - and _.")
 
 
 def kept() -> list[dict[str, Any]]:
@@ -62,7 +66,10 @@ def find_kept(name: str) -> ModelFiles | None:
     about = json.loads(card.read_text("utf-8"))
     base = Path(about["base_path"])
     if not base.is_file():
-        raise ModelNotFound(f"The model that {name!r} was trained on is gone: {base}.", fix="Put it back there.")
+        raise ModelNotFound(
+            f"The model that {name!r} was trained on is gone: {base}.",
+            fix="Put it back there, or: journeyman models rollback",
+        )
 
     if fingerprint(base) != about["base_fingerprint"]:
         raise BadModelFile(f"{base} is not the model that {name!r} was trained on.", fix="Put the old file back.")
