@@ -9,10 +9,8 @@ What a pinned server offers is known before it is started: it is first started f
 have to be what they were.
 """
 
-import json
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import anyio
@@ -21,10 +19,10 @@ from pydantic import JsonValue
 
 from journeyman.errors import JourneymanError, ServerError, UsageError
 from journeyman.tools.client import Patience, client, traced
-from journeyman.tools.definition import usable
 from journeyman.tools.door import Door, current
 from journeyman.tools.failure import failed, first, refusal, stranger, unstarted, words
-from journeyman.tools.pins import Pins, differences
+from journeyman.tools.known import Known
+from journeyman.tools.pins import Pins
 from journeyman.tools.questions import elicited
 from journeyman.tools.tail import Tail
 from journeyman.tools.target import Builtin, Target, Url
@@ -54,7 +52,7 @@ class _Connection:
     """It is not needed any more."""
 
 
-class Server:
+class Server(Known):
     """A source of tools.
 
     Args:
@@ -68,15 +66,9 @@ class Server:
     def __init__(
         self, target: Target, group: TaskGroup, patience: Patience, pins: Pins | None = None, auth: Any = None
     ) -> None:
-        self.target = target
-        self.definitions: dict[str, str] = {}
-        """Of the tools as they were last listed, whole and canonical."""
-        self.notices: list[str] = []
-        """What was left out, a sentence each."""
-        self._pins = None if isinstance(target, Builtin) else pins
-        self._pinned: dict[str, str] | None = None
-        self._strange = self._stale = self._listed = self._unknown = False
-        """A tool is not as it was pinned; the list may have changed; there was a list; it wants to know who we are."""
+        super().__init__(target, pins)
+        self._stale = self._listed = self._unknown = False
+        """The list may have changed; there was one; it wants to know who we are."""
         self._group = group
         self.patience = patience
         self._auth = auth
@@ -85,17 +77,11 @@ class Server:
         self._deaths = 0
         self._said = ""
         self._doors: list[Door] = []
-        self.offers: dict[str, Any] = {}
-        """What it has besides tools, as it was last listed."""
 
     @property
     def said(self) -> str:
         """The end of what it wrote on stderr."""
         return str(self._connection.stderr) if self._connection else self._said
-
-    @property
-    def name(self) -> str:
-        return self.target.name
 
     @property
     def era(self) -> str:
@@ -108,14 +94,10 @@ class Server:
         Raises:
             ServerError: it cannot be started, or does not answer as it should.
         """
-        if self._pins is not None and not self._pins.remembered(self.target).get("changed"):
-            pinned = self._pins.of(self.target)
-            if pinned is not None:
-                await in_thread(_import_sdk)
-                self.definitions, self._listed = dict(pinned), True
-                self.offers = self._pins.remembered(self.target).get("offers") or {}
-                known = [usable(json.loads(text), self.notice) for text in pinned.values()]
-                return [tool for tool in known if tool is not None]
+        if self.is_known:
+            await in_thread(_import_sdk)
+            self._listed = True
+            return self.recalled()
 
         tools = await self._list(await self._connected())
         self._listed = True
@@ -164,14 +146,6 @@ class Server:
             self._connection.over.set()
             self._connection = None
 
-    def notice(self, text: str) -> None:
-        self.notices.append(text)
-
-    def saw(self, name: str, definition: str) -> None:
-        """Whenever a list comes in, asked for by us or by the SDK."""
-        self.definitions[name] = definition
-        self._strange = self._strange or (self._pinned is not None and self._pinned.get(name) != definition)
-
     async def heard(self, message: Any) -> None:
         """A list that changed is read before the next call."""
         if getattr(message, "method", "") == "notifications/tools/list_changed":
@@ -185,7 +159,7 @@ class Server:
 
     async def _ask(self, what: str, send: Send[T]) -> T:
         connection = await self._connected()
-        self._refuse_strange()
+        self.refuse_strange()
         try:
             with traced():
                 answer = await send(connection.client)
@@ -250,7 +224,7 @@ class Server:
     async def _start(self) -> _Connection:
         """In the era that the server was found to speak, else in the present one; if it dies of that, in the other."""
         await in_thread(_import_sdk)
-        remembered = self._pins.remembered(self.target) if self._pins else {}
+        remembered = self.remembered
         mode = "legacy" if remembered.get("era") == "legacy" else "auto"
         if remembered.get("login") and isinstance(self.target, Url):
             from journeyman.tools.login import granted  # noqa: PLC0415 - the SDK
@@ -268,11 +242,11 @@ class Server:
 
                     connection = await self._group.start(self._own, "auto" if mode == "legacy" else "legacy")
         except TimeoutError as error:
-            self._remember(silent=True)
+            self.remember(silent=True)
             raise failed(self.target, f"did not answer within {patience:g} seconds", self._said) from error
 
         modern = connection.client.session.discover_result is not None
-        self._remember(era="modern" if modern else "legacy", silent=False)
+        self.remember(era="modern" if modern else "legacy", silent=False)
         return connection
 
     async def _own(self, mode: str, *, task_status: TaskStatus[_Connection]) -> None:
@@ -318,8 +292,7 @@ class Server:
     async def _list(self, connection: _Connection) -> "list[Tool]":
         tools: list[Tool] = []
         cursor = None
-        self.definitions = {}
-        self._pinned = self._pins.of(self.target) if self._pins else None
+        self.forget()
         try:
             with anyio.fail_after(self.patience.start):
                 for _ in range(PAGES):
@@ -331,7 +304,7 @@ class Server:
             told = f"does not list its tools: {words(error)}"
             raise failed(self.target, told, self._bury(connection)) from error
 
-        self._compare()
+        self.compare()
         if not isinstance(self.target, Builtin):
             await self._look(connection.client)
 
@@ -348,32 +321,7 @@ class Server:
             self.notice(f"what it has besides tools is left out: {words(error)}")
             return
 
-        self._remember(offers=self.offers or False)
-
-    def _compare(self) -> None:
-        """Pin what is seen for the first time, and stop what is not what it was."""
-        if self._pins is None:
-            return
-
-        if self._pinned is None:
-            self._pins.pin(self.target, self.definitions)
-            self._pinned = dict(self.definitions)
-
-        self._strange = self._pinned != self.definitions
-        self._remember(changed=self._strange)
-        self._refuse_strange()
-
-    def _refuse_strange(self) -> None:
-        if self._strange:
-            changed = "; ".join(islice(differences(self._pinned or {}, self.definitions), 3))
-            raise ServerError(
-                f"MCP server {self.name!r} is in quarantine, its tools are not what they were: {changed}",
-                fix=f"look: journeyman mcp diff {self.name}; then accept: journeyman mcp pin {self.name}",
-            )
-
-    def _remember(self, **facts: JsonValue) -> None:
-        if self._pins is not None:
-            self._pins.remember(self.target, facts)
+        self.remember(offers=self.offers or False)
 
     def _bury(self, connection: _Connection) -> str:
         """End the connection; what the server last said on stderr."""
