@@ -33,6 +33,8 @@ from journeyman.training.votes import voted
 
 HELD_SEED = 9001
 """Held-out tasks come from a seed of their own."""
+OLDER = 3
+"""Of each of the starter's own kinds, where those are the regression suite."""
 REWARDED = {"guide", "sft", "grpo"}
 """Stages that rest on what the model's own attempts were worth."""
 
@@ -159,7 +161,8 @@ class Improvement:
             self._keep(control_of=of.number, controls=controls)
 
         if course.regression and self._found.regression is None:
-            older = load_tasks(course.regression, n=course.held, seed=HELD_SEED, split="held_out")
+            count = OLDER if course.regression == "starter" else course.held
+            older = load_tasks(course.regression, n=count, seed=HELD_SEED, split="held_out")
             before = self._ground.test("older-before", course.start, older)
             self._keep(regression=(before, self._ground.test("older-after", self._found.adapter, older)))
 
