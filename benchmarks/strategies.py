@@ -119,7 +119,6 @@ what it writes beside the answer it gives (candidates that were not chosen, judg
 right answers with their 95 % Wilson interval; tokens written and seconds a task (one thread of a shared machine:
 believe the tokens); against *plain*, the tasks that only this strategy or only *plain* got right, and the chance of so
 uneven a split (exact McNemar test). A star: the task's own verifier was asked, which is an upper bound, not a result.
-An arm with fewer tasks than the others was cut off with the time.
 Where an arm has fewer tasks than others, the machine's time was up; what is against *plain* is over shared tasks alone.
 
 """
