@@ -11,7 +11,7 @@ from functools import cache
 from typing import Any
 
 from journeyman.tui.code import highlight
-from journeyman.tui.line import Line, Span, chop, width_of, wrap
+from journeyman.tui.line import Line, Span, chop, fit, width_of, wrap
 from journeyman.tui.tables import table
 
 BULLETS = "•◦▪"
@@ -142,7 +142,7 @@ class _Block:
 
     @property
     def _room(self) -> int:
-        return max(8, self._width - sum(map(width_of, self._first)))
+        return max(4, self._width - sum(map(width_of, self._first)))
 
     def _token(self, token: Any) -> None:  # noqa: C901 - one case for each kind
         match token.type:
@@ -185,7 +185,7 @@ class _Block:
         for line in lines:
             marks = [once or before for once, before in zip(self._once, self._first, strict=True)]
             self._once = [None] * len(self._once)
-            self._lines.append((*(span for mark in marks for span in mark), *line))
+            self._lines.append(fit((*(span for mark in marks for span in mark), *line), self._width))
 
     def _code(self, token: Any) -> list[Line]:
         """Code behind a bar. While it is being written each line is coloured by itself, once."""
