@@ -53,7 +53,8 @@ def test_what_is_surely_better_is_promoted_and_can_be_taken_back(folder, capsys)
     assert files.model == folder / "tiny.gguf"
 
     found = json.loads((folder / "home/data/training/mine/course.json").read_text("utf-8"))
-    assert [(stage["name"], stage["kept"]) for stage in found["stages"]] == [("cold", True), ("sft", True)]
+    assert [stage["name"] for stage in found["stages"]] == ["cold", "sft"]
+    assert found["stages"][0]["kept"], "the second is kept only where chance has not made it worse"
     assert found["held_out"]["before"] == 0.0
     assert found["held_out"]["after"] == 1.0
     assert found["verdict"]["promote"]

@@ -219,7 +219,7 @@ async def test_two_screens_share_a_question(folder):
             assert (folder / "out.py").exists()
 
 
-async def test_an_engine_that_is_killed_loses_nothing(folder, engine):
+async def test_what_is_said_while_the_engine_stands_still_is_not_lost(folder, engine):
     async with talking(folder, "one", "two") as (app, pilot):
         await asks(app, pilot, "first")
         session = app.chat.talk.session_id
