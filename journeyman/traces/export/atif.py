@@ -3,9 +3,9 @@
 One step for what the user said, one for each model call with the results of its calls. What a fork shares with its
 parent is marked as copied context.
 
-Lost on the way: plans, budgets, the times of single calls, provider state. What the format has no place of its own for
-is in `extra`: which tokens were forced, scores, decisions, outcomes, hidden thoughts and arguments that are no JSON
-object (`written`).
+Lost on the way: plans, budgets, the times of single calls, what was called inside a call (by a program, say), provider
+state. What the format has no place of its own for is in `extra`: which tokens were forced, scores, decisions, outcomes,
+hidden thoughts and arguments that are no JSON object (`written`).
 """
 
 import json

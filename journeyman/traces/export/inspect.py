@@ -6,8 +6,8 @@ Written without Inspect; its own loader reads it. A model call names the message
 pool, so that the file does not grow with the square of a conversation. A score that is missing is NaN, which Inspect
 leaves out of its means.
 
-Lost on the way: token ids and probabilities, tool definitions, provider state, what a decision was traced to, and model
-calls without a response.
+Lost on the way: token ids and probabilities, tool definitions, provider state, what a decision was traced to, what
+was called inside a call (by a program, say), and model calls without a response.
 """
 
 import json

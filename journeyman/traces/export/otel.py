@@ -8,7 +8,8 @@
 A run is a trace and ids are made from its own, so sending it twice says the same. A fork is a trace of its own, linked
 to the run it was forked from. Written to a file, a line is one run in OTLP's JSON.
 
-Lost on the way: token ids and their probabilities, provider state and signatures. A model call carries the newest
+Lost on the way: token ids and their probabilities, provider state and signatures, what was called inside a call (by a
+program, say). A model call carries the newest
 messages only, up to `WINDOW` characters; the calls before it have the others.
 """
 
