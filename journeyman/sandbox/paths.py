@@ -10,7 +10,8 @@ import contextlib
 import os
 import secrets
 import stat
-from collections.abc import Generator
+from collections.abc import Callable, Generator
+from functools import partial
 from pathlib import Path
 
 from journeyman.errors import ConfigError, ToolError
@@ -86,8 +87,10 @@ class Root:
 
         return sorted(entries, key=lambda entry: entry.name), False
 
-    def write(self, path: str, data: bytes) -> None:
+    def write(self, path: str, data: bytes, *, aside: str = "") -> bool:
         """Replace or create a file in one step; folders on the way are created; the mode of a replaced file stays.
+
+        With `aside` the file that is replaced is moved there first; returned is whether there was one to move.
 
         Raises:
             ToolError: it is outside, a folder, a link, no regular file, protected against writing, or too large.
@@ -100,7 +103,7 @@ class Root:
 
         parent, name = self._split(path)  # before a folder on the way is created
         with self._parent(parent) as folder, refusals(path, self._hint):
-            _replace(folder, name, data, path)
+            return _replace(folder, name, data, path, partial(self.move, path, aside) if aside else None)
 
     def blocks(self, path: str) -> Generator[bytes]:
         """The bytes of a regular file of any size, a mebibyte at a time. Raises ToolError as `read` does."""
@@ -202,7 +205,7 @@ def _there(folder: int, name: str) -> bool:
     return True
 
 
-def _replace(folder: int, name: str, data: bytes, path: str) -> None:
+def _replace(folder: int, name: str, data: bytes, path: str, aside: Callable[[], None] | None) -> bool:
     mode = _mode_of_target(folder, name, path)
     temporary = f".{secrets.token_hex(8)}.tmp"
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -216,6 +219,10 @@ def _replace(folder: int, name: str, data: bytes, path: str) -> None:
 
             os.fsync(file.fileno())
 
+        moved = aside is not None and mode is not None
+        if aside and moved:
+            aside()
+
         os.rename(temporary, name, src_dir_fd=folder, dst_dir_fd=folder)
     except BaseException:
         with contextlib.suppress(OSError):
@@ -224,6 +231,7 @@ def _replace(folder: int, name: str, data: bytes, path: str) -> None:
         raise
 
     os.fsync(folder)
+    return moved
 
 
 def _mode_of_target(folder: int, name: str, path: str) -> int | None:

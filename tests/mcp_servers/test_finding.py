@@ -14,6 +14,7 @@ from mcp_types import TextContent
 
 from journeyman.mcp_servers import build
 from journeyman.mcp_servers.files.finding import SHOWN
+from journeyman.sandbox.paths import MAX_READ
 
 
 @pytest.fixture
@@ -176,6 +177,24 @@ async def test_what_somebody_else_changed_since_is_not_undone(folder: Path) -> N
         assert await call("undo") == "error: notes.md was changed again by something else; nothing was undone"
 
     assert (folder / "notes.md").read_text() == "theirs\n"
+
+
+async def test_a_file_too_large_to_remember_comes_back_too(folder: Path) -> None:
+    big = b"log line\n" * (MAX_READ // 9 + 1)
+    (folder / "big.log").write_bytes(big)
+    async with files(folder) as call:
+        told = await call("write", path="big.log", content="short\n")
+        assert told.startswith("wrote big.log: 1 line, 6 bytes; what was there is kept as .trash/")
+        assert "big.log as it was: .trash/" in await call("diff")
+        await call("write", path="big.log", content="shorter\n")
+        assert [await call("undo") for _ in range(2)] == ["undone: write big.log"] * 2
+        assert (folder / "big.log").read_bytes() == big
+
+        (folder / "big.log").chmod(0o444)
+        assert await call("write", path="big.log", content="") == "error: big.log is protected against writing"
+        assert await call("undo") == "error: there is nothing to undo: nothing was changed in this session"
+
+    assert (folder / "big.log").read_bytes() == big
 
 
 async def test_any_part_of_a_very_long_file_can_be_read(folder: Path) -> None:

@@ -30,6 +30,8 @@ class Change:
     """Hash of what the change left there."""
     moved: str = ""
     """Where it went, of something that was moved."""
+    kept: str = ""
+    """Where the file is that a write replaced, if it could not be read to be remembered."""
 
 
 class Journal:
@@ -43,15 +45,15 @@ class Journal:
         """What each changed file was when the server began."""
 
     def now(self, path: str) -> bytes | None:
-        """What a change is about to replace; None where there is nothing that can be read."""
+        """What a change is about to replace; None where that cannot be read, or is not there."""
         try:
             return self._root.read(path).data
         except ToolError:
             return None
 
-    def wrote(self, what: str, path: str, before: bytes | None, after: bytes) -> None:
+    def wrote(self, what: str, path: str, before: bytes | None, after: bytes, kept: str = "") -> None:
         path = self._root.relative(path)
-        self._keep(Change(what, path, before, sha256(after).hexdigest()))
+        self._keep(Change(what, path, before, sha256(after).hexdigest(), kept=kept))
         self._first.setdefault(path, before)
 
     def moved(self, what: str, path: str, to: str) -> None:
@@ -78,6 +80,7 @@ class Journal:
         wanted = self._root.relative(path) if path.strip() else ""
         pieces = [_compared(each, first, self.now(each)) for each, first in self._first.items() if wanted in {"", each}]
         moves = [f"{each.what} {told(each.path)} -> {told(each.moved)}" for each in self._changes if each.moved]
+        moves += [f"{told(each.path)} as it was: {told(each.kept)}" for each in self._changes if each.kept]
         text = "".join(pieces) + "\n".join(moves)
         if len(text) > SHOWN:
             text = f"{text[:SHOWN]}\n[{len(text) - SHOWN} more characters; give a path]"
@@ -95,8 +98,13 @@ class Journal:
         if present is None or sha256(present).hexdigest() != change.after:
             raise ToolError(f"{told(change.path)} was changed again by something else; nothing was undone")
 
+        if change.kept:
+            self._root.stat(change.kept)  # before anything is moved
+
         if change.before is None:
             self._root.move(change.path, trashed(change.path))
+            if change.kept:
+                self._root.move(change.kept, change.path)
         else:
             self._root.write(change.path, change.before)
 

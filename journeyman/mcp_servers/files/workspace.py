@@ -94,9 +94,9 @@ class Workspace:
         file = Text(content, "utf-8")
         data = file.encode(content)
         with self._changing:
-            self._write("write", path, data, self._journal.now(path) if self._journal else None)
+            kept = self._write("write", path, data, self._journal.now(path) if self._journal else None)
 
-        return f"wrote {_size(path, file, data)}"
+        return f"wrote {_size(path, file, data)}{f'; what was there is kept as {told(kept)}' if kept else ''}"
 
     def edit(self, path: str, old: str, new: str) -> str:
         """Replace the only occurrence of `old`; encoding, byte order mark and newlines stay as they are."""
@@ -132,10 +132,14 @@ class Workspace:
 
         return f"deleted {told(path)}; it is kept as {told(where)}"
 
-    def _write(self, what: str, path: str, data: bytes, before: bytes | None) -> None:
-        self._root.write(path, data)
+    def _write(self, what: str, path: str, data: bytes, before: bytes | None) -> str:
+        """Where that is kept which it replaced and which could not be read, if so."""
+        aside = trashed(self._root.relative(path)) if self._journal is not None and before is None else ""
+        kept = aside if self._root.write(path, data, aside=aside) else ""
         if self._journal is not None:
-            self._journal.wrote(what, path, before, data)
+            self._journal.wrote(what, path, before, data, kept)
+
+        return kept
 
     def _text(self, path: str) -> Text:
         return decode(self._root.read(path).data, told(path))
