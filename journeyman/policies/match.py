@@ -9,7 +9,7 @@ import math
 import os
 import re
 import sys
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -56,28 +56,31 @@ class Matcher(Value):
 
         return self
 
-    def holds(self, value: Any, root: Path | None, origins: Collection[Origin] = ()) -> Answer:
+    def holds(
+        self, value: Any, root: Path | None, origins: Collection[Origin] = (), stands_for: Path | None = None
+    ) -> Answer:
         """Does the argument's value satisfy it?
 
         Args:
             value: what was given.
             root: the folder the tools work in, where there is one.
             origins: where the parts of the value came from; empty where nobody knows.
+            stands_for: the folder that `root` is a copy of.
         """
         if self.origin is None:
-            return self._holds(value, root)
+            return self._holds(value, root, stands_for)
 
         traced = every(each in self.origin for each in origins) if origins else None
         others = len(self.model_fields_set) > 1
-        return all_of((traced, self._holds(value, root))) if others else traced
+        return all_of((traced, self._holds(value, root, stands_for))) if others else traced
 
-    def _holds(self, value: Any, root: Path | None) -> Answer:
+    def _holds(self, value: Any, root: Path | None, stands_for: Path | None) -> Answer:
         if isinstance(value, list | tuple):
-            return every(self._holds(item, root) for item in value) if value else False
+            return every(self._holds(item, root, stands_for) for item in value) if value else False
 
-        return all_of(self._answers(value, root))
+        return all_of(self._answers(value, root, stands_for))
 
-    def _answers(self, value: Any, root: Path | None) -> Iterable[Answer]:
+    def _answers(self, value: Any, root: Path | None, stands_for: Path | None) -> Iterable[Answer]:
         if self.eq is not None:
             yield _same(value, self.eq)
 
@@ -85,7 +88,7 @@ class Matcher(Value):
             yield any(_same(value, option) for option in self.one_of)
 
         if self.under is not None:
-            yield any_of(_under(value, folder, root) for folder in _many(self.under))
+            yield any_of(_under(value, folder, root, stands_for) for folder in _many(self.under))
 
         if self.hidden is not None:
             hidden = _hidden(value, root)
@@ -137,7 +140,7 @@ def _is_number(value: Any) -> bool:
     )
 
 
-def _under(value: Any, folder: str, root: Path | None) -> Answer:
+def _under(value: Any, folder: str, root: Path | None, stands_for: Path | None) -> Answer:
     if not _is_path(value):
         return None
 
@@ -146,13 +149,31 @@ def _under(value: Any, folder: str, root: Path | None) -> Answer:
         return None
 
     base = str(root or "/.journeyman")
-    path, top = os.path.join(base, value), os.path.join(base, folder)  # noqa: PTH118
-    written = _inside(os.path.normpath(path), os.path.normpath(top))
+    path = os.path.join(base, value)  # noqa: PTH118
+
+    def inside(tidy: Callable[[str], str]) -> Answer:
+        return any_of(_inside(tidy(path), top) for top in _tops(folder, base, stands_for, tidy))
+
+    written = inside(os.path.normpath)
     if root is None or written is None:
         return written
 
-    real = _inside(os.path.realpath(path), os.path.realpath(top))  # a link is followed before the `..` behind it
+    real = inside(os.path.realpath)  # a link is followed before the `..` behind it
     return written if written == real else None
+
+
+def _tops(folder: str, base: str, stands_for: Path | None, tidy: Callable[[str], str]) -> Iterator[str]:
+    """Where a rule's folder lies; where `base` is a copy, that is in the copy and in what was copied."""
+    yield tidy(os.path.join(base, folder))  # noqa: PTH118
+    if stands_for is None:
+        return
+
+    original, meant = tidy(str(stands_for)), tidy(os.path.join(stands_for, folder))  # noqa: PTH118
+    yield meant
+    if _inside(original, meant) is not False:
+        yield tidy(base)
+    elif _inside(meant, original) is not False:
+        yield tidy(base) + meant[len(original) :]
 
 
 def _hidden(value: Any, root: Path | None) -> Answer:

@@ -58,9 +58,9 @@ class Policy:
     Called on the class they stand on the preset `ask`.
     """
 
-    def __init__(self, layers: Iterable[Layer], *, root: Path | None = None) -> None:
+    def __init__(self, layers: Iterable[Layer], *, root: Path | None = None, stands_for: Path | None = None) -> None:
         self.layers = tuple(sorted(layers, key=lambda each: TIERS.index(each.tier)))
-        self.root = root
+        self.root, self.stands_for = root, stands_for
         self._known: dict[tuple[str, str, bool], tuple[Label, tuple[Hit, ...]]] = {}
 
     def __repr__(self) -> str:
@@ -129,9 +129,12 @@ class Policy:
 
         return policy
 
-    def within(self, root: Path) -> "Policy":
-        """The same policy for tools that work in this folder: `under` then sees through symbolic links."""
-        return Policy(self.layers, root=root.resolve())
+    def within(self, root: Path, *, stands_for: Path | None = None) -> "Policy":
+        """The same policy for tools that work in this folder: `under` then sees through symbolic links.
+
+        `stands_for`: the folder that it is a copy of; rules that name folders of that one hold in the copy too.
+        """
+        return Policy(self.layers, root=root.resolve(), stands_for=stands_for and stands_for.resolve())
 
     @Either
     def allow(self, *tools: str, where: Mapping[str, Any] | None = None, unless: Any = (), why: str = "") -> "Policy":
@@ -177,7 +180,7 @@ class Policy:
 
     def _session(self, **update: Any) -> "Policy":
         others = [each for each in self.layers if each.tier != "session"]
-        return Policy([*others, self._top.model_copy(update=update)], root=self.root)
+        return Policy([*others, self._top.model_copy(update=update)], root=self.root, stands_for=self.stands_for)
 
     def watch(self, *, remote: bool = False) -> "Watch":
         """The policy over one run: what the run is told decides too. `remote`: its model is not on this machine."""
@@ -211,7 +214,7 @@ class Policy:
         label, named = self._of(tool)
         findings = provenance.trace(label, arguments) if provenance else ()
         defaults = _defaults(tool)
-        given = Call(tool, arguments, label, findings, self.root, contained and tool.server == "code")
+        given = Call(tool, arguments, label, findings, self.root, self.stands_for, contained and tool.server == "code")
         full = given._replace(arguments={**defaults, **arguments}) if defaults else given
 
         def matches(rule: Rule) -> bool:

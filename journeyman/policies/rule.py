@@ -38,6 +38,8 @@ class Call(NamedTuple):
     label: Label
     findings: tuple[Finding, ...] = ()
     root: Path | None = None
+    stands_for: Path | None = None
+    """The folder that `root` is a copy of."""
     contained: bool = False
     """It runs in a sandbox that was proven to isolate."""
 
@@ -93,7 +95,7 @@ class Condition(Value):
             return False
 
         answers: list[Answer] = [
-            matcher.holds(call.arguments[name], call.root, _origins(name, matcher, call))
+            matcher.holds(call.arguments[name], call.root, _origins(name, matcher, call), call.stands_for)
             if name in call.arguments
             else False
             for name, matcher in self.where.items()

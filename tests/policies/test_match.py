@@ -66,6 +66,38 @@ def test_paths_are_compared_by_their_parts(folder, path, expected):
     assert holds(path, under=folder) is expected
 
 
+@pytest.mark.parametrize(
+    ("folder", "path", "expected"),
+    [
+        ("{original}/secrets", "secrets/key", True),
+        ("{original}/secrets", "a/../secrets/key", True),
+        ("{original}/secrets", "notes", False),
+        ("{original}/secrets", "{copy}/secrets/key", True),
+        ("{original}/secrets", "{original}/secrets/key", True),
+        ("{original}/secrets", "door/key", None),
+        ("secrets", "secrets/key", True),
+        ("secrets", "{original}/secrets/key", True),
+        ("secrets", "far/key", None),
+        ("~/secrets", "secrets/key", True),
+        ("~", "notes", True),
+        ("{original}/..", "notes", True),
+        ("/", "notes", True),
+        ("{original}/../other", "notes", False),
+        ("{original}", "../outside", False),
+    ],
+)
+def test_a_rule_s_folder_is_meant_in_a_copy_too(tmp_path, monkeypatch, folder, path, expected):
+    original, copy = tmp_path / "original", tmp_path / "copies" / "0"
+    for root in (original, copy):
+        (root / "secrets").mkdir(parents=True)
+        (root / "door").symlink_to("secrets")
+        (root / "far").symlink_to(original / "secrets")
+
+    monkeypatch.setenv("HOME", str(original))
+    condition = Matcher.model_validate({"under": folder.format(original=original)})
+    assert condition.holds(path.format(original=original, copy=copy), copy, stands_for=original) is expected
+
+
 def test_a_link_out_of_or_into_a_folder_leaves_the_answer_open(tmp_path):
     (tmp_path / "secret").mkdir()
     (tmp_path / "open").mkdir()

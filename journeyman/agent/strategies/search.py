@@ -171,7 +171,8 @@ class Search:
         tried = partial(self._tried, recorder.run_id, index, by, heard, role=role, of=of)
         order = replace(order, strategy=by, sample=_place(order, index))
         async with self._ground.branch(of.folder if of else None, stem) as (toolbox, folder):
-            policy = self._runtime.policy.within(folder) if folder else self._crew.policy
+            here = self._runtime.policy
+            policy = here.within(folder, stands_for=Path(self._order.root)) if folder else self._crew.policy
             crew = replace(
                 self._crew,
                 model=self._together if self._together and role == "candidate" else self._crew.model,

@@ -209,6 +209,22 @@ async def test_only_what_the_chosen_one_wrote_is_written(store, folder):
     assert (folder / "notes.txt").read_text() == "0"
 
 
+async def test_a_rule_about_a_folder_of_the_real_one_holds_in_every_candidate(store, folder):
+    (folder / "secrets").mkdir()
+
+    def script(request):
+        if len(request.messages) > 1:
+            return "Done."
+
+        return {"tool": "files__write", "arguments": {"path": "secrets/key", "content": "mine"}}
+
+    policy = Policy.preset("auto").deny("files.*", where={"path": {"under": str(folder / "secrets")}})
+    result = await agent(script, "vote(2)", store, tools=["files"], root=folder, policy=policy).run("Write.")
+
+    assert result.denied
+    assert list((folder / "secrets").iterdir()) == []
+
+
 async def test_what_the_chosen_one_deleted_is_deleted(folder, tmp_path):
     (folder / "kept.txt").write_text("two\n")
     async with Catalog([Builtin("files", folder)]) as catalog:
