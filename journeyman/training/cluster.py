@@ -15,7 +15,7 @@ from journeyman.agent.models.spec import Engine, make_model
 from journeyman.errors import ConfigError, JourneymanError, ModelError, UsageError
 from journeyman.traces.store import Store
 from journeyman.training.attempt import Trial, kept_open
-from journeyman.training.rollout import Batch, Groups, attempts, demand_same, work_on
+from journeyman.training.rollout import Batch, Groups, demand_same, settled, work_on
 from journeyman.training.tasks import Task
 
 
@@ -49,7 +49,7 @@ def fan_out(
 
     with Store.open(where) as store:
         demand_same(batch, make_model(spec, engine).spec, store)
-        done = attempts(store, batch.name)
+        done = settled(batch, store)
 
     groups = Groups(batch.n)
     for each in done.values():

@@ -62,11 +62,16 @@ class Ground:
             anyio.run(rollout, batch, model, self.store, self._counting(number))
 
     def test(self, label: str, adapter: Path | None, tasks: Sequence[Task]) -> Test:
-        """Each task once, greedily."""
+        """Each task once, greedily. What could not be judged is tried again, and then left out."""
         began = time.monotonic()
         self._attempt(label, tasks, adapter, GREEDY, 1)
-        right = {key: each.reward == 1 for (key, _), each in attempts(self.store, self.batch(label)).items()}
-        self._say(f"{label}: {sum(right.values())} of {len(right)} right")
+        if any(each.reward is None for each in attempts(self.store, self.batch(label)).values()):
+            self._attempt(label, tasks, adapter, GREEDY, 1)
+
+        tried = attempts(self.store, self.batch(label))
+        right = {key: each.reward == 1 for (key, _), each in tried.items() if each.reward is not None}
+        unjudged = f", {len(tried) - len(right)} could not be judged" if len(right) < len(tried) else ""
+        self._say(f"{label}: {sum(right.values())} of {len(right)} right{unjudged}")
         kinds = {task.key: task.kind for task in tasks}
         return Test(right=right, kinds=kinds, seconds=round(time.monotonic() - began, 1))
 

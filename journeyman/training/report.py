@@ -173,8 +173,8 @@ def _flipped(found: Found, prompts: dict[str, str]) -> Iterator[str]:
 
 
 def _of(test: Test, kind: str) -> str:
-    keys = [key for key, of in test.kinds.items() if of == kind]
-    return f"{sum(test.right.get(key, False) for key in keys)}/{len(keys)}"
+    right = [right for key, right in test.right.items() if test.kinds[key] == kind]
+    return f"{sum(right)}/{len(right)}"
 
 
 def _rate(test: Test) -> str:

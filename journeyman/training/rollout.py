@@ -62,13 +62,14 @@ class Batch:
 
 @dataclass(slots=True)
 class Groups:
-    """Rewards by task, as they come."""
+    """Rewards by task, as they come; what could not be judged is neither right nor wrong."""
 
     n: int
     of: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
 
     def add(self, task: str, value: float | None) -> None:
-        self.of[task].append(value or 0.0)
+        if value is not None:
+            self.of[task].append(value)
 
     @property
     def mixed(self) -> int:
@@ -86,7 +87,7 @@ async def rollout(
         ModelError, StoreError: there is no model or no store to go on with; what was done is stored.
     """
     demand_same(batch, model.spec, store)
-    done = attempts(store, batch.name)
+    done = settled(batch, store)
     groups = Groups(batch.n)
     for each in done.values():
         groups.add(each.task, each.reward)
@@ -231,7 +232,7 @@ async def sample_until(
 
 
 def attempts(store: Store, batch: str) -> dict[tuple[str, int], Tried]:
-    """The attempts of a batch that were judged, by task and number.
+    """The attempts of a batch that a verifier looked at, by task and number; the last where there are several.
 
     Raises:
         StoreError: the store cannot be read.
@@ -252,6 +253,17 @@ def attempts(store: Store, batch: str) -> dict[tuple[str, int], Tried]:
         )
         for row in rows
     }
+
+
+def settled(batch: Batch, store: Store) -> dict[tuple[str, int], Tried]:
+    """The attempts of a batch that are not made again: they have a reward, or wait for a person to give it.
+
+    Raises:
+        StoreError: the store cannot be read.
+    """
+    waiting = {task.key for task in batch.tasks if any(check.verifier == "human" for check in task.verifiers)}
+    found = attempts(store, batch.name)
+    return {key: each for key, each in found.items() if each.reward is not None or each.task in waiting}
 
 
 def runs_of(store: Store, batch: str) -> list[str]:

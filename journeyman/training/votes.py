@@ -16,16 +16,16 @@ def voted(store: Store, batch: str) -> float:
         StoreError: the store cannot be read.
     """
     refresh(store)
-    wanted = select(run.c.task, run.c.answer, run.c.reward).where(run.c.batch == batch).order_by(run.c.started_at)
+    wanted = select(run.c.task, run.c.answer, run.c.reward).where(run.c.batch == batch, run.c.reward.is_not(None))
     with store.reading() as connection:
-        rows = connection.execute(wanted).all()
+        rows = connection.execute(wanted.order_by(run.c.started_at)).all()
 
     answers: dict[str, Counter[str]] = defaultdict(Counter)
     worth: dict[tuple[str, str], float] = {}
     for task, answer, reward in rows:
         said = (answer or "").strip()
         answers[task][said] += 1
-        worth[task, said] = max(worth.get((task, said), 0.0), reward or 0.0)
+        worth[task, said] = max(worth.get((task, said), 0.0), reward)
 
     won = [worth[task, of.most_common(1)[0][0]] == 1 for task, of in answers.items()]
     return sum(won) / max(len(won), 1)

@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import anyio
 import pytest
 
@@ -7,12 +9,13 @@ from journeyman.traces.events import FilesKept, SampleScored
 from journeyman.traces.export import export
 from journeyman.traces.find import find
 from journeyman.traces.store import Store
-from journeyman.training.rollout import Batch, attempts, learnable, rollout, sample_until
+from journeyman.training.rollout import Batch, Groups, attempts, learnable, rollout, sample_until
 from journeyman.training.scoring import Again, rate, score_again, score_run
 from journeyman.training.tally import PassAt, Tally, Tried, tally
 from journeyman.training.tasks import Task
-from journeyman.verifiers.check import Check
+from journeyman.verifiers.check import Check, verifier
 from journeyman.verifiers.desk import Desk
+from journeyman.verifiers.score import Score
 
 ADD = Task(name="add", prompt="2+3?", answer="5", match="numeric")
 WRITE = Task(
@@ -71,6 +74,41 @@ async def test_what_a_batch_has_is_not_done_again(tmp_path):
         *(("write", n, float(n % 2 == 0)) for n in range(4)),
     ]
     assert len(attempts(store, "b")) == 8
+
+
+@verifier("there/1")
+def there(case, path):
+    """Fails until there is a file."""
+    return Score.of(case.answer == Path(path).read_text("utf-8"))
+
+
+async def test_what_could_not_be_judged_is_neither_right_nor_wrong_and_tried_again(tmp_path):
+    store, place = Store.open(tmp_path / "runs.db"), tmp_path / "answer"
+    check = Check(verifier=f"{__name__}:there", parameters={"path": str(place)})
+    task = Task(prompt="2+3?", checks=(check,))
+    replies = iter("56" * 3)
+    batch, model = Batch("b", [task], n=2), ScriptedModel(lambda _: next(replies))
+    assert [trial.score.status for trial in await rollout(batch, model, store)] == ["error", "error"]
+
+    place.write_text("5", encoding="utf-8")
+    assert [trial.score.value for trial in await rollout(batch, model, store)] == [1.0, 0.0]
+    assert [each.reward for each in attempts(store, "b").values()] == [1.0, 0.0]
+    assert await rollout(batch, model, store) == []
+
+
+async def test_what_waits_for_a_person_is_not_tried_again(tmp_path):
+    store, model = Store.open(tmp_path / "runs.db"), ScriptedModel(lambda _: "5")
+    batch = Batch("b", [Task(prompt="2+3?", checks=(Check(verifier="human"),))], n=2)
+    assert [trial.score.value for trial in await rollout(batch, model, store)] == [None, None]
+    assert await rollout(batch, model, store) == []
+
+
+def test_an_attempt_that_could_not_be_judged_makes_no_group_differ():
+    groups = Groups(n=2)
+    for value in (1.0, None, 1.0):
+        groups.add("a", value)
+
+    assert groups.mixed == 0
 
 
 async def test_a_model_that_is_gone_ends_practice_and_loses_nothing(tmp_path):
