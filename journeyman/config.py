@@ -29,7 +29,9 @@ from journeyman.tomlfile import as_text, explained, line_of, parse, read_once
 PREFIX = "JOURNEYMAN_"
 PROJECT_FILE = "journeyman.toml"
 BUDGETS = ("steps", "tokens", "seconds", "usd")
-OTHER_VARIABLES = frozenset({"JOURNEYMAN_API_KEY", "JOURNEYMAN_HOME", "JOURNEYMAN_OTEL_HEADERS"})
+OTHER_VARIABLES = frozenset(
+    {"JOURNEYMAN_API_KEY", "JOURNEYMAN_HOME", "JOURNEYMAN_MCP_TOKEN", "JOURNEYMAN_OTEL_HEADERS"}
+)
 
 
 def _thinking(value: object) -> object:

@@ -1,5 +1,7 @@
 """`journeyman serve`: the engine that front ends talk to, in the foreground."""
 
+import os
+import secrets
 from pathlib import Path
 
 import click
@@ -10,16 +12,23 @@ HELP = """Be the engine that user interfaces and editors talk to (ACP), or a too
 Examples:
   journeyman serve --acp      for one editor, on standard input and output
   journeyman serve --mcp      for another agent's client, which then can give it tasks
+  journeyman serve --mcp --http 8765    the same for clients that show its token
   journeyman serve            for this user's front ends, on a private socket
 
 `journeyman`, `journeyman chat` and `journeyman web` start one by themselves.
+
+Over HTTP every request needs the header `Authorization: Bearer TOKEN`. The token is shown at the start, a new one each
+time, unless JOURNEYMAN_MCP_TOKEN holds one. Whoever has it can give tasks, approve what they do, and read all traces.
 """
+TOKEN = "JOURNEYMAN_MCP_TOKEN"  # noqa: S105 - the variable's name
+SHORTEST = 16
+"""Characters of a token that nobody guesses."""
 
 
 @click.command(help=HELP)
 @click.option("--acp", is_flag=True, help="Serve one client on standard input and output.")
 @click.option("--mcp", is_flag=True, help="Be an MCP server on standard input and output: run_agent, and the traces.")
-@click.option("--http", type=click.IntRange(0, 65535), metavar="PORT", help="With --mcp: on 127.0.0.1 instead.")
+@click.option("--http", type=click.IntRange(0, 65535), metavar="PORT", help="With --mcp: on 127.0.0.1, with a token.")
 @click.option("--socket", type=click.Path(path_type=Path), help="Listen there.  [default: this user's own]")
 @click.option("--idle", type=click.FloatRange(0), default=600.0, show_default=True, help="Seconds to stay unused.")
 @click.option("--stop", is_flag=True, help="End the engine that runs; its turns can be taken up again.")
@@ -76,6 +85,8 @@ async def _mcp(port: int | None) -> None:
     from journeyman.home import state_dir  # noqa: PLC0415
     from journeyman.mcp_servers.serve import offer  # noqa: PLC0415
 
+    own = "" if port is None else _own_token()
+    token = own or secrets.token_urlsafe(32)
     settings, notices = load_settings(), []
     runtime = await outfit(settings, Rules(), notices)
     for notice in notices:
@@ -83,5 +94,26 @@ async def _mcp(port: int | None) -> None:
 
     order = Order(prompt="", limits=limits(settings), root=str(working_folder(settings)))
     served = Served(runtime, order, state_dir() / "stopped-tasks")
-    http = None if port is None else ("127.0.0.1", port)
-    await offer(served.server, http, ready=lambda url: click.echo(f"journeyman listens on {url}", err=True))
+    if port is None:
+        await offer(served.server)
+        return
+
+    def ready(url: str) -> None:
+        click.echo(f"journeyman listens on {url}", err=True)
+        click.echo(f"Clients send: Authorization: Bearer {'$' + TOKEN if own else token}", err=True)
+
+    await offer(served.server, ("127.0.0.1", port), ready=ready, token=token)
+
+
+def _own_token() -> str:
+    """The user's own, taken out of the environment, which what the agent starts may inherit; "" without one."""
+    from journeyman.errors import ConfigError  # noqa: PLC0415 - after --help
+
+    token = os.environ.pop(TOKEN, "").strip()
+    if token and (len(token) < SHORTEST or not token.isascii() or not token.isprintable()):
+        raise ConfigError(
+            f"{TOKEN} is no safe token: it needs {SHORTEST} characters or more, of plain ASCII",
+            fix="leave it out, and one is made; or python -c 'import secrets; print(secrets.token_urlsafe(32))'",
+        )
+
+    return token

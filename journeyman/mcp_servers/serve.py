@@ -1,13 +1,15 @@
 """Running one of our servers for somebody else's client: over stdio, or over HTTP on this machine only.
 
-There is no log-in: other users of this machine may reach the port too.
+Other users of this machine reach the port too. A server that acts for the user is given a token, without which nothing
+is answered; the others have no log-in.
 """
 
+import hmac
 import ipaddress
 import socket
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import anyio
 
@@ -48,18 +50,27 @@ async def serve(
 
 
 async def offer(
-    server: "ToolServer", http: tuple[str, int] | None = None, *, ready: Callable[[str], None] | None = None
+    server: "ToolServer",
+    http: tuple[str, int] | None = None,
+    *,
+    ready: Callable[[str], None] | None = None,
+    token: str = "",
 ) -> None:
-    """The same for a server that is built already."""
+    """The same for a server that is built already.
+
+    With a token every HTTP request must bear it; without one whoever reaches the port is served.
+    """
     if http is None:
         await server.run_stdio_async()
         return
 
     with _listen(*http) as listener:
-        await _serve_http(server, listener, ready)
+        await _serve_http(server, listener, ready, token)
 
 
-async def _serve_http(server: "ToolServer", listener: socket.socket, ready: Callable[[str], None] | None) -> None:
+async def _serve_http(
+    server: "ToolServer", listener: socket.socket, ready: Callable[[str], None] | None, token: str
+) -> None:
     import uvicorn  # noqa: PLC0415 - only HTTP needs these
     from mcp.server.transport_security import TransportSecuritySettings  # noqa: PLC0415
 
@@ -68,8 +79,10 @@ async def _serve_http(server: "ToolServer", listener: socket.socket, ready: Call
     # No page has business here: whatever names another origin than ours, or reached us under another name, is refused.
     origins = [f"http://{name}:{port}", f"http://localhost:{port}"]
     guard = TransportSecuritySettings(allowed_hosts=[f"{name}:*", "localhost:*"], allowed_origins=origins)
-    app = server.streamable_http_app(host=host, transport_security=guard)
-    web = uvicorn.Server(uvicorn.Config(app, log_config=None, log_level="error", timeout_graceful_shutdown=GOODBYE_S))
+    inner = server.streamable_http_app(host=host, transport_security=guard)
+    app = _locked(inner, token) if token else inner
+    how: dict[str, Any] = {"log_config": None, "log_level": "error", "ws": "none"}
+    web = uvicorn.Server(uvicorn.Config(app, timeout_graceful_shutdown=GOODBYE_S, **how))
     async with anyio.create_task_group() as tasks:
 
         async def run() -> None:
@@ -87,6 +100,23 @@ async def _serve_http(server: "ToolServer", listener: socket.socket, ready: Call
             await anyio.sleep_forever()
         finally:
             web.should_exit = True
+
+
+def _locked(app: Any, token: str) -> Any:
+    """The application, for requests that bear the token; 401 for the rest."""
+    from starlette.responses import PlainTextResponse  # noqa: PLC0415 - only HTTP needs it
+
+    refusal = PlainTextResponse(
+        "The token is missing or wrong: Authorization: Bearer TOKEN.\n", 401, {"WWW-Authenticate": "Bearer"}
+    )
+
+    async def guard(scope: Any, receive: Any, send: Any) -> None:
+        scheme, _, given = dict(scope.get("headers", ())).get(b"authorization", b"").partition(b" ")
+        knows = scheme.lower() == b"bearer" and hmac.compare_digest(given.strip(), token.encode())
+        answer = app if knows or scope["type"] == "lifespan" else refusal
+        await answer(scope, receive, send)
+
+    return guard
 
 
 def _listen(host: str, port: int) -> socket.socket:

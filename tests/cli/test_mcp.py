@@ -1,10 +1,12 @@
 import json
+import os
 import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import anyio
+import httpx2
 import pytest
 from inline_snapshot import snapshot
 
@@ -150,6 +152,38 @@ async def test_a_server_of_ours_serves_over_http_says_where_and_ends_when_interr
         assert process.wait(20) == 130
 
     assert [part.text for part in result.content if part.type == "text"] == ["1024"]
+
+
+@pytest.mark.parametrize("own", ["", "a token of the user's own"])
+async def test_the_agent_serves_over_http_only_who_shows_the_token(journeyman, own):
+    from mcp import Client  # noqa: PLC0415
+    from mcp.client.streamable_http import streamable_http_client  # noqa: PLC0415
+
+    command = [sys.executable, "-m", "journeyman", "serve", "--mcp", "--http", "0"]
+    variables = {"JOURNEYMAN_HOME": str(journeyman.home), "JOURNEYMAN_MCP_TOKEN": own}
+    with subprocess.Popen(  # noqa: ASYNC220 - over before anything else begins
+        command, stderr=subprocess.PIPE, encoding="utf-8", cwd=journeyman.folder, env=os.environ | variables
+    ) as process:
+        assert process.stderr is not None
+        url = next(line for line in process.stderr if "listens on" in line).split()[-1]
+        shown = process.stderr.readline().strip().removeprefix("Clients send: Authorization: Bearer ")
+        with anyio.fail_after(50):
+            async with httpx2.AsyncClient() as http:
+                assert (await http.post(url, json={})).status_code == 401
+                http.headers["Authorization"] = f"Bearer {own or shown}"
+                async with Client(streamable_http_client(url, http_client=http)) as client:
+                    tools = [tool.name for tool in (await client.list_tools()).tools]
+
+        process.send_signal(signal.SIGINT)
+        assert process.wait(20) == 130
+
+    assert tools == ["run_agent"]
+    assert (len(shown) > 15, shown == "$JOURNEYMAN_MCP_TOKEN") == (True, bool(own))
+
+
+def test_a_token_that_can_be_guessed_is_refused(journeyman):
+    done = journeyman("serve", "--mcp", "--http", "0", JOURNEYMAN_MCP_TOKEN="short")
+    assert (done.code, "JOURNEYMAN_MCP_TOKEN is no safe token" in done.err) == (3, True)
 
 
 def test_a_changed_server_is_shown_refused_and_accepted(journeyman, tmp_path):

@@ -8,11 +8,13 @@ import anyio
 import httpx2
 import pytest
 from mcp import Client, StdioServerParameters, stdio_client
+from mcp.client.streamable_http import streamable_http_client
 from mcp_types import TextContent
 
 from journeyman.errors import ServerError, UsageError
 from journeyman.mcp_servers import SERVERS
-from journeyman.mcp_servers.serve import serve
+from journeyman.mcp_servers.registry import build
+from journeyman.mcp_servers.serve import offer, serve
 
 PROGRAM = """
 import sys
@@ -116,6 +118,43 @@ async def test_a_server_runs_over_http_on_this_machine_only(folder: Path) -> Non
 
     with pytest.raises(httpx2.ConnectError):
         await status(url, {})
+
+
+async def test_a_server_with_a_token_answers_nobody_who_does_not_bear_it() -> None:
+    urls: list[str] = []
+    async with anyio.create_task_group() as tasks:
+        listening = anyio.Event()
+
+        def ready(url: str) -> None:
+            urls.append(url)
+            listening.set()
+
+        async def run() -> None:
+            await offer(build("calculator", Path()), ("127.0.0.1", 0), ready=ready, token="open sesame")
+
+        tasks.start_soon(run)
+        with anyio.fail_after(10):
+            await listening.wait()
+
+        right = {"Authorization": "Bearer open sesame"}
+        cases: list[tuple[dict[str, str], int]] = [
+            ({}, 401),
+            ({"Authorization": "Bearer"}, 401),
+            ({"Authorization": "Bearer open"}, 401),
+            ({"Authorization": "Basic open sesame"}, 401),
+            ({"Upgrade": "websocket", "Connection": "Upgrade"}, 401),
+            (right | {"Host": "evil.example"}, 421),
+            (right | {"Origin": "https://evil.example"}, 403),
+        ]
+        (url,) = urls
+        assert [await status(url, headers) for headers, _ in cases] == [code for _, code in cases]
+        async with (
+            httpx2.AsyncClient(headers=right) as http,
+            Client(streamable_http_client(url, http_client=http), read_timeout_seconds=10) as client,
+        ):
+            assert not (await client.call_tool("calculate", {"expression": "1/3"})).is_error
+
+        tasks.cancel_scope.cancel()
 
 
 async def status(url: str, headers: dict[str, str]) -> int:
