@@ -13,7 +13,7 @@ from journeyman.config import Settings, load_settings
 from journeyman.engine.peer import Peer
 from journeyman.engine.record import Record, Stem, first_of
 from journeyman.engine.session import Session, no_session
-from journeyman.errors import UsageError
+from journeyman.errors import JourneymanError, UsageError
 from journeyman.tools.target import Target
 from journeyman.traces import schema
 from journeyman.traces.store import RunSummary, Store, new_run_id
@@ -21,6 +21,8 @@ from journeyman.traces.store import RunSummary, Store, new_run_id
 Json = dict[str, Any]
 PAGE = 50
 """Sessions that are listed at once."""
+ENDING_S = 60.0
+"""For a session that ends to close its model and servers."""
 LOOKED_AT = 500
 """Of the newest runs, where only those of one folder are wanted."""
 
@@ -34,6 +36,8 @@ class Engine:
         self.peers: set[Peer] = set()
         self.changed = anyio.Event()
         self._stores: dict[str, Store] = {}
+        self._opening = anyio.Lock()
+        self._beginning = anyio.Lock()
 
     async def new(self, cwd: Path, given: Json, servers: Sequence[Target], stem: Stem | None = None) -> Session:
         """A session with nothing said in it, or with what another one's beginning says.
@@ -48,15 +52,22 @@ class Engine:
 
         Raises:
             UsageError: there is no such session.
+        JourneymanError: it is ending, and does not come to an end.
         """
-        if session_id not in self.sessions:
-            store = await self.store(cwd, given)
-            session_id = await to_thread.run_sync(store.resolve, session_id)
+        while True:
+            if session_id not in self.sessions:
+                store = await self.store(cwd, given)
+                session_id = await to_thread.run_sync(store.resolve, session_id)
 
-        if found := self.sessions.get(session_id):
-            return found
+            async with self._beginning:  # who else asks for it now finds this one
+                found = self.sessions.get(session_id)
+                if found is None:
+                    return await self._begin(session_id, cwd, given, servers, stored=True)
 
-        return await self._begin(session_id, cwd, given, servers, stored=True)
+            if not found.ending:
+                return found
+
+            await _over(found)
 
     def known(self, session_id: str) -> Session:
         """One that is open here.
@@ -99,6 +110,7 @@ class Engine:
             await session.live_on()
         finally:
             del self.sessions[session.id]
+            session.over.set()
             self.stir()
 
     async def store(self, cwd: Path, given: Json) -> Store:
@@ -109,8 +121,10 @@ class Engine:
         """
         settings = settings_of(cwd, given)
         key = str(settings.store)
-        if key not in self._stores:
-            self._stores[key] = await to_thread.run_sync(lambda: Store.open(settings.store, durable=settings.durable))
+        async with self._opening:
+            if key not in self._stores:
+                opened = await to_thread.run_sync(lambda: Store.open(settings.store, durable=settings.durable))
+                self._stores[key] = opened
 
         return self._stores[key]
 
@@ -158,6 +172,20 @@ class Engine:
     def close(self) -> None:
         for store in self._stores.values():
             store.close()
+
+
+async def _over(session: Session) -> None:
+    """Wait until what it has open is closed.
+
+    Raises:
+        JourneymanError: it takes too long.
+    """
+    with anyio.move_on_after(ENDING_S):
+        await session.over.wait()
+        return
+
+    fix = "Ask once more in a while, or stop the engine: journeyman serve --stop"
+    raise JourneymanError(f"The session {session.id} is ending, and what it has open does not close.", fix=fix)
 
 
 def settings_of(cwd: Path, given: Json) -> Settings:

@@ -63,7 +63,11 @@ class Session:
         self._stale = False
         self._trying = False
         """Whoever asked to open it hears how it went."""
-        self._ending = False
+        self.over = anyio.Event()
+        """It is none of the engine's any more."""
+        self.ending = False
+        self._coming = 0
+        """Clients that are being told what was said before."""
         self._wake = anyio.Event()
         self._opened = anyio.Event()
 
@@ -162,7 +166,7 @@ class Session:
         return self.turn is None and (not self.waiting or self.held)
 
     def end(self) -> None:
-        self._ending = True
+        self.ending = True
         if self._scope is not None:
             self._scope.cancel()
 
@@ -172,6 +176,21 @@ class Session:
 
     async def follow(self, peer: Peer, *, replay: bool) -> None:
         """Let a client hear what happens from here on; with `replay`, all that was said before it first."""
+        self._coming += 1
+        try:
+            await self._tell_before(peer, replay=replay)
+            if not (peer in self.peers or peer.gone.is_set()):
+                self.peers.append(peer)
+        finally:
+            self._coming -= 1
+            self._end_if_left()
+
+        self.questions.show(peer)
+        if peer.notes:
+            for notice in self.notices:
+                peer.tell(wire.NOTE, {"sessionId": self.id, "kind": "notice", "text": safe(notice)})
+
+    async def _tell_before(self, peer: Peer, *, replay: bool) -> None:
         sent = 0
         while replay and sent < self.record.count:
             until = self.record.count
@@ -188,26 +207,21 @@ class Session:
         for update in self.live:
             peer.update(self.id, update)
 
-        if peer not in self.peers:
-            self.peers.append(peer)
-
-        self.questions.show(peer)
-        if peer.notes:
-            for notice in self.notices:
-                peer.tell(wire.NOTE, {"sessionId": self.id, "kind": "notice", "text": safe(notice)})
-
     def leave(self, peer: Peer) -> None:
         if peer in self.peers:
             self.peers.remove(peer)
 
-        if not self.peers and self.idle:
+        self._end_if_left()
+
+    def _end_if_left(self) -> None:
+        if self.idle and not (self.peers or self._coming):
             self.end()
 
     # Its own task.
 
     async def live_on(self) -> None:
         """Open, do turns, and open anew where something about it has changed; until the end."""
-        while not self._ending:
+        while not self.ending:
             self._stale = False
             try:
                 await self._open()
@@ -217,7 +231,7 @@ class Session:
                 self._fail(JourneymanError(f"{type(error).__name__}: {error}", fix="See the engine's log."))
 
             self.runtime = None
-            while not (self._ending or self._stale or (self.waiting and not self.held)):
+            while not (self.ending or self._stale or (self.waiting and not self.held)):
                 await self._rest()
 
         self._fail(JourneymanError("The session has ended."))
@@ -244,7 +258,7 @@ class Session:
     def _fail(self, error: JourneymanError) -> None:
         self._fault = error
         self._is_open()
-        if not (self._ending or self._trying or self.waiting):
+        if not (self.ending or self._trying or self.waiting):
             self.note("error", f"{error} {error.fix}".strip())
 
         while self.waiting:
@@ -258,7 +272,7 @@ class Session:
             self._opened.set()
 
     async def _turns(self, runtime: Runtime) -> None:
-        while not (self._ending or self._stale):
+        while not (self.ending or self._stale):
             if self.waiting and not self.held:
                 await self._take(self.waiting.popleft(), runtime)
             else:
@@ -283,8 +297,7 @@ class Session:
             self.turn = None
             self._note(wire.TURN, ended(turn))
             turn.ended.set()
-            if not self.peers and self.idle:
-                self.end()
+            self._end_if_left()
 
     async def _run(self, turn: Turn, runtime: Runtime) -> Result:
         await self.record.catch_up(self.updates)

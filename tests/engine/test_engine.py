@@ -3,9 +3,12 @@ import pytest
 from dirty_equals import IsFloat, IsInt, IsStr
 
 from journeyman.engine import wire
+from journeyman.engine.engine import Engine
+from journeyman.engine.peer import MOST, Peer
 from journeyman.errors import ModelError, UsageError
 from journeyman.traces.store import Store
 
+PATIENCE_S = 30
 WRITE = {"tool": "files__write", "arguments": {"path": "out.txt", "content": "hello\n"}}
 
 
@@ -313,3 +316,91 @@ async def test_who_comes_in_the_middle_of_a_turn_hears_what_it_has_said_so_far(p
         await two.client.answer(question, None)
         await one.ended()
         assert ours(one.updates("tool_call_update")[-1])["status"] == "refused"
+
+
+async def test_clients_that_come_back_at_once_follow_one_session_and_its_end_is_not_the_engines(place):
+    async with place.engine(), place.seat() as seat:
+        given = place.script("First.")
+        session = (await seat.client.new(place.folder, given))["sessionId"]
+        await seat.client.prompt(session, "One?")
+
+    async with anyio.create_task_group() as group:
+        engine = Engine(group)
+        found = {}
+
+        async def come_back(peer):
+            found[peer] = await engine.find(session, place.folder, given, ())
+            await found[peer].follow(peer, replay=True)
+
+        async with anyio.create_task_group() as coming:
+            for peer in (Peer(), Peer(), Peer()):
+                coming.start_soon(come_back, peer)
+
+        [one] = set(found.values())
+        assert set(one.peers) == set(found)
+        for peer in found:
+            engine.leave(peer)
+
+        with anyio.fail_after(PATIENCE_S):
+            await one.over.wait()
+
+        engine.close()
+
+
+async def test_stores_that_are_wanted_at_once_are_one(place):
+    async with anyio.create_task_group() as group:
+        engine = Engine(group)
+        found = []
+
+        async def look():
+            found.append(await engine.store(place.folder, {}))
+
+        async with anyio.create_task_group() as looking:
+            for _ in range(3):
+                looking.start_soon(look)
+
+        assert found == [found[0]] * 3
+        engine.close()
+
+
+async def test_who_asks_for_a_session_that_is_ending_follows_it_anew(place):
+    async with place.engine(), place.seat() as seat:
+        session = (await seat.client.new(place.folder, place.script("First.", "Second.")))["sessionId"]
+        await seat.client.prompt(session, "One?")
+        await seat.client.close(session)
+        await seat.client.resume("last", place.folder)
+        await seat.client.prompt(session, "Two?")
+        assert seat.said() == "First.Second."
+
+
+async def test_a_session_that_ends_with_nothing_said_in_it_is_none_to_come_back_to(place):
+    async with place.engine(), place.seat() as seat:
+        session = (await seat.client.new(place.folder, place.script("First.")))["sessionId"]
+        await seat.client.close(session)
+        with pytest.raises(UsageError, match=session):
+            await seat.client.resume(session, place.folder)
+
+
+async def test_a_session_does_not_end_under_a_client_that_is_still_being_told_what_was_said(place):
+    async with place.engine(), place.seat() as seat:
+        given = place.script("First.")
+        session = (await seat.client.new(place.folder, given))["sessionId"]
+        await seat.client.prompt(session, "One?")
+
+    async with anyio.create_task_group() as group:
+        engine = Engine(group)
+        found = await engine.find(session, place.folder, given, ())
+        first, slow = Peer(), Peer()
+        await found.follow(first, replay=False)
+        for _ in range(MOST // 20 + 1):
+            slow.tell("busy", {})
+
+        group.start_soon(lambda: found.follow(slow, replay=True))
+        await anyio.wait_all_tasks_blocked()
+        found.leave(first)
+        assert not found.ending
+        slow.leave()
+        with anyio.fail_after(PATIENCE_S):
+            await found.over.wait()
+
+        engine.close()
