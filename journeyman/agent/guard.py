@@ -1,7 +1,7 @@
 """Stops a model that goes round in circles: the same call again and again, or calls that cannot be made.
 
 A fold over the run's events. Repeating a call that succeeded is as much a circle as repeating one that failed; but
-after something was changed, looking again is not.
+after something was changed, or the user has said more, looking again is not.
 """
 
 import json
@@ -52,8 +52,12 @@ class Guard:
             self.stop = self.stop and self._summing
         elif isinstance(event, MessageAdded | Compacted):
             self._summing = isinstance(event, MessageAdded) and event.origin == "compaction"
-            if isinstance(event, Compacted):  # what was read may have been left out
+            asked_anew = isinstance(event, MessageAdded) and event.origin == "user"
+            if asked_anew or isinstance(event, Compacted):  # else what was read may have been left out
                 self._times.clear()
+
+            if asked_anew:
+                self.stop, self._invalid = False, 0
         elif isinstance(event, RunStarted | RunResumed):
             self._readers |= {tool.identity for tool in event.tools if tool.read_only}
 

@@ -17,8 +17,10 @@ from journeyman.traces.events import (
     ApprovalAnswered,
     ApprovalRequested,
     CallFinished,
+    CallProposed,
     CallStarted,
     Event,
+    MessageAdded,
     ModelRequested,
     ModelResponded,
     PlanStep,
@@ -26,7 +28,7 @@ from journeyman.traces.events import (
     RunFinished,
     RunResumed,
 )
-from journeyman.traces.messages import AssistantMessage, Text, ToolSpec
+from journeyman.traces.messages import AssistantMessage, Text, ToolResult, ToolSpec
 from tests.agent.crew import FinishingModel, Memory, add, call, crew, run
 
 
@@ -275,6 +277,20 @@ async def test_the_guard_is_a_fold_over_the_events() -> None:
         guard.apply(event)
 
     assert not guard.stop
+
+
+def test_what_the_user_asks_for_again_is_no_circle() -> None:
+    guard = Guard(repeats=1)
+    done = ToolResult(call_id="1", name="look", text="old")
+    guard.apply(CallProposed(call_id="1", tool="files.look", arguments={}))
+    guard.apply(CallFinished(result=done, status="ok"))
+    guard.apply(CallProposed(call_id="2", tool="files.look", arguments={}))
+    assert guard.repeated("2") == done
+
+    guard.apply(MessageAdded(text="Look again."))
+    guard.apply(CallProposed(call_id="3", tool="files.look", arguments={}))
+
+    assert guard.repeated("3") is None
 
 
 async def test_results_are_recorded_as_soon_as_those_before_them_are() -> None:
