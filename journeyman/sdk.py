@@ -24,7 +24,7 @@ from journeyman.agent.models.found import find_spec
 from journeyman.agent.models.model import Model, Sampling
 from journeyman.agent.models.spec import Engine, make_model
 from journeyman.agent.outfit import limits as limits_of
-from journeyman.agent.outfit import sender, tools_of, working_folder
+from journeyman.agent.outfit import reaching, sender, tools_of, working_folder
 from journeyman.agent.run import Listener
 from journeyman.agent.runtime import Runtime
 from journeyman.agent.session import Order, Result
@@ -39,7 +39,7 @@ from journeyman.stream import Stream
 from journeyman.tools.catalog import Catalog
 from journeyman.tools.mcp_json import targets
 from journeyman.tools.pins import Pins
-from journeyman.tools.target import Command, Target, target
+from journeyman.tools.target import Builtin, Command, Target, target
 from journeyman.traces.store import Store
 
 if TYPE_CHECKING:
@@ -116,7 +116,8 @@ class Agent:
         if not isinstance(policy, Policy):
             policy = Policy.assemble(policy or self._settings.policy, project=self._root)
 
-        self._policy = policy.within(self._root)
+        hosts = [host for each in self._sources if isinstance(each, Builtin) for host in each.hosts]
+        self._policy = reaching(policy, hosts).within(self._root)
         self._approver = approver_of(approve)
         self._sampled = sampling is not None
         self._order = Order(

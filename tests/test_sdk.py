@@ -20,7 +20,7 @@ from journeyman.agent.outfit import sender
 from journeyman.config import load_settings
 from journeyman.errors import BudgetExceeded, ConfigError, ModelError, PolicyError, UsageError
 from journeyman.tools.target import Command, Url
-from journeyman.traces.events import ApprovalRequested, RunFinished
+from journeyman.traces.events import ApprovalRequested, CallDecided, RunFinished
 from journeyman.traces.store import Store
 from tests.traces.collector import collector
 
@@ -454,6 +454,17 @@ def test_no_arguments_are_an_answer_too() -> None:
     agent.close()
 
     assert calls == ["ping"]
+
+
+async def test_code_that_may_reach_hosts_is_judged_as_something_that_sends(monkeypatch, tmp_path):
+    monkeypatch.setenv("JOURNEYMAN_SANDBOX_HOSTS", "example.org")
+    script = [{"tool": "code__python", "arguments": {"code": "1"}}, "I may not."]
+    for policy in ("readonly", Policy.preset("readonly")):
+        with Store.open(tmp_path / "runs.db") as store:
+            result = await Agent(ScriptedModel(script), policy=policy, store=store, root=tmp_path).run("?")
+            [decided] = [each.event for each in store.events(result.run_id) if isinstance(each.event, CallDecided)]
+
+        assert (decided.effect, decided.labels) == ("deny", ("internal", "external", "outsider", "private"))
 
 
 def test_a_policy_may_be_named_and_a_wrong_name_or_model_is_told():

@@ -65,11 +65,7 @@ async def outfit(
     root = working_folder(settings)
     found = servers(root)
     notices += [*settings.notices, *found.notices]
-    policy = Policy.assemble(settings.policy, project=root, **asdict(rules))
-    if settings.sandbox_hosts:  # what runs there may carry off what it is given
-        Egress(settings.sandbox_hosts)  # raises ConfigError where they make no sense
-        policy = policy.label("code.*", does=["internal", "external"], data=["code", "command"], private=True)
-
+    policy = policy_for(settings, root, rules=rules)
     notices += [
         f"{layer.origin} is not trusted: its rules can only tighten. Read it, then: journeyman config trust"
         for layer in policy.layers
@@ -83,7 +79,30 @@ async def outfit(
     names = {each.name for each in extra}
     targets = [*extra, *(each for each in found.targets if each.name not in names)]
     catalog = Catalog([*tools_of(settings, root), *targets], pins=Pins.of_user())
-    return Runtime(model, catalog, policy.within(root), store, secrets=settings.secrets, ended=sender(settings))
+    return Runtime(model, catalog, policy, store, secrets=settings.secrets, ended=sender(settings))
+
+
+def policy_for(settings: Settings, root: Path, *, setting: str = "", rules: Rules | None = None) -> Policy:
+    """The policy of a run in this folder: that of the settings, or `setting` in its place.
+
+    Raises:
+        ConfigError, PolicyError: a setting or a policy will not do.
+    """
+    policy = Policy.assemble(setting or settings.policy, project=root, **asdict(rules or Rules()))
+    return reaching(policy, settings.sandbox_hosts).within(root)
+
+
+def reaching(policy: Policy, hosts: Sequence[str]) -> Policy:
+    """The policy for code that may reach these hosts: what runs there may carry off what it is given.
+
+    Raises:
+        ConfigError: they make no sense.
+    """
+    if not hosts:
+        return policy
+
+    Egress(hosts)
+    return policy.label("code.*", does=["internal", "external"], data=["code", "command"], private=True)
 
 
 def sender(settings: Settings) -> Sender | None:

@@ -41,11 +41,11 @@ named = click.option("--policy", "setting", type=CHOICE, help="A preset or a fil
 
 def assembled(setting: str | None) -> "tuple[Policy, Path]":
     """The policy in force here, or this one in its place, with the user's and the project's files; and the folder."""
-    from journeyman.config import load_settings  # noqa: PLC0415 - after --help
-    from journeyman.policies.policy import Policy  # noqa: PLC0415
+    from journeyman.agent.outfit import policy_for  # noqa: PLC0415 - after --help
+    from journeyman.config import load_settings  # noqa: PLC0415
 
     settings = load_settings(policy=setting) if setting else load_settings()
-    return Policy.assemble(settings.policy, project=settings.root).within(settings.root), settings.root
+    return policy_for(settings, settings.root), settings.root
 
 
 def alone(setting: str) -> "Policy":

@@ -93,18 +93,17 @@ async def _with_model(events: "list[StoredEvent]", spec: str) -> "Today":
 
 
 async def _with_tools(events: "list[StoredEvent]") -> "Today":
-    from journeyman.agent.outfit import tools_of, working_folder  # noqa: PLC0415
+    from journeyman.agent.outfit import policy_for, tools_of, working_folder  # noqa: PLC0415
     from journeyman.agent.today import start_of, with_tools  # noqa: PLC0415
     from journeyman.agent.veiled import veil_of  # noqa: PLC0415
     from journeyman.config import load_settings  # noqa: PLC0415
-    from journeyman.policies.policy import Policy  # noqa: PLC0415
     from journeyman.tools.catalog import Catalog  # noqa: PLC0415
     from journeyman.tools.mcp_json import servers  # noqa: PLC0415
     from journeyman.tools.pins import Pins  # noqa: PLC0415
 
     settings = load_settings(root=start_of(events).root or None)
     root = working_folder(settings)
-    policy = Policy.assemble(settings.policy, project=root).within(root)
+    policy = policy_for(settings, root)
     async with Catalog([*tools_of(settings, root), *servers(root).targets], pins=Pins.of_user()) as catalog:
         info = {"name": policy.name, "digest": policy.digest}
         veil = veil_of(settings.secrets, catalog.variables)

@@ -14,7 +14,7 @@ from anyio.abc import TaskGroup
 from pydantic import JsonValue
 
 from journeyman.agent.models.model import Sampling
-from journeyman.agent.outfit import Rules, limits, outfit
+from journeyman.agent.outfit import Rules, limits, outfit, policy_for
 from journeyman.agent.runtime import Runtime
 from journeyman.agent.session import Order, Result
 from journeyman.config import Settings, load_settings
@@ -26,7 +26,6 @@ from journeyman.engine.turn import Turn, ended
 from journeyman.engine.updates import Updates
 from journeyman.engine.wire import OURS
 from journeyman.errors import JourneymanError, UsageError
-from journeyman.policies.policy import Policy
 from journeyman.safe import safe
 from journeyman.tools.target import Target
 from journeyman.traces.events import BudgetRaised, BudgetWarned, Compacted, Event, ModelDelta, RunResumed
@@ -110,8 +109,9 @@ class Session:
 
         Raises:
             PolicyError: there is no such.
+            ConfigError: as `settings`.
         """
-        policy = Policy.assemble(mode, project=self.cwd).within(self.cwd)
+        policy = policy_for(self.settings, self.cwd, setting=mode)
         self.given["policy"], self._settings = mode, None
         if self.runtime is None:  # it is being opened, with the one before
             self._stale = True

@@ -6,6 +6,7 @@ from journeyman.engine import wire
 from journeyman.engine.engine import Engine
 from journeyman.engine.peer import MOST, Peer
 from journeyman.errors import ModelError, UsageError
+from journeyman.traces.events import CallDecided
 from journeyman.traces.store import Store
 
 PATIENCE_S = 30
@@ -240,6 +241,21 @@ async def test_a_mode_is_another_policy_from_the_next_turn_on(place):
         assert seat.updates("current_mode_update")[0]["currentModeId"] == "readonly"
         assert ours(seat.updates("tool_call_update")[0])["effect"] == "deny"
         assert (await seat.client.state(session))["mode"] == "readonly"
+
+
+async def test_another_mode_knows_that_code_may_reach_hosts(place, monkeypatch):
+    monkeypatch.setenv("JOURNEYMAN_SANDBOX_HOSTS", "example.org")
+    code = {"tool": "code__python", "arguments": {"code": "1"}}
+    async with place.engine(), place.seat() as seat:
+        session = (await seat.client.new(place.folder, place.script("Hello.", code, "I may not.")))["sessionId"]
+        await seat.client.prompt(session, "Hello?")
+        await seat.client.set_mode(session, "readonly")
+        await seat.client.prompt(session, "Run it")
+
+    with Store.open(place.home / "data" / "runs.db") as store:
+        [decided] = [each.event for each in store.own_events(session) if isinstance(each.event, CallDecided)]
+
+    assert (decided.effect, decided.labels) == ("deny", ("internal", "external", "outsider", "private"))
 
 
 async def test_another_model_answers_from_the_next_turn_on_and_one_that_is_none_changes_nothing(place):
