@@ -6,7 +6,7 @@ What a call asks for while it is under way comes through its `Door`: it is a cal
 
 import json
 from collections.abc import Generator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, replace
 from math import inf
 from threading import get_ident
@@ -18,7 +18,7 @@ from anyio.lowlevel import current_token
 from pydantic import JsonValue
 
 from journeyman.agent.parts import nobody
-from journeyman.agent.run import Inner, Run
+from journeyman.agent.run import OVER, Inner, Run
 from journeyman.errors import JourneymanError, Refused, ServerError, ToolError
 from journeyman.policies.approvals import Approval, offer, token
 from journeyman.policies.decision import Decision
@@ -242,7 +242,8 @@ async def do(run: Run, plan: Ready) -> CallFinished:
         with (
             anyio.move_on_after(run.call_seconds) as time,
             in_call(run.run_id, plan.call.id),
-            opened(door := Door(run, plan.call.id, time)),
+            closing(Door(run, plan.call.id, time)) as door,
+            opened(door),
         ):
             rest = run.rests.take(plan.tool.spec, plan.arguments)
             output = Output(rest) if rest else await plan.tool.call(plan.arguments, _reporter(run, plan.call))
@@ -286,16 +287,38 @@ class Door:
         """Why the run cannot go on."""
         self._made = self._busy = 0
         self._left = 0.0
+        self._closed = False
+        self._open: set[anyio.CancelScope] = set()
 
     async def __call__(self, tool: Tool | str, arguments: str) -> Output:
+        if self._closed:
+            raise ToolError(OVER)
+
         self._run = run = self._run or Inner.of(self._outer, self._call_id)
-        try:
-            return await self._through(run, tool, arguments)
-        except ToolError:
-            raise
-        except JourneymanError as error:
-            self.ended = error
-            raise
+        with anyio.CancelScope() as scope:
+            self._open.add(scope)
+            try:
+                return await self._through(run, tool, arguments)
+            except ToolError:
+                raise
+            except JourneymanError as error:
+                self.ended = error
+                raise
+            finally:
+                self._open.discard(scope)
+
+        raise ToolError(OVER)
+
+    def close(self) -> None:
+        """The call is over: what it still asks is withdrawn, whoever keeps the door asks nothing more, and nothing of
+        it is recorded behind the call's end.
+        """
+        self._closed = True
+        if self._run:
+            self._run.over = True
+
+        for scope in self._open:
+            scope.cancel()
 
     async def _through(self, run: Inner, tool: Tool | str, arguments: str) -> Output:
         too_often(run)

@@ -13,6 +13,7 @@ from journeyman.agent.parts import Approver, Recorder, Toolbox, Watch, nobody
 from journeyman.agent.rest import Rests
 from journeyman.agent.veiled import veiled
 from journeyman.agent.window import Window
+from journeyman.errors import ToolError
 from journeyman.policies.approvals import Book
 from journeyman.traces.events import EphemeralEvent, Event, InnerEvent, Inside
 from journeyman.traces.fold import State
@@ -22,6 +23,7 @@ from journeyman.veil import Veil
 MAX_RESULT = 24_000
 MAX_INSIDE = 200_000
 """Characters of a result that goes to a program and not to the model."""
+OVER = "the call is over, so nothing more can be asked in its name"
 E = TypeVar("E", bound=Event)
 Listener = Callable[[Event], None]
 Check = Callable[[str], str | None]
@@ -93,10 +95,12 @@ class Inner(Run):
     inside: str = ""
     """The call's id."""
     outer: Run | None = None
+    over: bool = False
+    """So is the call: nothing more may be recorded in it."""
 
     @classmethod
     def of(cls, run: Run, call_id: str) -> Self:
-        same: dict[str, Any] = {each.name: getattr(run, each.name) for each in fields(run)}
+        same: dict[str, Any] = {each.name: getattr(run, each.name) for each in fields(Run)}
         same["rests"] = Rests()  # nobody reads on where another began
         return cls(**same, inside=call_id, outer=run)
 
@@ -105,7 +109,18 @@ class Inner(Run):
         return MAX_INSIDE
 
     def emit(self, event: E) -> E:
+        """Record it inside the call that the model made, however deep the one is that asks.
+
+        Raises:
+            ToolError: the call is over.
+        """
+        if self.over:
+            raise ToolError(OVER)
+
         run = cast("Run", self.outer)
+        if isinstance(run, Inner):
+            return run.emit(event)
+
         if isinstance(event, EphemeralEvent):
             return run.emit(event.model_copy(update={"call_id": self.inside}))
 
