@@ -1,9 +1,9 @@
 """A folder for each candidate: what several attempts do must not happen several times, nor to each other.
 
 Candidates work in copies of the run's folder, with our own servers over the copy, so that code they run, and what it
-remembers, is apart too. What else has an effect, a function of the user's or another's server, is held back: there is
-one world outside of the folder. In the end the changes of the chosen one are written to the real folder, unless
-somebody else changed the same files meanwhile.
+remembers, is apart too. What else has an effect, a function of the user's, another's server or code that may reach
+hosts, is held back: there is one world outside of the folder. In the end the changes of the chosen one are written to
+the real folder, unless somebody else changed the same files meanwhile.
 """
 
 import os
@@ -22,6 +22,7 @@ from journeyman.errors import ToolError
 from journeyman.sandbox.paths import Root
 from journeyman.tools.catalog import Catalog
 from journeyman.tools.catalog import Toolbox as Tools
+from journeyman.tools.target import Builtin
 from journeyman.tools.tool import Output, Report, Tool
 from journeyman.traces.events import CallFinished, CallProposed
 from journeyman.traces.messages import ToolSpec
@@ -69,7 +70,7 @@ class Ground:
         self._numbers = count()
         self.held: set[str] = set()
         """Tools that a candidate wanted and that were held back."""
-        self.copies = any(not spec.read_only for spec in toolbox.specs) and bool(catalog.built_in(scratch))
+        self.copies = any(not spec.read_only for spec in toolbox.specs) and bool(self._own(scratch))
         """Each candidate has a folder of its own."""
         self._why = "this is one of several attempts, and what it does outside of its folder cannot be taken back"
 
@@ -95,11 +96,15 @@ class Ground:
 
         folder = self._scratch / str(next(self._numbers))
         await to_thread.run_sync(_copy, of or self._root, folder)
-        async with Catalog(self._catalog.built_in(folder)) as own:
+        async with Catalog(self._own(folder)) as own:
             if of is not None and await _ran_again(own, stem):
                 await to_thread.run_sync(_restore, of, folder)
 
             yield Tools(self._tools({spec.name: tool for spec in own.specs if (tool := own.find(spec.name))})), folder
+
+    def _own(self, folder: Path) -> list[Builtin]:
+        """Our servers over a copy, and whose effects stay in it."""
+        return [each for each in self._catalog.built_in(folder) if not (each.name == "code" and each.hosts)]
 
     def _tools(self, own: dict[str, Tool]) -> Iterator[Tool]:
         for spec in self._toolbox.specs:

@@ -16,7 +16,7 @@ from journeyman.agent.strategies.spec import strategy
 from journeyman.errors import BudgetExceeded, RunTimeout, UsageError
 from journeyman.tools.catalog import Catalog
 from journeyman.tools.target import Builtin
-from journeyman.traces.events import CandidateChosen, CandidateScored, CandidateTried, RunStarted
+from journeyman.traces.events import CallFinished, CandidateChosen, CandidateScored, CandidateTried, RunStarted
 from journeyman.traces.export import Skip
 from journeyman.traces.export.sequences import demand_trainable
 from journeyman.traces.store import Store
@@ -281,6 +281,19 @@ async def test_no_candidate_touches_the_world_outside_of_its_folder(store, folde
 
     assert sent == []
     assert events(store, result.run_id, CandidateChosen)[0].kept_back == "held back in every candidate: python.send"
+
+
+async def test_code_that_may_reach_hosts_is_run_in_no_candidate(store, folder):
+    def script(request):
+        return "Done." if len(request.messages) > 1 else {"tool": "code__python", "arguments": {"code": "post()"}}
+
+    tools = [Builtin("files", folder), Builtin("code", folder, hosts=("example.org",))]
+    asked = agent(script, "beam(1, branch=1)", store, tools=tools, root=folder, policy=Policy.allow("code.*"))
+    result = await asked.run("Post it.")
+
+    assert events(store, result.run_id, CandidateChosen)[0].kept_back == "held back in every candidate: code.python"
+    calls = [event for each in store.events(result.chosen) if isinstance(event := each.event, CallFinished)]
+    assert [event.status for event in calls] == ["error"]
 
 
 async def test_a_search_goes_on_from_what_it_chose(store):
