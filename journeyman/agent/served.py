@@ -69,20 +69,20 @@ class Served:
         async with self._runtime, self._tasks.running():
             yield
 
-    async def _restore(self, run_id: str) -> Work | None:
-        """What is left of a task: to go on with its run, or only its result."""
+    async def _restore(self, run_id: str) -> Work | CallToolResult | None:
+        """What is left of a task: to go on with its run, or only its result, which nobody can stop any more."""
         events = [each.event for each in self._runtime.store.own_events(run_id)]
         if not events or not isinstance(events[0], RunStarted) or events[0].origin != "model":
             return None
 
+        last = events[-1]
+        if last.type == "run_finished" and last.outcome != "interrupted":
+            error = (last.error or {}).get("message", last.outcome)
+            return _told(last.answer if last.answer is not None else error, run_id, wrong=last.answer is None)
+
         async def rest(handle: Task) -> CallToolResult:
             if self._was_stopped(run_id):
                 raise MCPError(INVALID_PARAMS, "the task was stopped")
-
-            last = events[-1]
-            if last.type == "run_finished" and last.outcome != "interrupted":
-                error = (last.error or {}).get("message", last.outcome)
-                return _told(last.answer if last.answer is not None else error, run_id, wrong=last.answer is None)
 
             watching = _Watching(handle)
             return _result(

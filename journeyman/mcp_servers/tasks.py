@@ -53,8 +53,8 @@ MODERN = frozenset(MODERN_PROTOCOL_VERSIONS)
 
 Status = Literal["working", "input_required", "completed", "failed", "cancelled"]
 Work = Callable[["Task"], Awaitable[CallToolResult]]
-Restore = Callable[[str], Awaitable[Work | None]]
-"""The rest of a task that an earlier process began; None where there is no such task."""
+Restore = Callable[[str], Awaitable[Work | CallToolResult | None]]
+"""The rest of a task that an earlier process began, or its result if it is over; None where there is no such task."""
 
 _current: ContextVar["Task | None"] = ContextVar("task", default=None)
 
@@ -145,8 +145,7 @@ class Task:
         _current.set(self)
         try:
             with self.scope:
-                self.outcome = await work()
-                self._change("completed")
+                self.end(await work())
         except MCPError as error:
             self.error = error
             self._change("failed")
@@ -159,6 +158,10 @@ class Task:
 
         self.questions.clear()
         self.begun.set()
+
+    def end(self, outcome: HandlerResult) -> None:
+        self.outcome = outcome
+        self._change("completed")
 
     def told(self, *, whole: bool) -> dict[str, Any]:
         """As it goes over the wire: the handle, or with `whole` what came of it too."""
@@ -262,16 +265,20 @@ class Tasks(Extension):
         if (task := self._tasks.get(task_id)) is not None:
             return task
 
-        work = await self._restore(task_id) if self._restore and self._group else None
+        rest = await self._restore(task_id) if self._restore and self._group else None
         if (task := self._tasks.get(task_id)) is not None:  # somebody else asked meanwhile
             return task
 
-        if work is None or self._group is None:
+        if rest is None or self._group is None:
             raise MCPError(INVALID_PARAMS, f"there is no task {task_id!r}")
 
         restored = Task(task_id=task_id)
         self._keep(restored)
-        self._group.start_soon(restored.run, lambda: work(restored))
+        if isinstance(rest, CallToolResult):
+            restored.end(rest)
+        else:
+            self._group.start_soon(restored.run, lambda: rest(restored))
+
         return restored
 
     async def _get(self, params: _Named) -> dict[str, Any]:

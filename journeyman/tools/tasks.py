@@ -102,8 +102,8 @@ async def look(client: Client, task_id: str, answered: set[str]) -> tuple[CallTo
 
     for key, question in (state.get("inputRequests") or {}).items():
         if key not in answered:
-            answered.add(key)
             await _answer(client, task_id, key, question)
+            answered.add(key)  # not before: the server may die meanwhile, and ask once more
 
     wait = state.get("pollIntervalMs")
     seconds = wait / 1000 if isinstance(wait, int | float) else LEAST_S

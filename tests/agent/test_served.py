@@ -114,6 +114,19 @@ async def test_a_task_that_was_stopped_stays_stopped(tmp_path):
             await result(client, task)
 
 
+async def test_a_task_that_is_over_keeps_its_answer_when_it_is_stopped_after_a_restart(tmp_path):
+    async with served(tmp_path, ["It is 5."]) as (client, _):
+        task = await begin(client)
+        await result(client, task)
+
+    async with served(tmp_path, []) as (client, _):
+        await stop(client, task)
+        assert await result(client, task) == "It is 5."
+
+    async with served(tmp_path, []) as (client, _):
+        assert await result(client, task) == "It is 5."
+
+
 async def test_a_client_that_knows_no_tasks_waits_for_the_answer(tmp_path):
     store = Store.open(tmp_path / "runs.db")
     runtime = Runtime(ScriptedModel(["It is 5."]), Catalog([add]), Policy.preset("ask"), store)
