@@ -288,8 +288,11 @@ class Search:
 
     @property
     def spent(self) -> bool:
-        """Nothing of the budget is left."""
-        return self._budget.spent() is not None
+        """Nothing of the budget is left, or nobody can tell; `nothing` says which."""
+        try:
+            return self._budget.spent() is not None
+        except BudgetExceeded:
+            return True
 
     def _over(self, failed: Sequence[JourneymanError]) -> bool:
         """Nothing more can come of it: the budget is spent, or something failed that all candidates need."""

@@ -8,7 +8,7 @@ from inline_snapshot import snapshot
 
 from journeyman import Agent, Policy, ScriptedModel, tool
 from journeyman.agent.budget import Limits
-from journeyman.agent.models.model import Sampling
+from journeyman.agent.models.model import Capabilities, Sampling
 from journeyman.agent.replay import replay
 from journeyman.agent.strategies.branch import Ground
 from journeyman.agent.strategies.search import Candidate
@@ -178,6 +178,14 @@ async def test_candidates_share_one_budget(store):
         await agent([{"tool": "no", "arguments": {}}] * 9, "vote(5)", store, limits=Limits(steps=2)).run("2+3?")
 
     assert "--max-steps 4" in caught.value.fix
+
+
+@pytest.mark.parametrize("how", ["vote(3)", "best(2)", "tree(2)", "route(plain, vote(2))"])
+async def test_a_limit_that_cannot_be_kept_is_told_as_in_a_plain_run(store, how):
+    model = ScriptedModel(said("5", "5", "5"))
+    model.capabilities = Capabilities(priced=False)
+    with pytest.raises(BudgetExceeded, match="price is not known"):
+        await agent(model, how, store, limits=Limits(usd=1)).run("2+3?")
 
 
 async def test_a_search_that_is_stopped_stops_its_candidates(store):
