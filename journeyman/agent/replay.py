@@ -17,11 +17,12 @@ from typing import Never
 import anyio
 
 from journeyman.agent.models.model import Sampling
+from journeyman.agent.own import answer_of
 from journeyman.agent.parts import nobody
 from journeyman.agent.plan import SPEC as PLAN
 from journeyman.agent.played import PlayedModel, PlayedPolicy, PlayedTools, Unveiled
 from journeyman.agent.rest import Rests
-from journeyman.agent.run import MAX_RESULT
+from journeyman.agent.run import MAX_RESULT, Run
 from journeyman.agent.session import Crew, Order, as_limited, execute, fork, resume, window_of
 from journeyman.agent.strategies.cot import reader
 from journeyman.errors import UsageError
@@ -152,6 +153,8 @@ class Tape:
 
     def __init__(self, events: Sequence[StoredEvent], before: Sequence[StoredEvent]) -> None:
         self.events: Sequence[StoredEvent] = _alone(events)
+        self._own = any(isinstance(event, Inside) and event.own for event in events)
+        """It is what came of a call of the user's."""
         self.at = 0
         """How many events were the same so far."""
         self.got: StoredEvent | None = None
@@ -210,13 +213,21 @@ class Tape:
         )
 
     async def _run(self, order: Order, crew: Crew) -> None:
-        first = self.events[0]
+        first, work = self.events[0], self._came_to if self._own else None
         if isinstance(first, RunResumed):
-            await resume(self.before, order, crew)
+            await resume(self.before, order, crew, work)
         elif self.started.parent_seq is not None:
-            await fork(self.before, order, crew, parent="", parent_seq=self.started.parent_seq)
+            await fork(self.before, order, crew, parent="", parent_seq=self.started.parent_seq, work=work)
         else:
-            await execute(replace(order, prompt=self.started.prompt), crew)
+            await execute(replace(order, prompt=self.started.prompt), crew, work)
+
+    async def _came_to(self, run: Run) -> str:
+        """What the user's call came to, in words; it is not made again."""
+        if not isinstance(self.next, MessageAdded):
+            return await self.ended()
+
+        run.emit(self.next)
+        return answer_of(run.state)
 
     def record(self, event: StoredEvent) -> None:
         if self._stopped or _of_time(event):

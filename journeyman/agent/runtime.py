@@ -15,9 +15,10 @@ from anyio.abc import TaskGroup
 from pydantic import JsonValue
 
 from journeyman.agent.models.model import Model
+from journeyman.agent.own import shell_of
 from journeyman.agent.parts import Approver, Toolbox, nobody
 from journeyman.agent.run import Listener
-from journeyman.agent.session import Crew, Order, Result, execute, fork, resume
+from journeyman.agent.session import Crew, Order, Result, WithOwn, execute, fork, resume
 from journeyman.agent.veiled import veil_of
 from journeyman.errors import UsageError
 from journeyman.home import state_dir
@@ -115,7 +116,7 @@ class Runtime:
         """
         await self.model.open()
         recorder = self._recorder(run_id or new_run_id(), (), watch)
-        crew = self._crew(self._toolbox(order.prompt), recorder, approver, listeners)
+        crew = self._crew(self._toolbox(order.prompt, order), recorder, approver, listeners)
         if order.strategy is None:
             return await execute(order, crew)
 
@@ -146,7 +147,7 @@ class Runtime:
         run_id = self._believed(self.store.resolve(run_id))
         stored = list(self.store.events(run_id))
         recorder = self._recorder(run_id, stored, watch, seq=stored[-1].seq)
-        toolbox = self._toolbox(_prompt(stored[0].event))
+        toolbox = self._toolbox(_prompt(stored[0].event), order)
         events = [each.event for each in stored]
         return await resume(events, order, self._crew(toolbox, recorder, approver, listeners))
 
@@ -174,7 +175,7 @@ class Runtime:
         whole = list(self.store.events(self.store.resolve(run_id)))
         stem = whole[:shared] if step is None else before(whole, step)
         recorder = self._recorder(as_run or new_run_id(), stem, watch)
-        crew = self._crew(self._toolbox(_prompt(stem[0].event)), recorder, approver, listeners)
+        crew = self._crew(self._toolbox(_prompt(stem[0].event), order), recorder, approver, listeners)
         last = stem[-1]
         return await fork([each.event for each in stem], order, crew, parent=last.run_id, parent_seq=last.seq)
 
@@ -204,9 +205,11 @@ class Runtime:
 
         return self.store.recorder(run_id, seq=seq, watch=_Until(self.ended, list(before), watch))
 
-    def _toolbox(self, prompt: str) -> Toolbox:
+    def _toolbox(self, prompt: str, order: Order) -> Toolbox:
         small = self.model.capabilities.small
-        return self.catalog.choose(prompt, TOOLS_FOR_A_SMALL_MODEL) if small else self.catalog
+        chosen = self.catalog.choose(prompt, TOOLS_FOR_A_SMALL_MODEL) if small else self.catalog
+        shell = shell_of(self.catalog) if order.command else None
+        return WithOwn(chosen, [shell]) if shell and not shell_of(chosen) else chosen
 
     def _crew(self, toolbox: Toolbox, recorder: Recorder, approver: Approver, listeners: Sequence[Listener]) -> Crew:
         return Crew(

@@ -7,6 +7,7 @@ leaves by an exception, and then too the trace has an end.
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -19,6 +20,7 @@ from journeyman.agent.guard import Guard
 from journeyman.agent.instructions import DEFAULT
 from journeyman.agent.loop import drive
 from journeyman.agent.models.model import Model, Sampling
+from journeyman.agent.own import run_command
 from journeyman.agent.parts import Approver, Policy, Recorder, Toolbox, nobody
 from journeyman.agent.plan import UpdatePlan
 from journeyman.agent.program import RunProgram
@@ -86,6 +88,8 @@ class Order:
     """Tokens of the model's window that may be used; None for all of it. It is believed of a server's model."""
     compact_at: float = FULL
     """The share of the window that is filled before older parts make room."""
+    command: str = ""
+    """What the user has run themselves, in place of asking the model; `prompt` is then what they typed."""
     root: str = ""
     sample: Sample | None = None
     """Its place in a batch of practice."""
@@ -158,8 +162,8 @@ class Result:
         return 5 if self.denied else 0
 
 
-async def execute(order: Order, crew: Crew, work: Work = drive) -> Result:
-    """Start a run and see it to its end, which `work` does.
+async def execute(order: Order, crew: Crew, work: Work | None = None) -> Result:
+    """Start a run and see it to its end, which `work` does; by default the loop, or the user's command.
 
     Raises:
         ModelError: the model cannot be had at all; no run was started.
@@ -173,7 +177,7 @@ async def execute(order: Order, crew: Crew, work: Work = drive) -> Result:
 
 
 async def fork(
-    stem: Sequence[StoredEvent], order: Order, crew: Crew, *, parent: str, parent_seq: int, work: Work = drive
+    stem: Sequence[StoredEvent], order: Order, crew: Crew, *, parent: str, parent_seq: int, work: Work | None = None
 ) -> Result:
     """Start a run that shares another one's beginning; `order.prompt`, if any, is what the user says next.
 
@@ -258,7 +262,7 @@ NEVER = 1e9
 """Share of a window: a run of the first days did not look at it."""
 
 
-async def resume(events: Sequence[StoredEvent], order: Order, crew: Crew) -> Result:
+async def resume(events: Sequence[StoredEvent], order: Order, crew: Crew, work: Work | None = None) -> Result:
     """Go on with a stored run; `order.prompt`, if any, is what the user says next.
 
     Raises:
@@ -289,7 +293,7 @@ async def resume(events: Sequence[StoredEvent], order: Order, crew: Crew) -> Res
         run.emit(MessageAdded(text=order.prompt))
 
     await run.recorder.barrier()
-    return await _see_through(run, order)
+    return await _see_through(run, order, work)
 
 
 def _identity(model: Model, info: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
@@ -336,12 +340,12 @@ def _run(order: Order, crew: Crew) -> Run:
     return run
 
 
-async def _see_through(run: Run, order: Order, work: Work = drive) -> Result:
+async def _see_through(run: Run, order: Order, work: Work | None) -> Result:
     started, timeout = perf_counter(), order.timeout
     try:
         answer = None
         with anyio.move_on_after(timeout):
-            answer = await work(run)
+            answer = await (work or _work(order))(run)
 
         if answer is None:
             fix = f"Allow more and go on: journeyman run --resume {run.run_id} --timeout SECONDS"
@@ -357,6 +361,10 @@ async def _see_through(run: Run, order: Order, work: Work = drive) -> Result:
         return await _finish(run, started, "answered", answer=order.read(answer) if order.read else answer)
     finally:
         run.model.forget(run.run_id)
+
+
+def _work(order: Order) -> Work:
+    return partial(run_command, command=order.command) if order.command else drive
 
 
 _OUTCOMES: dict[int, Outcome] = {

@@ -143,7 +143,10 @@ class Plain:
 
         self._running, self._said, self._code = True, True, 0
         try:
-            answer = await self.client.prompt(self.session, text)
+            if text.startswith("!") and not text.startswith("!!"):
+                answer = await self.client.shell(self.session, text[1:])
+            else:
+                answer = await self.client.prompt(self.session, text)
         except JourneymanError as error:
             await self._quiet()
             self._code = error.exit_code

@@ -16,7 +16,7 @@ from journeyman.engine import wire
 from journeyman.engine.engine import Engine
 from journeyman.engine.peer import Peer
 from journeyman.engine.session import Session
-from journeyman.engine.turn import fault
+from journeyman.engine.turn import Turn, fault
 from journeyman.engine.wire import OURS
 from journeyman.errors import JourneymanError, UsageError
 from journeyman.tools.server import Server
@@ -137,7 +137,10 @@ class Agent:
         if not text.strip():
             raise UsageError("There is no prompt.", fix="Say something.")
 
-        turn = self._engine.known(session_id).enqueue(text, self._peer)
+        return await self._ended(self._engine.known(session_id).enqueue(text, self._peer))
+
+    async def _ended(self, turn: Turn) -> Json:
+        """How it did; a fault is raised where ACP has no word for it."""
         await turn.ended.wait()
         await self._peer.told()
         if turn.error is not None and turn.stop == "end_turn":
@@ -149,7 +152,7 @@ class Agent:
     async def cancel(self, session_id: str, **_: Any) -> None:
         self._engine.known(session_id).interrupt()
 
-    async def ext_method(self, method: str, params: Json) -> Json:
+    async def ext_method(self, method: str, params: Json) -> Json:  # noqa: PLR0911 - one for each method
         name = f"_{method}"
         if name == wire.STOP:
             self._engine.group.cancel_scope.cancel()
@@ -168,6 +171,12 @@ class Agent:
                 session.enqueue(str(params.get("text", "")), None, first=True)
                 session.interrupt(hold=False)
                 return {}
+            case wire.SHELL:
+                command = str(params.get("command", "")).strip()
+                if not command:
+                    raise UsageError("There is no command.", fix="Write one after the exclamation mark: !ls -l")
+
+                return await self._ended(session.enqueue(f"!{command}", self._peer, command=command))
             case wire.QUEUE:
                 _mind_queue(session, params)
                 return {"sessionId": session.id, "items": session.queued, "held": session.held}

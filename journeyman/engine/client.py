@@ -153,6 +153,10 @@ class Client:
     async def steer(self, session_id: str, text: str) -> None:
         await self.request(wire.STEER, {"sessionId": session_id, "text": text})
 
+    async def shell(self, session_id: str, command: str) -> Any:
+        """Run a command as the user's own call; the result is that of `prompt`."""
+        return await self.request(wire.SHELL, {"sessionId": session_id, "command": command})
+
     async def queue(self, session_id: str, *, drop: str | None = None, resume: bool = False) -> "wire.Queue":
         asked = {"drop": drop} if drop else {"resume": resume}
         return await self.request(wire.QUEUE, {"sessionId": session_id, **asked})

@@ -72,9 +72,9 @@ class Session:
 
     # What clients ask for.
 
-    def enqueue(self, text: str, asker: Peer | None, *, first: bool = False) -> Turn:
-        """Have it said after what waits already, or before it."""
-        turn = Turn(text, asker)
+    def enqueue(self, text: str, asker: Peer | None, *, first: bool = False, command: str = "") -> Turn:
+        """Have it said after what waits already, or before it; a command is run, and the model not asked."""
+        turn = Turn(text, asker, command)
         self.held = False
         (self.waiting.appendleft if first else self.waiting.append)(turn)
         self._stir()
@@ -301,7 +301,7 @@ class Session:
 
     async def _run(self, turn: Turn, runtime: Runtime) -> Result:
         await self.record.catch_up(self.updates)
-        order = self._order(turn.text)
+        order = self._order(turn)
         heard: Json = {"approver": self.questions.approve, "listeners": [self._passing], "watch": self._stored}
         stem = self.record.stem
         if self.record.stored:
@@ -312,10 +312,11 @@ class Session:
 
         return await runtime.run(order, run_id=self.id, **heard)
 
-    def _order(self, prompt: str) -> Order:
+    def _order(self, turn: Turn) -> Order:
         settings = self.settings
         return Order(
-            prompt=prompt,
+            prompt=turn.text,
+            command=turn.command,
             limits=limits(settings),
             sampling=Sampling(think=settings.think, effort=settings.effort),
             context=settings.context,

@@ -18,6 +18,8 @@ STOPS = {"answered": "end_turn", "budget": "max_turn_requests", "interrupted": "
 class Turn:
     text: str
     asker: Peer | None
+    command: str = ""
+    """To be run in place of asking the model."""
     id: str = field(default_factory=lambda: token_hex(4))
     ended: anyio.Event = field(default_factory=anyio.Event)
     result: Result | None = None

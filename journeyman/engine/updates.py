@@ -16,6 +16,7 @@ from journeyman.traces.events import (
     CallProposed,
     CallStarted,
     Event,
+    Inside,
     MessageAdded,
     ModelDelta,
     ModelResponded,
@@ -44,6 +45,8 @@ PLANNED = {"pending": "pending", "active": "in_progress", "done": "completed"}
 TAIL_LINES, TAIL = 20, 4000
 """Lines and characters of a running call's output that are shown."""
 WINDOW = 8192
+ELSEWHERE = "(in the scratch folder that code.* has; the files of the working folder are not there)"
+"""Said of the user's own commands, who may expect to see their files."""
 
 
 class Updates:
@@ -57,6 +60,8 @@ class Updates:
         self._streamed: set[str] = set()
         self._diffs: dict[str, list[Json]] = {}
         self._tails: dict[str, list[str]] = {}
+        self._own = False
+        """The last call is the user's own."""
         self._usage = Usage()
         self._used = 0
         self._size = WINDOW
@@ -77,7 +82,7 @@ class Updates:
 
         return found
 
-    def _of(self, event: Event, at: float) -> Iterator[Json]:  # noqa: C901 - one case for each kind of event
+    def _of(self, event: Event, at: float) -> Iterator[Json]:  # noqa: C901, PLR0912 - one case for each kind of event
         match event:
             case ModelDelta(kind="text" | "thinking"):
                 self._streamed.add(event.kind)
@@ -88,6 +93,11 @@ class Updates:
                     yield _chunk("user_message", event.prompt, origin="user")
             case RunResumed():
                 self._begun(event, at)
+            case Inside(own=True):
+                self._own = True
+                yield from self._of(event.event, at)
+            case MessageAdded(origin="runtime") if self._own:  # for the model: the call's card has said it
+                self._own = False
             case MessageAdded():
                 yield _chunk("user_message", event.text, origin=event.origin)
             case ModelResponded():
@@ -115,6 +125,7 @@ class Updates:
 
     def _begun(self, event: RunStarted | RunResumed, at: float) -> None:
         self.started = event
+        self._own = False
         self._began = at
         if isinstance(event, RunStarted):
             self._root = Path(event.root)
@@ -210,6 +221,9 @@ class Updates:
         size = len(result.text.encode("utf-8", "surrogatepass"))
         ours = {"status": event.status, "seconds": event.seconds, "bytes": size}
         status = STATUS.get(event.status, "failed")
+        if self._own and event.status in {"ok", "error"}:
+            diff = [_text(ELSEWHERE)]
+
         return _call(result.call_id, ours=ours, status=status, content=[*diff, _text(result.text)], **raw)
 
 

@@ -21,6 +21,9 @@ REWIND = "_journeyman/rewind"
 client follows from then on. Files stay as they are."""
 STEER = "_journeyman/steer"
 """`{sessionId, text}` -> `{}`: stop the turn under way and go on with this at once."""
+SHELL = "_journeyman/shell"
+"""`{sessionId, command}` -> as `session/prompt`: run a command as the user's own call of `code.shell`, in its turn and
+by the policy. The model is not asked; it reads what came of it with the next prompt."""
 QUEUE = "_journeyman/queue"
 """As a request, `{sessionId, drop: ID}` or `{sessionId, resume: true}` -> `Queue`: forget a waiting prompt, or go on
 with those that an interrupt has held up. As a notification, the `Queue` whenever it changes."""

@@ -1,7 +1,7 @@
 """A run is a stream of these events; everything else is a reader of that one stream.
 
     run_started
-      ([message_added] [budget_raised] model_requested  model_delta*  model_responded
+      ([message_added] [inside* message_added] [budget_raised] model_requested  model_delta*  model_responded
          (call_proposed  call_decided  [approval_requested approval_answered])*
          (call_started)*  call_progress*  inside*  [plan_updated]  (call_finished)*  [budget_warned] [compacted])*
     run_finished
@@ -250,12 +250,21 @@ InnerEvent = Annotated[
 
 
 class Inside(Value):
-    """Something that a call under way asked for: a call of its own, or a question of its server to the user."""
+    """Something that a call under way asked for: a call of its own, or a question of its server to the user. Or a call
+    of the user's own, inside their message: what came of it follows as a message of the runtime's.
+    """
 
     type: Literal["inside"] = "inside"
     call_id: str
-    """The call under way, which the model made; the event has an id of its own."""
+    """The call under way, which the model made; the event has an id of its own. Of the user's own call both are `u0`,
+    `u1`, ..."""
     event: InnerEvent
+
+    @property
+    def own(self) -> bool:
+        """The user's own call."""
+        event = self.event
+        return self.call_id == (event.result.call_id if isinstance(event, CallFinished) else event.call_id)
 
 
 Resource = Literal["steps", "tokens", "seconds", "usd"]

@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from journeyman.tui.chat import Chat
 
 TITLES = {"mcp": "Tool servers", "sandbox": "Sandbox", "policy": "Permission policy", "cost": "Costs and budget"}
+SIGNS = (
+    ("@FILE", "Names a file"),
+    ("!COMMAND", "Runs it in the sandbox, by the policy, as your own call"),
+)
 EVERY_S = 2.0
 BAR = 24
 
@@ -219,4 +223,5 @@ def help_lines(screen: Screen, more: Sequence[Binding]) -> list[Line]:
 
     lines += [(), (("Commands", "heading"),)]
     lines += [((f"  /{c.name} {c.argument}".ljust(34), "accent"), (c.about, "")) for c in COMMANDS]
+    lines += [((f"  {sign}".ljust(34), "accent"), (about, "")) for sign, about in SIGNS]
     return [*lines, (), ((f"Other keys, theme, mouse, bell: {path()}", "dim"),)]

@@ -8,7 +8,7 @@ from textual.binding import Binding
 from textual.message import Message
 from textual.widgets import TextArea
 
-HINT = "Ask for something. / commands, @ files, F1 help"
+HINT = "Ask for something. / commands, @ files, ! shell, F1 help"
 
 
 def shown_as(line: str) -> Text:

@@ -163,7 +163,11 @@ class Talk:
     # What the user wants
 
     async def say(self, text: str) -> None:
-        """Say something; it waits for the turn under way. To the end of its turn."""
+        """Say something, or with `!` run it; it waits for the turn under way. To the end of its turn."""
+        if _is_command(text):
+            await self.client.shell(self.session_id, text[1:])
+            return
+
         await self.client.prompt(self.session_id, text, *self._mentioned(text))
 
     def _mentioned(self, text: str) -> list[dict[str, Any]]:
@@ -177,7 +181,11 @@ class Talk:
         return links
 
     async def steer(self, text: str) -> None:
-        await self.client.steer(self.session_id, text)
+        if _is_command(text):
+            await self.interrupt()
+            await self.say(text)
+        else:
+            await self.client.steer(self.session_id, text)
 
     async def interrupt(self) -> None:
         await self.client.cancel(self.session_id)
@@ -295,6 +303,11 @@ class Talk:
     def _queued(self, queue: Any) -> None:
         self.queue = list(queue.get("items") or ())
         self._face.show_queue([str(each.get("text", "")) for each in self.queue], held=bool(queue.get("held")))
+
+
+def _is_command(text: str) -> bool:
+    """`!ls`; two exclamation marks begin words."""
+    return text.startswith("!") and not text.startswith("!!")
 
 
 def _seq(update: Mapping[str, Any]) -> int:

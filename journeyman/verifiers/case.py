@@ -46,6 +46,9 @@ class Case(Value):
         for each in events:
             state.apply(each)
             inside = isinstance(each, Inside)
+            if isinstance(each, Inside) and each.own:
+                continue
+
             event = each.event if isinstance(each, Inside) else each
             if isinstance(event, CallProposed):
                 proposed[event.call_id] = event
