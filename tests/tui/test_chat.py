@@ -244,3 +244,17 @@ async def test_every_size_has_room_for_a_question_and_its_answers(folder, size):
         await pilot.press("y")
         await until(pilot, lambda: app.chat.status.state == "ready")
         assert isinstance(app.focused, Prompt)
+
+
+async def test_an_exclamation_mark_runs_a_command_of_ones_own(folder):
+    async with talking(folder, "You saw it.", policy="readonly") as (app, pilot):
+        await asks(app, pilot, "!date")
+        assert [(card.call_id, card.tool, card.arguments, card.status) for card in cards(app)] == [
+            ("u0", "code.shell", 'command="date"', "denied")
+        ]
+        await asks(app, pilot, "!!")
+        assert [item for item in app.chat.transcript.items if isinstance(item, Said)] == [
+            Said("user", "!date"),
+            Said("user", "!!"),
+            Said("assistant", "You saw it."),
+        ]

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote
 
+import anyio
 from mcp.server import MCPServer
 from mcp_types import ImageContent, ResourceLink
 
@@ -18,6 +19,7 @@ from journeyman.sandbox.sandbox import Rich
 from journeyman.sandbox.select import asked
 
 LINKED = 20
+CLOSING_S = 5.0
 
 
 def build(
@@ -35,7 +37,8 @@ def build(
         try:
             yield
         finally:
-            await session.close()
+            with anyio.move_on_after(CLOSING_S, shield=True):  # whoever ends it does so by cancelling
+                await session.close()
 
     server = ToolServer(
         "code", "Python in a sandbox, with a scratch folder and without network. Variables persist.", lifespan=closing
