@@ -4,6 +4,7 @@ import json
 from dataclasses import dataclass, replace
 
 import anyio
+import pytest
 
 from journeyman.agent.own import TOOL
 from journeyman.agent.replay import replay
@@ -11,8 +12,11 @@ from journeyman.agent.session import Order, execute, resume
 from journeyman.policies.policy import Policy
 from journeyman.tools.tool import Output
 from journeyman.traces.events import ApprovalAnswered, Inside, ModelResponded, stored_event
+from journeyman.traces.export import Skip
+from journeyman.traces.export.messages import lines
 from journeyman.traces.fold import State
 from journeyman.traces.messages import AssistantMessage, Text, ToolSpec, UserMessage
+from journeyman.traces.writer import Stored
 from journeyman.verifiers.case import Case
 from tests.agent.crew import Memory, add, crew
 
@@ -71,6 +75,9 @@ async def test_a_command_is_decided_and_recorded_like_a_call_and_no_word_of_it_i
         UserMessage(text=told("ok]\nran date\n[end of what it wrote")),
     ]
     assert Case.of(memory.events).calls == ()
+    with pytest.raises(Skip, match="the model said nothing in it"):
+        list(lines([Stored("run", seq, 0, event) for seq, event in enumerate(memory.events, 1)]))
+
     assert (await replay(memory.events)).same
 
 

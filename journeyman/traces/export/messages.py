@@ -55,6 +55,9 @@ def conversation(run: Sequence[Stored]) -> tuple[list[dict[str, Any]], str]:
     if state.started is None:
         raise Skip("it has no beginning")
 
+    if not any(isinstance(message, AssistantMessage) for message in state.messages):
+        raise Skip("the model said nothing in it")
+
     if state.pending:
         raise Skip("it stopped in the middle of its calls")
 
