@@ -51,8 +51,8 @@ def current() -> Door:
 
 
 @contextmanager
-def opened(door: Door) -> Generator[None]:
-    """What is called inside uses this one."""
+def opened(door: Door | None) -> Generator[None]:
+    """What is called inside uses this one, or none."""
     token = _door.set(door)
     try:
         yield

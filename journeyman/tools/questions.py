@@ -1,7 +1,8 @@
 """What a server asks of the user during a call (elicitation), put through that call's door.
 
 The person sees the question as a call of `elicitation.SERVER` and answers by editing its `answer`; a link is shown and
-never followed here. Outside of a call nobody is asked: a server has no business then.
+never followed here. Outside of a call nobody is asked: a server has no business then; nor where several are under way
+and the server does not say which it is about.
 """
 
 import json

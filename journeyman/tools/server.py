@@ -9,7 +9,8 @@ What a pinned server offers is known before it is started: it is first started f
 have to be what they were.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Generator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -19,7 +20,7 @@ from pydantic import JsonValue
 
 from journeyman.errors import JourneymanError, ServerError, UsageError
 from journeyman.tools.client import Patience, client, traced
-from journeyman.tools.door import Door, current
+from journeyman.tools.door import Door, current, opened
 from journeyman.tools.failure import failed, first, refusal, stranger, unstarted, words
 from journeyman.tools.known import Known
 from journeyman.tools.pins import Pins
@@ -76,7 +77,8 @@ class Server(Known):
         self._connection: _Connection | None = None
         self._deaths = 0
         self._said = ""
-        self._doors: list[Door] = []
+        self._doors: list[Door | None] = []
+        """Those of the calls under way; None for one outside of a run."""
 
     @property
     def said(self) -> str:
@@ -112,9 +114,7 @@ class Server(Known):
         """
         from journeyman.tools.tasks import handle  # noqa: PLC0415
 
-        door = _door()
-        self._doors += [door] if door else []
-        try:
+        with self._under_way():
             result = await self._ask(
                 tool, lambda there: there.call_tool(tool, arguments, progress_callback=_progress(report))
             )
@@ -122,9 +122,6 @@ class Server(Known):
                 return await self._follow(tool, task, report)
 
             return result
-        finally:
-            if door:
-                self._doors.remove(door)
 
     async def ask(self, what: str, send: Send[T]) -> T:
         """Ask for something that changes nothing; where the server dies of it, once more.
@@ -132,13 +129,14 @@ class Server(Known):
         Raises:
             ToolError, ServerError: as for a call.
         """
-        try:
-            return await self._ask(what, send)
-        except ServerError as error:
-            if not error.maybe_done or self._connection is not None:
-                raise
+        with self._under_way():
+            try:
+                return await self._ask(what, send)
+            except ServerError as error:
+                if not error.maybe_done or self._connection is not None:
+                    raise
 
-            return await self._ask(what, send)
+                return await self._ask(what, send)
 
     def close(self) -> None:
         """Let it go; its owner task ends soon after."""
@@ -155,7 +153,17 @@ class Server(Known):
         self._unknown = True
 
     async def elicit(self, context: Any, params: Any) -> Any:  # noqa: ARG002 - the SDK's names
-        return await elicited(self.name, params, self._doors[-1] if self._doors else None)
+        """Put to whom the call is made for in whose task the SDK asks; else to whom the only one is made for."""
+        there = set(self._doors)
+        return await elicited(self.name, params, _door() or (there.pop() if len(there) == 1 else None))
+
+    @contextmanager
+    def _under_way(self) -> Generator[None]:
+        self._doors.append(door := _door())
+        try:
+            yield
+        finally:
+            self._doors.remove(door)
 
     async def _ask(self, what: str, send: Send[T]) -> T:
         connection = await self._connected()
@@ -252,7 +260,7 @@ class Server(Known):
     async def _own(self, mode: str, *, task_status: TaskStatus[_Connection]) -> None:
         """Be the task that a connection lives in."""
         started, ended = False, anyio.Event()
-        with Tail() as stderr:
+        with Tail() as stderr, opened(None):  # it outlives the call that it was started for
             try:
                 async with client(self, mode, stderr, ended=ended.set, auth=self._auth) as live:
                     connection = _Connection(live, stderr, ended)

@@ -111,6 +111,32 @@ async def test_a_question_during_a_call_is_put_to_the_person_and_only_a_fitting_
     assert person.asked[0][1]["message"] == "Who are you?"
 
 
+@pytest.mark.parametrize("order", [("greet_later", "wait"), ("wait", "greet_later")], ids=["older", "newer"])
+@pytest.mark.parametrize(("era", "told"), [("modern", "Hello, Zoe!"), ("legacy", None)])
+async def test_a_question_is_never_put_to_whoever_made_another_call(tmp_path, era, told, order):
+    pins, people = (
+        Pins(tmp_path / "mcp.lock"),
+        {"greet_later": Person({"name": "Zoe"}), "wait": Person({"name": "Eve"})},
+    )
+    pins.remember(rich(), {"era": era})
+    async with Catalog([rich()], pins=pins):
+        pass
+
+    async with Catalog([rich()], pins=pins) as catalog, anyio.create_task_group() as group:
+
+        async def ask(name: str) -> None:
+            with opened(people[name]):
+                found = await call(catalog, f"rich__{name}")
+
+            assert (found.is_error, told or found.text) == (told is None, found.text)
+            group.cancel_scope.cancel()
+
+        for name in order:
+            group.start_soon(ask, name)
+
+    assert [len(each.asked) for each in people.values()] == [int(told is not None), 0]
+
+
 async def test_a_link_is_shown_and_never_followed():
     person = Person()
     async with Catalog([rich()]) as catalog:

@@ -58,6 +58,28 @@ def greet(who: Annotated[Name, Resolve(who)]) -> str:
     return f"Hello, {who.name}!"
 
 
+waiting = anyio.Event()
+
+
+async def who_later() -> Elicit[Name]:
+    await waiting.wait()
+    return Elicit("Who are you?", Name)
+
+
+@server.tool()
+def greet_later(who: Annotated[Name, Resolve(who_later)]) -> str:
+    """Greet the user, once another call waits."""
+    return f"Hello, {who.name}!"
+
+
+@server.tool()
+async def wait() -> str:
+    """Wait for ever."""
+    waiting.set()
+    await anyio.sleep_forever()
+    return "never"
+
+
 @server.tool()
 async def visit(ctx: Context[Any, Any]) -> str | InputRequiredResult:
     """Send the user to a page."""
