@@ -8,7 +8,7 @@ in. Nothing of it is ever written to a file.
 import json
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any, Never
 from urllib.parse import parse_qs, urlsplit
 
@@ -170,9 +170,12 @@ async def logging_in(
 
     async def answer(stream: SocketStream) -> None:
         async with stream:
-            found = await _callback(stream)
-            if found is not None:
-                send.send_nowait(found)
+            try:
+                found = await _callback(stream)
+                if found is not None:
+                    send.send_nowait(found)
+            except (anyio.EndOfStream, anyio.BrokenResourceError, anyio.WouldBlock, ValueError):
+                pass  # a browser connects ahead of need, hangs up, or loads the page once more; or no URL was asked for
 
     async def wait() -> AuthorizationCodeResult:
         with anyio.move_on_after(WAIT_S):
@@ -212,5 +215,7 @@ async def _callback(stream: SocketStream) -> AuthorizationCodeResult | None:
         return None
 
     told = b"You are logged in. Close this page." if "code" in said else b"You were not let in. Close this page."
-    await stream.send(PAGE % (b"200 OK", told))
+    with suppress(anyio.BrokenResourceError):  # what it brought counts, though it does not wait for the page
+        await stream.send(PAGE % (b"200 OK", told))
+
     return AuthorizationCodeResult(code=said.get("code", ""), state=said["state"], iss=said.get("iss"))

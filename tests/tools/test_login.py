@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from urllib.parse import parse_qs, urlsplit
 
 import anyio
 import httpx2
@@ -99,6 +100,31 @@ async def test_a_person_logs_in_once_and_runs_use_and_renew_what_was_granted(poc
 
         assert await Keys(target.url).forget()
         assert pocket.held == {}
+
+
+async def test_a_browser_that_connects_for_nothing_and_loads_the_page_again_does_not_end_the_log_in(pocket):
+    async def restless(url: str) -> None:
+        here = urlsplit(parse_qs(urlsplit(url).query)["redirect_uri"][0])
+        for words in (b"", b"GET http://[ HTTP/1.1\r\n\r\n"):
+            async with await anyio.connect_tcp("127.0.0.1", here.port or 0) as ahead:
+                if words:
+                    await ahead.send(words)
+
+                await ahead.send_eof()
+                with pytest.raises(anyio.EndOfStream):
+                    await ahead.receive()
+
+        async with httpx2.AsyncClient(follow_redirects=True) as browser:
+            page = await browser.get(url)
+            for again in (page, await browser.get(page.url)):
+                assert "You are logged in" in again.text
+
+    async with (
+        guarded() as target,
+        logging_in(target, restless) as auth,
+        visited(target, Patience(start=30), auth=auth) as server,
+    ):
+        assert list(server.definitions) == ["whoami"]
 
 
 async def test_what_is_no_longer_granted_is_told_and_no_browser_opens(pocket, tmp_path):
