@@ -1,9 +1,10 @@
 """The question whether a call may be made, above the prompt. What the call says stands in a part of its own that takes
-neither clicks nor keys; answers are keys of ours, and none is taken in the first half second, so that what somebody was
-typing answers nothing.
+neither clicks nor keys; answers are letters that stand alone. None is taken in the first half second, none while
+something is being written, and none that another letter follows at once: what somebody is typing answers nothing.
 """
 
 from time import monotonic
+from typing import NamedTuple
 
 from textual import events
 from textual.app import ComposeResult
@@ -15,9 +16,14 @@ from journeyman.tui import diff
 from journeyman.tui.bar import Bar
 from journeyman.tui.items import Question
 from journeyman.tui.line import Line, Span, chop, wrap
+from journeyman.tui.prompt import Prompt
 from journeyman.tui.rows import Lines
 
 GRACE_S = 0.5
+"""Seconds in which a question takes no answer: somebody may be typing."""
+HOLD_S = 0.25
+"""Seconds that a letter waits for another one, before it is an answer; one that allows more than a call, thrice so."""
+MORE = ("session", "always", "all")
 ANSWERS = (
     ("y", "once", "yes"),
     ("n", "no", "no"),
@@ -28,6 +34,14 @@ ANSWERS = (
     ("question_mark", "explain", "why"),
 )
 SHORT = {"question_mark": "?"}
+
+
+class Held(NamedTuple):
+    """A letter that may be an answer, or the first of a word."""
+
+    letter: str
+    action: str
+    question: Question
 
 
 class Approval(Vertical, can_focus=True):
@@ -55,16 +69,11 @@ class Approval(Vertical, can_focus=True):
             self.questions = questions
             self.answer = answer
 
-    class Typed(Message):
-        """A letter that came too early to be an answer."""
-
-        def __init__(self, letter: str) -> None:
-            super().__init__()
-            self.letter = letter
-
-    def __init__(self) -> None:
+    def __init__(self, prompt: Prompt) -> None:
         super().__init__()
         self.questions: list[Question] = []
+        self._prompt = prompt
+        self._held: Held | None = None
         self._since = 0.0
         self._explained = False
 
@@ -145,11 +154,55 @@ class Approval(Vertical, can_focus=True):
 
         return (*spans, ("Y", "accent bold"), (" yes to all", "dim")) if more else tuple(spans)
 
+    def on_focus(self) -> None:
+        self._since = monotonic()
+
     def on_key(self, event: events.Key) -> None:
-        if monotonic() - self._since < GRACE_S and event.is_printable:
-            event.stop()
-            event.prevent_default()
-            self.post_message(self.Typed(event.character or ""))
+        if not event.is_printable:
+            self._held = self._held if event.key == "enter" else None
+            return
+
+        event.stop()
+        event.prevent_default()
+        action = self._action(event.key)
+        if action and self.questions and self._is_heard() and self._held is None:
+            self._held = Held(event.character or "", action, self.questions[0])
+            lasting = any(f"'{more}'" in action for more in MORE)
+            self.set_timer(HOLD_S * 3 if lasting else HOLD_S, self._waited)
+        else:
+            self._write(event.character or "")
+
+    def on_paste(self, event: events.Paste) -> None:
+        event.stop()
+        self._write(event.text.replace("\r\n", "\n").replace("\r", "\n"))
+
+    def _action(self, key: str) -> str:
+        """What a key does here, as the user has set them; nothing where it is a letter like any other."""
+        bound = self.screen.active_bindings.get(key)
+        return bound.binding.action if bound and bound.node is self else ""
+
+    def _is_heard(self) -> bool:
+        return not self._prompt.text and monotonic() - self._since >= GRACE_S
+
+    def _write(self, text: str) -> None:
+        """What was held and this are words for the prompt."""
+        held, self._held = self._held, None
+        self._prompt.insert((held.letter if held else "") + text)
+
+    def _waited(self) -> None:
+        """Letters that came meanwhile are before this in both queues, however busy the app was."""
+        held = self._held
+        self.app.call_later(self.call_later, self._decide, held)
+
+    async def _decide(self, held: Held | None) -> None:
+        if held is None or held is not self._held:
+            return
+
+        if self.questions[:1] == [held.question] and self.has_focus and self.screen.is_current and self._is_heard():
+            self._held = None
+            await self.run_action(held.action)
+        else:
+            self._write("")
 
     def action_answer(self, answer: str) -> None:
         if not self.questions or monotonic() - self._since < GRACE_S:
@@ -169,4 +222,7 @@ class Approval(Vertical, can_focus=True):
 
     def action_scroll_call(self, step: int) -> None:
         call = self.query_one("#call", Lines)
+        if step < 0 and not call.scroll_offset.y:
+            self._prompt.post_message(Prompt.Key("up"))  # as from the prompt: what waits is taken back
+
         call.go(call.scroll_offset.y + step)

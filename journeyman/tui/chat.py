@@ -72,7 +72,7 @@ class Chat(Screen):
         self.transcript = Transcript()
         self.prompt = Prompt()
         self.names = Names(opening.cwd)
-        self.approval = Approval()
+        self.approval = Approval(self.prompt)
         self.feed = Feed(self.transcript)
         self.status = statuses.Status()
         self.opening = opening
@@ -136,7 +136,7 @@ class Chat(Screen):
 
     def show_question(self, question: Question) -> None:
         self.approval.ask(question)
-        self.approval.focus()
+        self._aim()
         self.mine.notice()
 
     def settle(self, token: str) -> None:
@@ -201,6 +201,13 @@ class Chat(Screen):
     @on(Prompt.Completing)
     def _completing(self, event: Prompt.Completing) -> None:
         self.names.offer_for(event.sign, event.typed)
+        self._aim()
+
+    def _aim(self) -> None:
+        """While a question is open, keys are for it where nothing is being written, else for the prompt."""
+        aimed = self.prompt if self.prompt.text else self.approval
+        if self.approval.questions and self.focused is not aimed:
+            self.set_focus(aimed)
 
     @on(Names.Offering)
     def _offering(self, event: Names.Offering) -> None:
@@ -255,10 +262,6 @@ class Chat(Screen):
     @work(group="answer")
     async def answer(self, question: Question, option: str, **more: Any) -> None:
         await quietly(self, lambda: self.talk.answer(question, option, **more))
-
-    @on(Approval.Typed)
-    def _typed(self, event: Approval.Typed) -> None:
-        self.prompt.insert(event.letter)
 
     def edited(self, question: Question, text: str) -> str:
         """Answer with these arguments; what is wrong with them, if anything."""

@@ -42,3 +42,4 @@ def folder(tmp_path, engine) -> Path:
 def _no_grace(monkeypatch):
     """Answers count at once, but where a test says otherwise."""
     monkeypatch.setattr(approval, "GRACE_S", 0.0)
+    monkeypatch.setattr(approval, "HOLD_S", 0.001)

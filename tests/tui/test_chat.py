@@ -3,10 +3,12 @@ import signal
 
 import pytest
 from inline_snapshot import snapshot
+from textual import events
 
 from journeyman.tui import approval
 from journeyman.tui.items import Card, Said
-from journeyman.tui.pager import Arguments
+from journeyman.tui.pager import Arguments, Editor
+from journeyman.tui.picker import Asked
 from journeyman.tui.prompt import Prompt
 from tests.tui.screen import asks, shown, talking, timeless, until
 
@@ -76,7 +78,7 @@ async def test_a_no_with_a_reason_reaches_the_model_and_nothing_is_done(folder):
     async with talking(folder, WRITE, "as you like") as (app, pilot):
         await asks(app, pilot, "Write it", "waiting for you")
         await pilot.press("N")
-        await pilot.pause()
+        await until(pilot, lambda: isinstance(app.screen, Asked))
         await pilot.press(*"not now", "enter")
         await until(pilot, lambda: app.chat.status.state == "ready")
         assert not (folder / "out.py").exists()
@@ -87,7 +89,7 @@ async def test_edited_arguments_are_what_is_done(folder):
     async with talking(folder, WRITE, "done") as (app, pilot):
         await asks(app, pilot, "Write it", "waiting for you")
         await pilot.press("e")
-        await pilot.pause()
+        await until(pilot, lambda: isinstance(app.screen, Editor))
         editor = app.screen.query_one(Arguments)
         editor.text = "{"
         await pilot.press("ctrl+s")
@@ -104,8 +106,7 @@ async def test_why_it_is_asked_and_what_a_lasting_yes_would_allow(folder):
     async with talking(folder, WRITE, "done") as (app, pilot):
         await asks(app, pilot, "Write it", "waiting for you")
         await pilot.press("question_mark")
-        await pilot.pause()
-        assert "s and a would keep the rule: allow files.write where path" in shown(app)
+        await until(pilot, lambda: "s and a would keep the rule: allow files.write where path" in shown(app))
         assert "path 'out.py' comes from" in shown(app)
         await pilot.press("s")
         await until(pilot, lambda: app.chat.status.state == "ready")
@@ -126,6 +127,38 @@ async def test_a_key_that_was_meant_for_the_prompt_answers_nothing(folder, monke
         await until(pilot, lambda: app.chat.status.state == "ready")
 
 
+@pytest.mark.parametrize("text", ["Try it in another way please", "yes", "always do", "s  a", "n\u0301o", "NYaye?e"])
+async def test_words_typed_at_a_question_are_for_the_prompt_and_are_sent_on_enter(folder, monkeypatch, text):
+    monkeypatch.setattr(approval, "HOLD_S", 60.0)
+    async with talking(folder, WRITE, "done", "second") as (app, pilot):
+        await asks(app, pilot, "Write it", "waiting for you")
+        for letter in text:  # all at once, faster than any of them is looked at
+            app.post_message(events.Key("upper_y" if letter == "Y" else letter, letter))
+
+        await until(pilot, lambda: app.chat.prompt.text == text)
+        assert app.chat.status.state == "waiting for you"
+        await pilot.press("enter")
+        await until(pilot, lambda: [each["text"] for each in app.chat.talk.queue] == [text])
+        assert not (folder / "out.py").exists()
+        monkeypatch.setattr(approval, "HOLD_S", 0.001)
+        await pilot.press("y")
+        await until(pilot, lambda: app.chat.status.state == "ready")
+        assert (folder / "out.py").exists()
+
+
+async def test_what_is_pasted_at_a_question_is_for_the_prompt(folder):
+    async with talking(folder, WRITE, "done") as (app, pilot):
+        await asks(app, pilot, "Write it", "waiting for you")
+        app.post_message(events.Paste("a\r\nb"))
+        await until(pilot, lambda: app.chat.prompt.text == "a\nb")
+        await pilot.press("y")
+        await pilot.pause(0.05)
+        assert app.chat.prompt.text == "a\nby"
+        assert app.chat.status.state == "waiting for you"
+        await pilot.press("escape")
+        await until(pilot, lambda: app.chat.status.state == "ready")
+
+
 async def test_what_is_said_meanwhile_waits_and_can_be_taken_back(folder):
     async with talking(folder, WRITE, "done", "second") as (app, pilot):
         await asks(app, pilot, "Write it", "waiting for you")
@@ -138,7 +171,8 @@ async def test_what_is_said_meanwhile_waits_and_can_be_taken_back(folder):
         assert "» and then this" in shown(app)
         await pilot.press("up")
         await until(pilot, lambda: app.chat.prompt.text == "and that")
-        app.chat.prompt.set("")
+        await pilot.press("ctrl+c")
+        await until(pilot, lambda: not app.chat.prompt.text)
         await pilot.press("ctrl+c")
         await until(pilot, lambda: not app.chat.talk.queue)
         assert "»" not in shown(app)
