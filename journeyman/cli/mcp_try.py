@@ -95,7 +95,11 @@ def _target(text: str) -> "Target":
 
 @click.command(epilog=LOGIN)
 @click.argument("name")
-@click.option("--client-id", help="Who we are there, for servers that do not let us register.")
+@click.option(
+    "--client-id",
+    help="Who we are there, for servers that do not let us register; "
+    "there, allow http://127.0.0.1/callback on any port.",
+)
 @click.option("--client-secret", is_flag=True, help="Ask for the secret that belongs to it.")
 def login(name: str, client_id: str | None, client_secret: bool) -> None:
     """Log in to a remote server, in your browser.

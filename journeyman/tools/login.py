@@ -165,7 +165,8 @@ async def logging_in(
         await keys.set_client_info(client)
 
     known = await keys.get_client_info()
-    port = AnyUrl(known.redirect_uris[0]).port if known and known.redirect_uris else None
+    # As it is spelled: the port of an `AnyUrl` is 80 where none is given.
+    port = urlsplit(str(known.redirect_uris[0])).port if known and known.redirect_uris else None
     send, receive = anyio.create_memory_object_stream[AuthorizationCodeResult](1)
 
     async def answer(stream: SocketStream) -> None:

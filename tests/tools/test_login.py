@@ -2,6 +2,7 @@
 
 import json
 import secrets
+import socket
 import sys
 import time
 from collections.abc import AsyncGenerator
@@ -12,6 +13,8 @@ import anyio
 import httpx2
 import pytest
 from keyring.backend import KeyringBackend
+from mcp.shared.auth import OAuthClientInformationFull
+from pydantic import AnyUrl
 
 from journeyman.errors import ServerError
 from journeyman.tools.catalog import Catalog
@@ -53,6 +56,12 @@ def pocket():
     keyring.set_keyring(mine)
     yield mine
     keyring.set_keyring(before)
+
+
+@pytest.fixture
+def free_port():
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return listener.getsockname()[1]
 
 
 @asynccontextmanager
@@ -125,6 +134,16 @@ async def test_a_browser_that_connects_for_nothing_and_loads_the_page_again_does
         visited(target, Patience(start=30), auth=auth) as server,
     ):
         assert list(server.definitions) == ["whoami"]
+
+
+@pytest.mark.parametrize("spelled", [None, "a free one"])
+async def test_the_browser_comes_back_to_the_port_that_is_spelled_or_to_any_free_one(pocket, spelled, free_port):
+    place = f":{free_port}" if spelled else ""
+    client = OAuthClientInformationFull(client_id="4711", redirect_uris=[AnyUrl(f"http://127.0.0.1{place}/callback")])
+    async with logging_in(Url("wiki", "https://wiki.example/mcp"), browse, client=client) as auth:
+        (here,) = auth.context.client_metadata.redirect_uris
+
+    assert (here.port == free_port, here.port > 1023) == (bool(spelled), True)
 
 
 async def test_what_is_no_longer_granted_is_told_and_no_browser_opens(pocket, tmp_path):
