@@ -19,6 +19,7 @@ EPILOG = """\b
 Try:
   journeyman acp register --client zed
   journeyman acp register --client jetbrains --dry-run
+  journeyman acp unregister --client zed
 
 \b
 Any other editor that speaks ACP starts: journeyman serve --acp"""

@@ -26,6 +26,10 @@ Try:
   journeyman mcp login wiki
   journeyman mcp login wiki --client-id 4711 --client-secret"""
 
+LOGOUT = """\b
+Try:
+  journeyman mcp logout wiki"""
+
 
 @click.command(epilog=TEST)
 @click.argument("server", metavar="NAME|'COMMAND ...'|URL")
@@ -147,7 +151,7 @@ async def _browse(url: str) -> None:
     await to_thread.run_sync(click.launch, url)
 
 
-@click.command()
+@click.command(epilog=LOGOUT)
 @click.argument("name")
 def logout(name: str) -> None:
     """Forget what a remote server granted."""
