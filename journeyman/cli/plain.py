@@ -200,7 +200,8 @@ class Plain:
                 for entry in update["entries"]:
                     self._out.say("plan", f"[{MARKS[entry['status']]}] {entry['content']}")
             case "tool_call":
-                self._out.say("call", f"{update['title']}{': ' + ours['reason'] if 'reason' in ours else ''}")
+                told = f"{update['title']}{': ' + ours['reason'] if 'reason' in ours else ''}"
+                self._out.say(_named("call", ours), told)
             case "tool_call_update":
                 self._call(update, ours)
             case "usage_update":
@@ -218,12 +219,12 @@ class Plain:
     def _call(self, update: dict[str, Any], ours: Any) -> None:
         if "effect" in ours:
             if ours["effect"] != "ask":  # the question says why
-                self._out.say("policy", f"{ours['effect']}: {ours['reason']}")
+                self._out.say(_named("policy", ours), f"{ours['effect']}: {ours['reason']}")
         elif "status" in ours:
             text = "\n".join(_texts(update))
             seconds = f"{ours['seconds']:.1f} s"
             left = f"\n({len(text) - RESULT:,} more characters)" if len(text) > RESULT else ""
-            self._out.say("result", f"{ours['status']}, {seconds}: {text[:RESULT]}{left}")
+            self._out.say(_named("result", ours), f"{ours['status']}, {seconds}: {text[:RESULT]}{left}")
 
     def _note(self, note: Note) -> None:
         params = note.params
@@ -274,6 +275,11 @@ class Plain:
                     self._code = 130
                     sys.stdout.write("\n")
                     group.cancel_scope.cancel()
+
+
+def _named(kind: str, ours: Any) -> str:
+    """What a call makes itself is told apart from what the model calls."""
+    return f"inner {kind}" if "parent" in ours else kind
 
 
 def _texts(update: dict[str, Any]) -> list[str]:

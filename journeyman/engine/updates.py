@@ -26,7 +26,7 @@ from journeyman.traces.events import (
     RunResumed,
     RunStarted,
 )
-from journeyman.traces.messages import Usage
+from journeyman.traces.messages import ToolResult, Usage
 
 Json = dict[str, Any]
 
@@ -47,6 +47,7 @@ TAIL_LINES, TAIL = 20, 4000
 WINDOW = 8192
 ELSEWHERE = "(in the scratch folder that code.* has; the files of the working folder are not there)"
 """Said of the user's own commands, who may expect to see their files."""
+CUT_OFF = "unknown: the call that made it ended first; it may or may not have happened"
 
 
 class Updates:
@@ -62,6 +63,8 @@ class Updates:
         self._tails: dict[str, list[str]] = {}
         self._own = False
         """The last call is the user's own."""
+        self._inside: dict[str, dict[str, None]] = {}
+        """What a call under way has made itself, and what has not ended yet."""
         self._usage = Usage()
         self._used = 0
         self._size = WINDOW
@@ -118,7 +121,10 @@ class Updates:
             case CallProgress():
                 yield self._progress(event)
             case CallFinished():
+                yield from self._cut_off(event.result.call_id)
                 yield self._finished(event)
+            case Inside():
+                yield from self._made_inside(event, at)
             case RunFinished():
                 self._streamed.clear()
                 self._usage, self._cost = event.usage, event.cost_usd
@@ -226,6 +232,22 @@ class Updates:
 
         return _call(result.call_id, ours=ours, status=status, content=[*diff, _text(result.text)], **raw)
 
+    def _made_inside(self, event: Inside, at: float) -> Iterator[Json]:
+        """A call that a call makes is one of its own, and names its parent."""
+        match event.event:
+            case CallProposed() as proposed:
+                self._inside.setdefault(event.call_id, {})[proposed.call_id] = None
+            case CallFinished() as finished:
+                self._inside.get(event.call_id, {}).pop(finished.result.call_id, None)
+
+        for update in self._of(event.event, at):
+            yield _below(update, event.call_id)
+
+    def _cut_off(self, call_id: str) -> Iterator[Json]:
+        for each in self._inside.pop(call_id, ()):
+            result = ToolResult(call_id=each, name="", text=CUT_OFF, is_error=True)
+            yield _below(self._finished(CallFinished(result=result, status="unknown")), call_id)
+
 
 def title(tool: str, arguments: Json) -> str:
     """`files.read notes.txt`: the call on one line, cut where it is long."""
@@ -241,6 +263,10 @@ def _chunk(who: str, text: str, **ours: Any) -> Json:
 
 def _call(call_id: str, **fields: Any) -> Json:
     return {"sessionUpdate": "tool_call_update", "toolCallId": call_id, **fields}
+
+
+def _below(update: Json, parent: str) -> Json:
+    return {**update, "ours": {"parent": parent, **update.get("ours", {})}}
 
 
 def _text(text: str) -> Json:

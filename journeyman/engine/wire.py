@@ -98,6 +98,8 @@ class UpdateMeta(TypedDict, total=False):
     # tool_call, tool_call_update
     tool: str
     """`server.tool`, as policies call it."""
+    parent: str
+    """The `toolCallId` of the call that makes this one while it is under way: a program's, or a server's question."""
     effect: Literal["allow", "ask", "deny"]
     """What the policy said, with `reason`, `rules`, `labels` and `provenance` as in `call_decided`."""
     reason: str

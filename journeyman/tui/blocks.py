@@ -52,8 +52,10 @@ def block(item: Item, look: Look) -> list[Line]:
             return _said(item, look)
         case Thought():
             return _thought(item, look)
-        case Card():
+        case Card(parent=""):
             return _card(item, look)
+        case Card():
+            return [(("  ", ""), *line) for line in _card(item, look._replace(width=look.width - 2))]
         case Planned():
             return [line for step in item.steps for line in _step(*step, look.width)]
         case Note():

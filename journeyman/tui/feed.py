@@ -87,7 +87,8 @@ class Feed:
         elif kind == "plan":
             self._plan(update.get("entries") or ())
         elif kind == "tool_call":
-            card = _updated(Card(str(update.get("toolCallId")), "", ""), update, ours)
+            card = Card(str(update.get("toolCallId")), "", "", parent=self._above(ours))
+            card = _updated(card, update, ours)
             self._cards[card.call_id] = self._sink.add(card)
         elif kind == "tool_call_update":
             self._update(update, ours)
@@ -127,6 +128,12 @@ class Feed:
             self._sink.add(Said("user", prose(text)))
         else:
             self._sink.add(Said("runtime", prose(text)))
+
+    def _above(self, ours: Mapping[str, Any]) -> str:
+        """The call that makes this one, where nothing else has come between."""
+        parent = str(ours.get("parent") or "")
+        last = self._sink.items[-1] if self._sink.items else None
+        return parent if isinstance(last, Card) and parent in {last.call_id, last.parent} else ""
 
     def _plan(self, entries: Iterable[Mapping[str, Any]]) -> None:
         steps = tuple((PLANNED.get(e.get("status", ""), "pending"), prose(str(e.get("content", "")))) for e in entries)

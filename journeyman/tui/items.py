@@ -51,6 +51,8 @@ class Card(NamedTuple):
     """What came of it; while it runs, what it has said so far."""
     seconds: float = 0.0
     edits: tuple[Edit, ...] = ()
+    parent: str = ""
+    """The call that made it, where it stands right below that one."""
 
     @property
     def is_done(self) -> bool:

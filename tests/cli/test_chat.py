@@ -98,6 +98,24 @@ def test_without_a_command_it_talks_and_a_session_is_gone_on_with(journeyman):
     assert said == ["you: One?", "answer: First.", "you: Two?", "answer: Second."]
 
 
+def test_what_a_program_calls_is_told_apart_from_what_the_model_calls(journeyman, monkeypatch):
+    monkeypatch.setenv("JOURNEYMAN_PROGRAMS", "true")
+    (journeyman.folder / "notes.txt").write_text("one two three")
+    program = {"tool": "run_program", "arguments": {"code": "len(files__read(path='notes.txt'))"}}
+    model = script(journeyman, program, "Thirteen.")
+    talk = start(journeyman, "chat", "--plain", "--model", model, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    out, _ = talk.communicate("How long are the notes?\n", timeout=50)
+    lines = [re.sub(r"\d\.\d s:", "S:", line) for line in out.splitlines()]
+    called = lines.index("call: agent.run_program len(files__read(path='notes.txt'))")
+    assert lines[called + 2 : called + 7] == [
+        "inner call: files.read notes.txt",
+        "inner policy: allow: it reads inside the working folder and changes nothing",
+        "inner result: ok, S: one two three",
+        "result: ok, S: 13",
+        "answer: Thirteen.",
+    ]
+
+
 def test_on_a_dumb_terminal_an_interrupt_stops_the_turn_and_not_the_conversation(journeyman):
     write = {"tool": "files__write", "arguments": {"path": "out.txt", "content": "hello\n"}}
     model = script(journeyman, write, "Otherwise, then.")

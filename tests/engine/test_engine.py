@@ -5,8 +5,10 @@ from dirty_equals import IsFloat, IsInt, IsStr
 from journeyman.engine import wire
 from journeyman.engine.engine import Engine
 from journeyman.engine.peer import MOST, Peer
+from journeyman.engine.updates import Updates
 from journeyman.errors import ModelError, UsageError
-from journeyman.traces.events import CallDecided
+from journeyman.traces.events import CallDecided, CallFinished, CallProposed, Inside
+from journeyman.traces.messages import ToolResult
 from journeyman.traces.store import Store
 
 PATIENCE_S = 30
@@ -420,3 +422,52 @@ async def test_a_session_does_not_end_under_a_client_that_is_still_being_told_wh
             await found.over.wait()
 
         engine.close()
+
+
+PROGRAM = "files__write(path='out.txt', content='hello')\nfiles__read(path='out.txt')"
+
+
+async def test_what_a_program_calls_is_shown_live_and_later_each_as_a_call_below_the_programs(place):
+    run = {"tool": "run_program", "arguments": {"code": PROGRAM}}
+    async with place.engine(), place.seat() as seat, anyio.create_task_group() as group:
+        given = place.script(run, "Done.") | {"programs": True}
+        session = (await seat.client.new(place.folder, given))["sessionId"]
+        group.start_soon(seat.client.prompt, session, "Write it")
+        question = await seat.asked()
+        assert question.call["toolCallId"] == seat.updates("tool_call")[-1]["toolCallId"] == "c1.1"
+        await seat.client.answer(question, "once")
+        await seat.ended()
+        told = [each for each in seat.updates() if "toolCallId" in each]
+        page = await seat.client.history(session)
+        assert [each for each in page["updates"] if "toolCallId" in each] == told
+
+    assert [(each["toolCallId"], ours(each).get("parent"), each["title"]) for each in told if "title" in each] == [
+        ("c1", None, IsStr()),
+        ("c1.1", "c1", "files.write out.txt hello"),
+        ("c1.2", "c1", "files.read out.txt"),
+    ]
+    ended = [(each["toolCallId"], ours(each)["status"]) for each in told if "status" in ours(each)]
+    assert ended == [("c1.1", "ok"), ("c1.2", "ok"), ("c1", "ok")]
+    assert {ours(each).get("parent") for each in told if each["toolCallId"] != "c1"} == {"c1"}
+
+
+def test_a_call_that_ends_takes_down_what_it_still_had_under_way_and_a_part_of_a_run_can_be_told():
+    def ended(call_id):
+        return CallFinished(result=ToolResult(call_id=call_id, name="x", text="done"))
+
+    def told(*events):
+        updates = Updates()
+        found = [update for event in events for update in updates.of(event)]
+        return [(each["toolCallId"], ours(each).get("parent"), each["status"]) for each in found]
+
+    first, second = (Inside(call_id="c1", event=CallProposed(call_id=f"c1.{n}", tool="x")) for n in (1, 2))
+    done = Inside(call_id="c1", event=ended("c1.1"))
+    assert told(first, second, done, ended("c1"), ended("c2")) == [
+        ("c1.1", "c1", "pending"),
+        ("c1.2", "c1", "pending"),
+        ("c1.1", "c1", "completed"),
+        ("c1.2", "c1", "failed"),
+        ("c1", None, "completed"),
+        ("c2", None, "completed"),
+    ]
+    assert told(done, ended("c1")) == [("c1.1", "c1", "completed"), ("c1", None, "completed")]

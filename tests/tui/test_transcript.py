@@ -1,5 +1,6 @@
 from inline_snapshot import snapshot
 
+from journeyman.tui.feed import items_of
 from journeyman.tui.items import Card, Edit, Note, Planned, Said, Thought
 from tests.tui.screen import alone, shown
 
@@ -35,6 +36,7 @@ TALK = [
     Said("assistant", "**Five** lines, see `notes.txt`."),
     Note("warning", "budget: 80 % of 40 steps used"),
 ]
+INNER = CARD._replace(call_id="c1.1", parent="c1")
 LONG = [Said("user" if at % 2 else "assistant", f"item {at}\n\nand more of it") for at in range(500)]
 
 
@@ -138,6 +140,38 @@ async def test_an_unfolded_call_shows_its_arguments_the_rule_and_all_that_came()
         await pilot.press("ctrl+o")
         await pilot.pause()
         assert "five" not in shown(app)
+
+
+async def test_a_call_that_a_call_made_stands_indented_below_it():
+    async with alone((80, 12)) as (app, pilot):
+        app.chat.transcript.load([CARD._replace(output="5"), INNER._replace(output="1\n2"), WRITTEN._replace(edits=())])
+        await pilot.pause()
+        assert shown(app).partition("\n\n")[0] == snapshot("""\
+   ● files.read  path="notes.txt"                        allow · 12 ms · 1 B
+     │ 5
+     ● files.read  path="notes.txt"                      allow · 12 ms · 3 B
+       │ 1
+       │ 2
+   ● files.edit  path="a.py"                              ask · 2.5 s · 11 B
+     │ edited a.py\
+""")
+
+
+def test_a_call_is_put_below_the_one_that_made_it_only_where_it_stands_right_there():
+    def call(call_id, parent=""):
+        ours = {"tool": "a.b", **({"parent": parent} if parent else {})}
+        return {"sessionUpdate": "tool_call", "toolCallId": call_id, "_meta": {"journeyman": ours}}
+
+    calls = [call("c1"), call("c1.1", "c1"), call("c1.2", "c1"), call("c2"), call("c1.3", "c1"), call("c2.1", "c2")]
+    items, _ = items_of(calls)
+    assert [(item.call_id, item.parent) for item in items if isinstance(item, Card)] == [
+        ("c1", ""),
+        ("c1.1", "c1"),
+        ("c1.2", "c1"),
+        ("c2", ""),
+        ("c1.3", ""),
+        ("c2.1", ""),
+    ]
 
 
 async def test_thoughts_are_one_line_until_they_are_unfolded():
