@@ -81,7 +81,7 @@ async def test_what_was_said_and_done_stands_in_order():
 
 
 
-  Ask for something. / commands, @ files, F1 help
+  Ask for something. / commands, @ files, ! shell, F1 help
  ● starting\
 """)
 
@@ -134,7 +134,7 @@ async def test_an_unfolded_call_shows_its_arguments_the_rule_and_all_that_came()
 
 
 
-  Ask for something. / commands, @ files, F1 help
+  Ask for something. / commands, @ files, ! shell, F1 help
  ● starting\
 """)
         await pilot.press("ctrl+o")
