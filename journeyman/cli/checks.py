@@ -45,10 +45,9 @@ def checkup() -> Iterator[Check]:
     except ConfigError:
         settings = Settings()
 
-    spec = settings.model or anyio.run(find_spec)
     yield _check("policy", lambda: _policy(settings))
-    yield _check("model", lambda: _model(spec))
-    yield _check("engine", _engine, required=spec.startswith(("local:", "hf:")))
+    yield _check("model", lambda: _model(_spec(settings)))
+    yield _check("engine", _engine, required=_is_local(settings))
     yield _check("store", lambda: _store(settings.store))
     yield _check("home", _home)
     yield _check("sandbox", _sandbox, required=False)
@@ -79,6 +78,17 @@ def _policy(settings: Settings) -> str:
     from journeyman.policies.policy import Policy  # noqa: PLC0415 - as late as the check
 
     return Policy.assemble(settings.policy, project=settings.root).name
+
+
+def _spec(settings: Settings) -> str:
+    return settings.model or anyio.run(find_spec)
+
+
+def _is_local(settings: Settings) -> bool:
+    try:
+        return _spec(settings).startswith(("local:", "hf:"))
+    except ConfigError:
+        return True
 
 
 def _model(spec: str) -> str:

@@ -1,6 +1,8 @@
 """`journeyman compare`: the same tasks under several strategies, and what each took."""
 
+import os
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -45,10 +47,17 @@ batch:NAME/STRATEGY`. The same --batch goes on where it was cut off.
 def compare(**options: Any) -> None:
     import anyio  # noqa: PLC0415 - after --help
 
-    from journeyman.errors import Interrupted  # noqa: PLC0415
+    from journeyman.errors import Interrupted, UsageError  # noqa: PLC0415
     from journeyman.traces.store import new_run_id  # noqa: PLC0415
 
     options["batch"] = options["batch"] or new_run_id()
+    if options["plot"]:
+        _demand_place(options["plot"])
+
+    for text, times in Counter(options["strategies"]).items():
+        if times > 1:
+            click.echo(f"note: {text} is named {times} times and tried once", err=True)
+
     try:
         result = anyio.run(_compare, options)
     except KeyboardInterrupt:
@@ -58,12 +67,25 @@ def compare(**options: Any) -> None:
     if options["plot"]:
         from journeyman.cli.plot import svg  # noqa: PLC0415
 
-        options["plot"].write_text(svg(result.arms), encoding="utf-8")
+        try:
+            options["plot"].write_text(svg(result.arms), encoding="utf-8")
+        except OSError as error:
+            again = f"What was tried is stored: give --batch {options['batch']}, another FILE and the rest as before"
+            raise UsageError(f"--plot {options['plot']} cannot be written: {error.strerror}.", fix=again) from error
 
     if options["json"]:
         print_json(result.model_dump(mode="json"))
     else:
         _tell(result)
+
+
+def _demand_place(path: Path) -> None:
+    """Raises UsageError where a drawing cannot be written, before an hour is spent on what it would show."""
+    from journeyman.errors import UsageError  # noqa: PLC0415 - after --help
+
+    there = path if path.exists() else path.parent
+    if path.is_dir() or not path.parent.is_dir() or not os.access(there, os.W_OK):
+        raise UsageError(f"--plot {path} cannot be written.", fix="Name a file in a folder that is there.")
 
 
 async def _compare(options: dict[str, Any]) -> "Comparison":

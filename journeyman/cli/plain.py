@@ -25,6 +25,8 @@ from journeyman.traces.events import ApprovalRequested
 
 CHUNKS = {"user_message_chunk": "you", "agent_message_chunk": "answer", "agent_thought_chunk": "thought"}
 MARKS = {"completed": "x", "in_progress": ">", "pending": " "}
+DENIED = 5
+"""The exit code where a call of the last turn was denied, as of `run`."""
 RESULT = 2000
 """Characters of a result that are printed; the rest is in the trace."""
 
@@ -96,6 +98,17 @@ class Plain:
         self._said = False
 
     async def talk(self, resume: str | None) -> int:
+        try:
+            await self._talk(resume)
+        except BaseExceptionGroup as several:
+            raise several.exceptions[0] from None
+
+        if self._said:
+            self._out.say("note", f"resume with: journeyman chat --resume {self.session}")
+
+        return self._code
+
+    async def _talk(self, resume: str | None) -> None:
         async with anyio.create_task_group() as group:
             group.start_soon(self._listen, group)
             group.start_soon(self._stop_on_interrupt, group)
@@ -106,20 +119,19 @@ class Plain:
             finally:
                 group.cancel_scope.cancel()
 
-        if self._said:
-            self._out.say("note", f"resume with: journeyman chat --resume {self.session}")
-
-        return self._code
-
     async def open(self, resume: str | None) -> None:
         """Begin a session, or take one up and say what was said in it."""
-        self.users.clear()
-        if resume:
-            opened = await self.client.load(resume, self.cwd, self._settings)
-            self.session = opened["_meta"][wire.OURS]["sessionId"]
-        else:
-            opened = await self.client.new(self.cwd, self._settings)
-            self.session = opened["sessionId"]
+        before, self.users = self.users, []
+        try:
+            if resume:
+                opened = await self.client.load(resume, self.cwd, self._settings)
+                self.session = opened["_meta"][wire.OURS]["sessionId"]
+            else:
+                opened = await self.client.new(self.cwd, self._settings)
+                self.session = opened["sessionId"]
+        except JourneymanError:
+            self.users = before  # of the session that goes on
+            raise
 
         await self._quiet()
         model = opened["configOptions"][0]["currentValue"]
@@ -158,12 +170,15 @@ class Plain:
             self._running = False
 
     def _ended(self, answer: Any) -> None:
-        error = answer["_meta"][wire.OURS].get("error")
+        ended = answer["_meta"][wire.OURS]
+        error = ended.get("error")
         if error:
             self._code = 6
             self._out.say("error", f"{error['message']}\n{error['fix']}".strip())
         elif answer["stopReason"] != "end_turn":
             self._out.say("note", answer["stopReason"])
+        elif ended.get("denied"):
+            self._code = DENIED
 
     async def _quiet(self) -> None:
         """Wait until all that was heard so far is written."""
@@ -246,8 +261,8 @@ class Plain:
         with anyio.CancelScope() as self._questions[ours["token"]]:
             if ours["kind"] == "budget":
                 self._out.say("ask", ours["reason"])
-                answer = await self._prompted("y to go on, n to stop here [n] ")
-                await self.client.answer(ask, "once" if answer.lower() in YES else "no")
+                more = await self._lines.ask("ask: y to go on, n to stop here [n] ") or ""
+                await self.client.answer(ask, "once" if more.lower() in YES else "no")
                 return
 
             names = ("tool", "arguments", "reason", "rules", "provenance", "token", "offer")
@@ -255,7 +270,12 @@ class Plain:
                 {"call_id": ask.call["toolCallId"], **{name: ours[name] for name in names}}
             )
             self._out.end()
-            answer = await AskAtTerminal(partial(self._out.say, "ask"), self._prompted)(request)
+            try:
+                answer = await AskAtTerminal(partial(self._out.say, "ask"), self._prompted)(request)
+            except EOFError:
+                await self.client.answer(ask, None, by="nobody")
+                return
+
             option = answer.keep if answer.approved and answer.keep != "once" else "once" if answer.approved else "no"
             more: dict[str, Any] = {"reason": answer.reason} if answer.reason else {}
             if answer.arguments is not None:
@@ -264,7 +284,12 @@ class Plain:
             await self.client.answer(ask, option, **more)
 
     async def _prompted(self, question: str) -> str:
-        return await self._lines.ask(f"ask: {question.strip()} ") or ""
+        """Raises EOFError at the end of input: nobody is there to answer."""
+        answer = await self._lines.ask(f"ask: {question.strip()} ")
+        if answer is None:
+            raise EOFError
+
+        return answer
 
     async def _stop_on_interrupt(self, group: TaskGroup) -> None:
         with suppress(NotImplementedError), anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:

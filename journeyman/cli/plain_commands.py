@@ -27,7 +27,9 @@ class Talk(Protocol):
 async def run(talk: Talk, line: str) -> None:
     """Do what a line that begins with a slash says."""
     name, _, rest = line[1:].partition(" ")
-    if name in COMMANDS:
+    if name in COMMANDS and rest.strip() and name not in TAKES:
+        talk.note(f"/{name} takes nothing after it; it {COMMANDS[name][1]}")
+    elif name in COMMANDS:
         await COMMANDS[name][0](talk, rest.strip())
     else:
         talk.note(f"there is no command /{name}; /help names them")
@@ -80,6 +82,9 @@ async def _fork(talk: Talk, _rest: str) -> None:
 
 async def _rewind(talk: Talk, rest: str) -> None:
     if not rest.isdecimal() or not 1 <= int(rest) <= len(talk.users):
+        if rest or not talk.users:
+            talk.note(f"there is no message {rest} of yours here" if rest else "you have said nothing yet")
+
         for number, (_, text) in enumerate(talk.users, 1):
             talk.note(f"/rewind {number}: {text[:80]}")
 
@@ -124,6 +129,8 @@ async def _policy(talk: Talk, _rest: str) -> None:
 
 
 Command = Callable[[Talk, str], Awaitable[None]]
+TAKES = {"model", "mode", "think", "effort", "resume", "rewind"}
+"""The commands that something may stand behind."""
 LEAVE = {"/quit", "/exit"}
 COMMANDS: dict[str, tuple[Command, str]] = {
     "help": (_help, "says this"),

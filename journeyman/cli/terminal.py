@@ -75,6 +75,7 @@ class AskAtTerminal:
                 )
                 return yes.model_copy(update={"keep": KEEP[kept]}) if sure.lower() in YES else None
             case _:
+                self._say(f"  {safe(word)!r} is none of these answers")
                 return None
 
     async def _edited(self, request: ApprovalRequested) -> dict[str, Any] | None:

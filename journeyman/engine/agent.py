@@ -146,7 +146,10 @@ class Agent:
         if turn.error is not None and turn.stop == "end_turn":
             raise turn.error
 
-        ours = {"error": fault(turn.error)} if turn.error else {}
+        ours: Json = {"error": fault(turn.error)} if turn.error else {}
+        if turn.result is not None and turn.result.denied:
+            ours["denied"] = turn.result.denied
+
         return {"stopReason": turn.stop, **_usage(turn.result), "_meta": {OURS: ours}}
 
     async def cancel(self, session_id: str, **_: Any) -> None:

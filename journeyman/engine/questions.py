@@ -9,6 +9,7 @@ import anyio
 from anyio.abc import TaskGroup
 
 from journeyman.agent.budget import Spent
+from journeyman.agent.parts import nobody
 from journeyman.engine.peer import Peer
 from journeyman.engine.updates import title
 from journeyman.engine.wire import OURS, SETTLED
@@ -32,6 +33,8 @@ class Question:
     call_id: str
     answered: anyio.Event = field(default_factory=anyio.Event)
     answer: Json = field(default_factory=dict)
+    absent: list[Peer] = field(default_factory=list)
+    """Clients where nobody is."""
 
 
 class Questions:
@@ -53,6 +56,9 @@ class Questions:
         question = Question(_of_call(self._session_id, request), request.token, request.call_id)
         answer = await self._asked(question)
         meta = answer.get("_meta")
+        if question.absent and not answer:
+            return (await nobody(request)).model_copy(update={"token": request.token})
+
         ours = meta.get(OURS) if isinstance(meta, dict) else None
         said = ours if isinstance(ours, dict) else {}
         option = _option(answer)
@@ -94,7 +100,11 @@ class Questions:
 
         async def ask() -> None:
             answer = await peer.ask("session/request_permission", question.params)
-            if answer is not None and not question.answered.is_set():
+            if answer is None or _is_nobody(answer):  # it has gone, or nobody is there
+                question.absent += [peer] if answer else []
+                if question.absent and all(each is peer or each in question.absent for each in self._peers):
+                    question.answered.set()
+            elif not question.answered.is_set():
                 question.answer = answer
                 question.answered.set()
 
@@ -111,6 +121,12 @@ class Questions:
         for peer in self._peers:
             if peer.notes:
                 peer.tell(SETTLED, {"sessionId": self._session_id, **told})
+
+
+def _is_nobody(answer: Json) -> bool:
+    meta = answer.get("_meta")
+    ours = meta.get(OURS) if isinstance(meta, dict) else None
+    return isinstance(ours, dict) and ours.get("by") == "nobody" and _option(answer) is None
 
 
 def _option(answer: Json) -> Any:

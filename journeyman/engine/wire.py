@@ -162,6 +162,8 @@ class AnswerMeta(TypedDict, total=False):
     """With an option that allows: call with these instead. They are checked and decided like the model's own."""
     reason: str
     """With `no`: for the model to read."""
+    by: str
+    """`nobody`, with a question that is dismissed. It is an answer once nobody is at any client that follows."""
 
 
 class Queued(TypedDict):

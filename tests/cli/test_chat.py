@@ -147,6 +147,58 @@ def test_on_a_dumb_terminal_an_interrupt_stops_the_turn_and_not_the_conversation
     assert not (journeyman.folder / "out.txt").exists()
 
 
+def said_to(place: Place, model: str, typed: str, *words: str) -> tuple[int, list[str], str]:
+    piped = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    talk = start(place, "chat", "--plain", "-m", model, *words, **piped)
+    out, err = talk.communicate(typed, timeout=50)
+    return talk.returncode, [line for line in out.splitlines() if line.strip() != "you>"], err
+
+
+def gone(place: Place) -> str:
+    return f"error: There is no run 'zzz' in {place.home}/data/runs.db."
+
+
+def test_a_session_that_is_not_there_is_one_line_and_a_misuse(journeyman):
+    code, _, err = said_to(journeyman, script(journeyman, "Hello."), "", "--resume", "zzz")
+    assert (code, err) == (2, f"E{gone(journeyman)[1:]}\n  journeyman traces list\n")
+
+
+def test_a_call_that_the_policy_denied_in_the_last_turn_is_the_exit_code(journeyman):
+    write = {"tool": "files__write", "arguments": {"path": "out.txt", "content": "hello"}}
+    model = script(journeyman, write, "I may not.", "Fine.")
+    assert said_to(journeyman, model, "Write it\n", "--policy", "readonly")[0] == 5
+    assert said_to(journeyman, model, "Write it\nNever mind\n", "--policy", "readonly")[0] == 0
+
+
+def test_the_end_of_input_at_a_question_is_nobodys_answer(journeyman):
+    write = {"tool": "files__write", "arguments": {"path": "out.txt", "content": "hello"}}
+    code, lines, _ = said_to(journeyman, script(journeyman, write, "I may not."), "Write it\nmaybe\n")
+    assert "ask:   'maybe' is none of these answers" in lines
+    assert [re.sub(r"\d\.\d s:", "S:", line) for line in lines if line.startswith("result:")] == [
+        "result: denied, S: denied: this needs a person's permission and nobody is there to ask"
+    ]
+    assert code == 5
+
+
+def test_what_a_command_cannot_do_is_told_and_changes_nothing(journeyman):
+    typed = "/rewind 1\nOne?\n/resume zzz\n/rewind 7\n/rewind abc\n/fork 99\n/cost now\n"
+    code, lines, _ = said_to(journeyman, script(journeyman, "First."), typed)
+    assert lines[2:-1] == [
+        "note: there is no message 1 of yours here",
+        "you: One?",
+        "answer: First.",
+        gone(journeyman),
+        "    journeyman traces list",
+        "note: there is no message 7 of yours here",
+        "note: /rewind 1: One?",
+        "note: there is no message abc of yours here",
+        "note: /rewind 1: One?",
+        "note: /fork takes nothing after it; it goes on in a copy of this session",
+        "note: /cost takes nothing after it; it says what was spent",
+    ]
+    assert code == 0
+
+
 def test_a_models_file_is_named_from_the_folder_where_it_was_typed(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert absolute("local:a.gguf+b.gguf") == f"local:{tmp_path}/a.gguf+{tmp_path}/b.gguf"

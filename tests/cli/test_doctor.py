@@ -70,6 +70,13 @@ runpy.run_module("journeyman", run_name="__main__")"""
     assert "JOURNEYMAN_HOME" in found["home"]["fix"]
 
 
+def test_a_home_that_is_a_file_is_missing(journeyman):
+    journeyman.home.write_text("no folder", "utf-8")
+    done = journeyman("doctor", "--json")
+    assert (done.code, done.err, by_name(done)["home"]["ok"]) == (3, "", False)
+    assert journeyman("run", "2 + 3?").code == 3
+
+
 def test_a_store_that_is_there_is_opened(journeyman, tmp_path):
     from journeyman.traces.store import Store  # noqa: PLC0415
 

@@ -78,7 +78,11 @@ def find_kept(name: str) -> ModelFiles | None:
 
 
 def in_use() -> str | None:
-    """Spec of the model that runs take which name none; None where nobody chose."""
+    """Spec of the model that runs take which name none; None where nobody chose.
+
+    Raises:
+        ConfigError: the choice cannot be read.
+    """
     return next(iter(_history()[-1:]), None)
 
 
@@ -111,10 +115,13 @@ def _folder() -> Path:
 
 
 def _history() -> list[str]:
+    path = _folder() / "in-use.json"
     try:
-        found = json.loads((_folder() / "in-use.json").read_text("utf-8"))
-    except (FileNotFoundError, ValueError):
+        found = json.loads(path.read_text("utf-8"))
+    except (FileNotFoundError, NotADirectoryError, ValueError):
         return []
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read: {error}.", fix=f"Make {path.parent} readable.") from error
 
     return [spec for spec in found if isinstance(spec, str)] if isinstance(found, list) else []
 
