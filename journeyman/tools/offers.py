@@ -1,11 +1,13 @@
 """What a server has besides tools, made into tools: its resources can be read, its prompts used.
 
 A model gets one tool for each kind, whose description names what there is; an interface lets a person choose the same
-(`Catalog.mentions`, `Catalog.mention`).
+(`Catalog.mentions`, `Catalog.mention`). What is offered besides tools changes often and is not pinned, so nothing of a
+server's prose reaches the model unasked: addresses and names alone, and of these only plain, short ones.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -26,12 +28,17 @@ MOST = 50
 """Of each kind."""
 NAMED = 900
 """Characters of a description that name them."""
+TAKEN = 8
+"""Arguments of a prompt that are named."""
+ADDRESS = re.compile(r"[\w.~:/?#@!$&'()*+,;=%{}-]{1,100}", re.ASCII)
+NAME = re.compile(r"[\w./:-]{1,64}", re.ASCII)
+"""What a model is told as it is; there is no room for a sentence."""
 READ, USE = "read_resource", "use_prompt"
 Offers = Mapping[str, Sequence[Mapping[str, Any]]]
 
 
 async def offers(client: "Client") -> dict[str, JsonValue]:
-    """What there is, by kind: `resources`, `templates` and `prompts`, each with `name` and `about`."""
+    """What there is, by kind: `resources`, `templates` and `prompts`, each with its `name`."""
     from mcp import MCPError  # noqa: PLC0415 - half a second
 
     can = client.server_capabilities
@@ -51,13 +58,10 @@ async def _listed(client: "Client", kind: str) -> list[JsonValue]:
 
     if kind == "templates":
         templates = (await client.list_resource_templates()).resource_templates[:MOST]
-        return [{"name": each.uri_template, "about": each.title or each.name} for each in templates]
+        return [{"name": each.uri_template} for each in templates]
 
     prompts = (await client.list_prompts()).prompts[:MOST]
-    return [
-        {"name": each.name, "about": each.description or "", "takes": [one.name for one in each.arguments or ()]}
-        for each in prompts
-    ]
+    return [{"name": each.name, "takes": [one.name for one in each.arguments or ()]} for each in prompts]
 
 
 class Offered:
@@ -85,26 +89,34 @@ def specs(server: Server, taken: Sequence[str]) -> list[ToolSpec]:
     found: Offers = server.offers
     made = []
     if (there := [*found.get("resources", ()), *found.get("templates", ())]) and READ not in taken:
-        made.append(_spec(server, READ, f"Read a resource of {server.name}", there, {"uri": {"type": "string"}}))
+        plain = [name for each in there if ADDRESS.fullmatch(name := str(each["name"]))]
+        made.append(_spec(server, READ, f"Read a resource of {server.name}", plain, {"uri": {"type": "string"}}))
 
-    if (there := found.get("prompts", ())) and USE not in taken:
-        names = [str(each["name"]) for each in there]
-        fields = {"name": {"type": "string", "enum": names}, "arguments": {"type": "object"}}
-        made.append(_spec(server, USE, f"Get an instruction that {server.name} has ready", there, fields))
+    if (there := _prompts(server, found.get("prompts", ()))) and USE not in taken:
+        fields = {"name": {"type": "string", "enum": list(there)}, "arguments": {"type": "object"}}
+        made.append(_spec(server, USE, f"Get an instruction that {server.name} has ready", there.values(), fields))
 
     return made
 
 
-def _spec(server: Server, tool: str, what: str, there: Sequence[Mapping[str, Any]], fields: dict[str, Any]) -> ToolSpec:
-    about = f"{what}: {', '.join(_named(each) for each in there)[:NAMED]}"
+def _prompts(server: Server, found: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """As they are told, by name; one that cannot be named is a notice of the server."""
+    told: dict[str, str] = {}
+    for each in found:
+        if not NAME.fullmatch(name := str(each["name"])):
+            server.notice(f"the prompt {name!r} is left out: its name is not short and plain")
+            continue
+
+        takes = [word for one in each.get("takes", ()) if NAME.fullmatch(word := str(one))][:TAKEN]
+        told[name] = f"{name}({', '.join(takes)})" if takes else name
+
+    return told
+
+
+def _spec(server: Server, tool: str, what: str, named: Iterable[str], fields: dict[str, Any]) -> ToolSpec:
+    about = f"{what}: {', '.join(named)[:NAMED]}".removesuffix(": ")
     parameters = {"type": "object", "properties": fields, "required": [next(iter(fields))]}
     return ToolSpec(name="unnamed", server=server.name, tool=tool, description=about, parameters=parameters)
-
-
-def _named(each: Mapping[str, Any]) -> str:
-    takes = f"({', '.join(map(str, each['takes']))})" if each.get("takes") else ""
-    about = f" - {safe(str(each['about']), 80)}" if each.get("about") else ""
-    return f"{safe(str(each['name']), 200)}{takes}{about}"
 
 
 async def read(server: Server, uri: str) -> Output:
