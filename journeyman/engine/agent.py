@@ -240,7 +240,8 @@ def said(blocks: Sequence[Any]) -> str:
             case "resource" if hasattr(block.resource, "text"):
                 pieces.append(f"\n\n{block.resource.uri}:\n```\n{block.resource.text}\n```\n")
             case "resource_link":
-                pieces.append(str(block.uri).removeprefix("file://"))
+                glued = bool(pieces) and not pieces[-1][-1:].isspace()
+                pieces.append(" " * glued + str(block.uri).removeprefix("file://"))
             case kind:
                 raise UsageError(f"A prompt cannot have {kind} here.", fix="Send text, or a text file.")
 

@@ -1,7 +1,7 @@
 """The terminal UI. Nothing heavy is imported before the first paint: the engine is another process."""
 
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, cast
 
@@ -52,6 +52,7 @@ class Journeyman(App[str]):
 
         self.palette = Palette(THEMES[0])
         self._is_away = False
+        self._answering: tuple[Question, Screen] | None = None
 
     def on_load(self) -> None:
         wished = choices.theme(self.choice)
@@ -242,13 +243,30 @@ class Journeyman(App[str]):
     def edit(self, question: Question) -> None:
         from journeyman.tui.pager import Editor
 
-        self.push_screen(Editor(question, lambda text: self.chat.edited(question, text)))
+        self._answer_with(question, Editor(question, lambda text: self.chat.edited(question, text)))
 
     def refuse(self, question: Question) -> None:
-        self.run_worker(self._refuse(question), group="pick", exclusive=True)
+        asked = Asked("No, because (the model reads it; escape: do not answer yet)")
+        self._answer_with(question, asked, lambda reason: self._refused(question, reason))
 
-    async def _refuse(self, question: Question) -> None:
-        reason = await self.push_screen_wait(Asked("No, because (the model reads it; escape: do not answer yet)"))
+    def _answer_with(self, question: Question, screen: Screen, done: Callable[[Any], None] | None = None) -> None:
+        """One screen at most, and only for a question that is still open."""
+        if self.screen is self.chat and question in self.chat.approval.questions:
+            self._answering = question, screen
+            self.push_screen(screen, done)
+
+    def settled(self) -> None:
+        """Questions were answered: a screen that was to answer one of them closes."""
+        question, screen = self._answering or (None, None)
+        if screen is not None and question not in self.chat.approval.questions:
+            self._answering = None
+            if screen in self.screen_stack:
+                self.notify("That question was answered elsewhere, or withdrawn.", markup=False)
+
+            while screen in self.screen_stack:
+                self.screen.dismiss()
+
+    def _refused(self, question: Question, reason: str | None) -> None:
         if reason is not None:
             self.chat.answer(question, "no", reason=reason)
 

@@ -114,7 +114,7 @@ class Chat(Screen):
     def show_history(self, items: list[Item], feed: Feed) -> None:
         feed.move(self.transcript)
         self.feed = feed
-        self.approval.clear()
+        self.settle("")
         self.transcript.load(items)
         for _, said in feed.turns:
             self.prompt.remember(said)
@@ -145,6 +145,7 @@ class Chat(Screen):
         else:
             self.approval.clear()
 
+        self.mine.settled()
         if not self.approval.questions and not isinstance(self.focused, Transcript):
             self.prompt.focus()
 
@@ -211,13 +212,18 @@ class Chat(Screen):
 
     @on(Names.Offering)
     def _offering(self, event: Names.Offering) -> None:
-        self.prompt.offering = event.some
+        self.prompt.offering = event.of
 
     @on(Prompt.Key)
     def _key(self, event: Prompt.Key) -> None:
         if self.prompt.offering and event.key in {"up", "down"}:
             self.names.action_move(-1 if event.key == "up" else 1)
-        elif self.prompt.offering and self.names.picked:
+            return
+
+        if event.key == "tab":
+            self.names.offer_for(*self.prompt.completed())
+
+        if event.key in {"enter", "tab"} and self.names.display and self.names.picked:
             self._complete(self.names.picked, done=event.key == "enter")
         elif event.key == "up" and self.talk.queue:
             self.doing(self._take_back)

@@ -23,11 +23,11 @@ class Names(Choices, can_focus=False):
     DEFAULT_CSS = "Names { display: none; background: $surface; }"
 
     class Offering(Message):
-        """Whether names are offered now."""
+        """Names are offered now for this sign and these letters; none."""
 
-        def __init__(self, *, some: bool) -> None:
+        def __init__(self, of: tuple[str, str] | None) -> None:
             super().__init__()
-            self.some = some
+            self.of = of
 
     def __init__(self, root: Path) -> None:
         super().__init__()
@@ -49,7 +49,7 @@ class Names(Choices, can_focus=False):
 
         self.display = bool(sign and self.count)
         self.styles.height = min(OFFERED, self.count)
-        self.post_message(self.Offering(some=self.display))
+        self.post_message(self.Offering((sign, typed) if self.display else None))
 
     @work(thread=True, group="files", exclusive=True)
     def _find_files(self) -> None:

@@ -71,10 +71,12 @@ class Prompt(TextArea):
         )
         self.cursor_blink = False
         self.said: list[str] = []
-        self.offering = False
-        """Names are being offered: arrows, tab and enter are for them."""
+        self.offering: tuple[str, str] | None = None
+        """What names are being offered for: arrows, tab and enter are for them."""
         self._at = 0
         self._draft = ""
+        self._spaced: tuple[int, int] | None = None
+        """Behind the space that a completion has written: typing it once more writes no second one."""
 
     def get_line(self, line_index: int) -> Text:
         return shown_as(self.document.get_line(line_index))
@@ -93,7 +95,7 @@ class Prompt(TextArea):
         self.call_later(self._submit)
 
     def _submit(self) -> None:
-        if self.offering:
+        if self.offering == self.completed():
             self.post_message(self.Key("enter"))
         elif text := self.text.strip():
             self.remember(text)
@@ -146,14 +148,26 @@ class Prompt(TextArea):
 
     def on_text_area_changed(self, event: TextArea.Changed) -> None:
         event.stop()
-        sign, typed = completing(self.document.get_line(self.cursor_location[0])[: self.cursor_location[1]], self.text)
-        self.post_message(self.Completing(sign, typed))
+        self.post_message(self.Completing(*self.completed()))
+
+    def completed(self) -> tuple[str, str]:
+        """The sign and the letters of the word that is being written, as they are now."""
+        row, column = self.cursor_location
+        return completing(self.document.get_line(row)[:column], self.text)
 
     def complete(self, word: str) -> None:
         """Put a word in the place of the one that is being written."""
         row, column = self.cursor_location
-        _, typed = completing(self.document.get_line(row)[:column], self.text)
+        _, typed = self.completed()
         self.replace(f"{word} ", (row, column - len(typed)), (row, column))
+        self._spaced = self.cursor_location
+
+    def on_key(self, event: events.Key) -> None:
+        if event.is_printable:
+            spaced, self._spaced = self._spaced, None
+            if event.character == " " and spaced == self.cursor_location:
+                event.stop()
+                event.prevent_default()
 
     async def _on_paste(self, event: events.Paste) -> None:
         await super()._on_paste(events.Paste(event.text.replace("\r\n", "\n").replace("\r", "\n")))

@@ -1,5 +1,6 @@
 """The conversation with the engine: what the user wants goes there, and what it says comes to the screen."""
 
+import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from journeyman.engine.client import Ask, Client, Message
 
 OURS = "journeyman"
+_MENTIONED = re.compile(r"(?<!\S)@(\S+)")
 PAGE = 400
 """Stored events of a session that are asked for at once."""
 
@@ -168,17 +170,13 @@ class Talk:
             await self.client.shell(self.session_id, text[1:])
             return
 
-        await self.client.prompt(self.session_id, text, *self._mentioned(text))
+        await self.client.prompt(self.session_id, _MENTIONED.sub(self._named, text))
 
-    def _mentioned(self, text: str) -> list[dict[str, Any]]:
-        """The files that `@` names."""
-        links = []
-        for word in text.split():
-            path = self._opening.cwd / word[1:]
-            if word.startswith("@") and len(word) > 1 and path.is_file():
-                links.append({"type": "resource_link", "uri": path.resolve().as_uri(), "name": word[1:]})
-
-        return links
+    def _named(self, found: "re.Match[str]") -> str:
+        """A file of the folder as tools name it, without the `@`."""
+        path = found[1]
+        is_file = any((self._opening.cwd / each).is_file() for each in (path, path.rstrip(".,;:!?)")))
+        return path if is_file else found[0]
 
     async def steer(self, text: str) -> None:
         if _is_command(text):

@@ -10,6 +10,8 @@ import anyio
 from acp import schema
 from acp.stdio import spawn_agent_process
 
+from journeyman.engine.agent import said
+
 WRITE = {"tool": "files__write", "arguments": {"path": "out.txt", "content": "hello\n"}}
 PLAN = {"tool": "update_plan", "arguments": {"steps": ["Look", "Write"], "done": 1}}
 COMMAND = [sys.executable, "-m", "journeyman", "serve", "--acp"]
@@ -86,6 +88,13 @@ async def test_what_is_sent_is_what_the_protocols_models_say(place):
         ):
             read = model.model_validate(sent).model_dump(mode="json", by_alias=True, exclude_unset=True)
             assert read == sent
+
+
+def test_a_linked_file_stands_apart_from_the_words_around_it():
+    link = schema.ResourceContentBlock(type="resource_link", uri="file:///a/notes.txt", name="notes.txt")
+    words = [schema.TextContentBlock(type="text", text=text) for text in ("How long is", "see ")]
+    assert said([words[0], link]) == "How long is /a/notes.txt"
+    assert said([words[1], link]) == "see /a/notes.txt"
 
 
 async def test_a_clients_own_mcp_server_is_offered_and_asked_about(place):

@@ -102,6 +102,32 @@ async def test_edited_arguments_are_what_is_done(folder):
         assert not (folder / "out.py").exists()
 
 
+async def test_a_file_that_is_mentioned_is_sent_under_the_name_that_tools_know(folder):
+    async with talking(folder, "two") as (app, pilot):
+        await asks(app, pilot, "How many lines does @notes.txt have, @you? And @notes.txt?")
+        assert app.chat.transcript.items[0] == Said("user", "How many lines does notes.txt have, @you? And notes.txt?")
+
+
+async def test_arguments_are_edited_once_and_only_while_they_are_asked_about(folder):
+    async with talking(folder, WRITE, "done") as (one, pilot):
+        await asks(one, pilot, "Write it", "waiting for you")
+        question = one.chat.approval.questions[0]
+        for _ in range(3):
+            one.edit(question)
+
+        await until(pilot, lambda: isinstance(one.screen, Editor))
+        assert len(one.screen_stack) == 2
+        async with talking(folder, session=one.chat.talk.session_id) as (other, second):
+            await until(second, lambda: other.chat.approval.questions)
+            await second.press("n")
+            await until(pilot, lambda: one.screen is one.chat)
+
+        one.edit(question)
+        one.refuse(question)
+        assert one.screen is one.chat
+        await until(pilot, lambda: one.chat.status.state == "ready")
+
+
 async def test_why_it_is_asked_and_what_a_lasting_yes_would_allow(folder):
     async with talking(folder, WRITE, "done") as (app, pilot):
         await asks(app, pilot, "Write it", "waiting for you")

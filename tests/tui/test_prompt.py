@@ -1,9 +1,10 @@
 import pytest
+from textual import events
 
 from journeyman.home import state_dir
 from journeyman.tui.choice import Choice
 from journeyman.tui.copying import copy
-from journeyman.tui.items import Said
+from journeyman.tui.items import Note, Said
 from journeyman.tui.palette import THEMES
 from tests.tui.screen import alone, shown, until
 from tests.tui.test_transcript import TALK
@@ -26,6 +27,26 @@ async def test_files_are_completed_after_an_at_sign():
         await pilot.press("tab")
         await pilot.pause()
         assert app.chat.prompt.text == "read @pyproject.toml "
+
+
+async def test_a_space_typed_behind_a_completed_file_is_not_a_second_one():
+    async with alone() as (app, pilot):
+        await pilot.press(*"is @pyproj")
+        await until(pilot, lambda: "pyproject.toml" in shown(app))
+        await pilot.press("tab", *" long?")
+        assert app.chat.prompt.text == "is @pyproject.toml long?"
+
+
+async def test_enter_takes_what_is_written_then_and_no_offer_from_before():
+    async with alone() as (app, pilot):
+        await pilot.press("/")
+        await until(pilot, lambda: app.chat.prompt.offering)
+        for key in ("n", "o", "s", "u", "c", "h", "enter"):  # all at once
+            app.post_message(events.Key(key, None if key == "enter" else key))
+
+        await until(pilot, lambda: app.chat.transcript.items)
+        assert app.chat.transcript.items == [Note("warning", "There is no /nosuch. F1 lists what there is.")]
+        assert app.screen is app.chat
 
 
 async def test_what_was_said_comes_back_and_so_does_what_was_being_written():
