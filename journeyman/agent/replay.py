@@ -43,6 +43,7 @@ from journeyman.traces.events import (
     stored_event,
 )
 from journeyman.traces.fold import State
+from journeyman.traces.listed import ADDED
 from journeyman.traces.messages import Value
 
 
@@ -74,6 +75,7 @@ async def replay(events: Sequence[StoredEvent]) -> Replayed:
         fix = "Replay one of its candidates: journeyman traces show RUN names them."
         raise UsageError("This is a search: what it did are runs of their own.", fix=fix)
 
+    events = [event for event in events if event.type not in ADDED]
     hashed = sha256()
     done = 0
     for start, end in _segments(events):

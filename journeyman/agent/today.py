@@ -30,6 +30,7 @@ from journeyman.traces.events import (
     RunStarted,
     StoredEvent,
 )
+from journeyman.traces.listed import ADDED
 from journeyman.traces.messages import ToolSpec, Value
 from journeyman.veil import Veil
 
@@ -70,7 +71,7 @@ async def with_tools(
     crew = Crew(PlayedModel(started, events), toolbox, policy, heard, "replay", approver, policy_info=policy_info or {})
     crew = replace(crew, veil=veil) if veil else crew
     await execute(order, crew)
-    return Today(events=tuple(heard.events), difference=diff(events, heard.events))
+    return Today(events=tuple(heard.events), difference=diff(_own(events), heard.events))
 
 
 async def with_model(events: Sequence[StoredEvent], model: Model) -> Today:
@@ -79,7 +80,12 @@ async def with_model(events: Sequence[StoredEvent], model: Model) -> Today:
     heard = Heard()
     crew = Crew(model, Remembered(started, events), _Anything(), heard, "replay", _yes, veil=Unveiled())
     await execute(_order_of(started), crew)
-    return Today(events=tuple(heard.events), difference=diff(events, heard.events, ignore=_DECISIONS))
+    return Today(events=tuple(heard.events), difference=diff(_own(events), heard.events, ignore=_DECISIONS))
+
+
+def _own(events: Sequence[StoredEvent]) -> list[StoredEvent]:
+    """Without what others have said of the run."""
+    return [event for event in events if event.type not in ADDED]
 
 
 def start_of(events: Sequence[StoredEvent]) -> RunStarted:

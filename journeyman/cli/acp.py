@@ -47,7 +47,11 @@ def register(name: str, dry_run: bool) -> None:
     carry_out(planned(client, path, {NAME: entry}), client, dry_run=dry_run)
 
 
-@acp.command(epilog=EPILOG)
+@acp.command(
+    epilog="""\b
+Try:
+  journeyman acp unregister --client zed"""
+)
 @client_option()
 @dry_option()
 def unregister(name: str, dry_run: bool) -> None:

@@ -10,7 +10,9 @@ from journeyman.traces.codec import sound
 from journeyman.traces.events import ApprovalAnswered, RunFinished, RunStarted, SampleScored, StoredEvent
 
 LISTED = frozenset({"run_started", "run_finished", "message_added", "sample_scored", "approval_answered"})
-AFTER = frozenset({"run_finished", "files_kept", "sample_scored"})
+ADDED = frozenset({"files_kept", "sample_scored"})
+"""What others say of a run: no part of what it did."""
+AFTER = ADDED | {"run_finished"}
 """With one of these a run that has ended ends."""
 LONGEST = 1000
 """Characters of a prompt or an answer that lists keep; the rest is in the event."""

@@ -73,5 +73,6 @@ async def asks(app: Journeyman, pilot: Pilot, text: str, state: str = "ready") -
 
 def timeless(text: str) -> str:
     """A screen without the times on it, which are others each time."""
+    text = re.sub(r" *\w{0,4}…(?= +(?:allow|ask|deny))", "…", text)  # cut to the room that a time leaves
     text = re.sub(r"(tokens) · \d+\.\d s\b", r"\1", text)
     return re.sub(r" +((?:allow|ask|deny)[^\n]*?· )\d+(?:\.\d+)? m?s\b", r"  \1TIME", text)

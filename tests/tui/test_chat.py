@@ -49,7 +49,7 @@ May it call files.write?
    ● files.read  path="notes.txt"  allow · TIME · 23 B
      │ hello world
      │ second line
-   ● files.write  path="out.py" content="def f(x):⏎    …  ask · TIME · 31 B
+   ● files.write  path="out.py" content="def f(x):⏎…  ask · TIME · 31 B
         1 + def f(x):
         2 +     return x * 37
      │ wrote out.py: 2 lines, 28 bytes
