@@ -87,10 +87,13 @@ class Root:
 
         return sorted(entries, key=lambda entry: entry.name), False
 
-    def write(self, path: str, data: bytes, *, aside: str = "") -> bool:
-        """Replace or create a file in one step; folders on the way are created; the mode of a replaced file stays.
+    def write(
+        self, path: str, data: bytes, *, aside: str = "", limit: int = MAX_WRITE, mode: int | None = None
+    ) -> bool:
+        """Replace or create a file in one step; folders on the way are created.
 
-        With `aside` the file that is replaced is moved there first; returned is whether there was one to move.
+        The mode of a replaced file stays, unless another is given. With `aside` the file that is replaced is moved
+        there first; returned is whether there was one to move.
 
         Raises:
             ToolError: it is outside, a folder, a link, no regular file, protected against writing, or too large.
@@ -98,12 +101,12 @@ class Root:
         if self.relative(path) == "." or path.endswith("/"):
             raise ToolError(f"{told(path)} names a folder; give the name of a file")
 
-        if len(data) > MAX_WRITE:
-            raise ToolError(f"{len(data)} bytes are too many for one file; at most {MAX_WRITE} can be written")
+        if len(data) > limit:
+            raise ToolError(f"{len(data)} bytes are too many for one file; at most {limit} can be written")
 
         parent, name = self._split(path)  # before a folder on the way is created
         with self._parent(parent) as folder, refusals(path, self._hint):
-            return _replace(folder, name, data, path, partial(self.move, path, aside) if aside else None)
+            return _replace(folder, name, data, path, partial(self.move, path, aside) if aside else None, mode=mode)
 
     def blocks(self, path: str) -> Generator[bytes]:
         """The bytes of a regular file of any size, a mebibyte at a time. Raises ToolError as `read` does."""
@@ -205,8 +208,11 @@ def _there(folder: int, name: str) -> bool:
     return True
 
 
-def _replace(folder: int, name: str, data: bytes, path: str, aside: Callable[[], None] | None) -> bool:
-    mode = _mode_of_target(folder, name, path)
+def _replace(
+    folder: int, name: str, data: bytes, path: str, aside: Callable[[], None] | None, *, mode: int | None
+) -> bool:
+    was = _mode_of_target(folder, name, path)
+    mode = was if mode is None else mode
     temporary = f".{secrets.token_hex(8)}.tmp"
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     descriptor = os.open(temporary, flags, 0o666, dir_fd=folder)
@@ -219,7 +225,7 @@ def _replace(folder: int, name: str, data: bytes, path: str, aside: Callable[[],
 
             os.fsync(file.fileno())
 
-        moved = aside is not None and mode is not None
+        moved = aside is not None and was is not None
         if aside and moved:
             aside()
 

@@ -18,8 +18,10 @@ from anyio import to_thread
 from pydantic import JsonValue
 
 from journeyman.agent.parts import Toolbox
+from journeyman.agent.strategies.carry import MOST_BYTES, carry
 from journeyman.errors import ToolError
 from journeyman.sandbox.paths import Root
+from journeyman.sandbox.refusals import told
 from journeyman.tools.catalog import Catalog
 from journeyman.tools.catalog import Toolbox as Tools
 from journeyman.tools.target import Builtin
@@ -28,8 +30,8 @@ from journeyman.traces.events import CallFinished, CallProposed
 from journeyman.traces.messages import ToolSpec
 from journeyman.traces.writer import Stored
 
-MOST_FILES, MOST_BYTES, LARGEST = 5000, 64 << 20, 1 << 20
-Stamp = tuple[int, int]
+MOST_FILES, LARGEST = 5000, 1 << 20
+Stamp = tuple[int, int, int]
 
 
 class Held:
@@ -124,6 +126,9 @@ class Ground:
 
     def apply(self, folder: Path | None) -> tuple[tuple[str, ...], str]:
         """Write a candidate's changes to the real folder: the paths, and why they were not where that is so."""
+        if folder is not None and _stamps(folder) is None:
+            return (), "nothing was changed: what it left is too large to be carried over"
+
         changed, gone = self._changes(folder)
         if folder is None or self._root is None or not (changed or gone):
             return (), ""
@@ -131,22 +136,9 @@ class Ground:
         now = _stamps(self._root)
         late = [path for path in [*changed, *gone] if now is None or now.get(path) != self._base.get(path)]
         if late:
-            return (), f"nothing was changed: {late[0]} was changed by somebody else meanwhile"
+            return (), f"nothing was changed: {told(late[0])} was changed by somebody else meanwhile"
 
-        real, done = Root(self._root), []
-        try:
-            for path in changed:
-                real.write(path, (folder / path).read_bytes())
-                done.append(path)
-
-            for path in gone:
-                real.stat(path)  # it lies inside
-                (self._root / path).unlink()
-                done.append(path)
-        except (ToolError, OSError) as error:
-            return tuple(done), f"not everything was changed: {error}"
-
-        return tuple(done), ""
+        return carry(folder, self._root, changed, gone)
 
     def _changes(self, folder: Path | None) -> tuple[list[str], list[str]]:
         found = _stamps(folder) if folder is not None else None
@@ -193,19 +185,19 @@ def _text(root: Root, path: str) -> str | None:
 
 
 def _stamps(root: Path) -> dict[str, Stamp] | None:
-    """Size and time of each regular file; None where there are too many."""
+    """Size, time and mode of each regular file; None where there are too many."""
     stamps: dict[str, Stamp] = {}
     for folder, _, names in os.walk(root, followlinks=False):
         for name in names:
             path = Path(folder, name)
             status = path.lstat()
             if path.is_file() and not path.is_symlink():
-                stamps[path.relative_to(root).as_posix()] = (status.st_size, status.st_mtime_ns)
+                stamps[path.relative_to(root).as_posix()] = (status.st_size, status.st_mtime_ns, status.st_mode & 0o777)
 
             if len(stamps) > MOST_FILES:
                 return None
 
-    return stamps if sum(size for size, _ in stamps.values()) <= MOST_BYTES else None
+    return stamps if sum(size for size, _, _ in stamps.values()) <= MOST_BYTES else None
 
 
 def _copy(root: Path, folder: Path) -> None:

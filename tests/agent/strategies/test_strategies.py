@@ -1,6 +1,7 @@
 """Searches through the SDK's face, with a scripted model and real tools."""
 
 import json
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -235,16 +236,70 @@ async def test_a_rule_about_a_folder_of_the_real_one_holds_in_every_candidate(st
 
 async def test_what_the_chosen_one_deleted_is_deleted(folder, tmp_path):
     (folder / "kept.txt").write_text("two\n")
-    async with Catalog([Builtin("files", folder)]) as catalog:
-        ground = Ground(str(folder), tmp_path / "scratch", catalog, catalog)
-        await ground.survey()
-        async with ground.branch(None) as (_, copy):
-            assert copy
-            (copy / "notes.txt").unlink()
+    async with changed(folder, tmp_path / "scratch") as (ground, copy):
+        (copy / "notes.txt").unlink()
 
     assert sorted(path.name for path in folder.iterdir()) == ["kept.txt", "notes.txt"]
     assert ground.apply(copy) == (("notes.txt",), "")
     assert [path.name for path in folder.iterdir()] == ["kept.txt"]
+
+
+@asynccontextmanager
+async def changed(folder, scratch):
+    """A candidate's copy of the folder, and the ground it stands on."""
+    async with Catalog([Builtin("files", folder)]) as catalog:
+        ground = Ground(str(folder), scratch, catalog, catalog)
+        await ground.survey()
+        async with ground.branch(None) as (_, copy):
+            assert copy
+            yield ground, copy
+
+
+async def test_files_of_any_kind_are_carried_over_with_their_modes(folder, tmp_path):
+    (folder / "data").mkdir()
+    (folder / "data" / "old").write_text("old")
+    async with changed(folder, tmp_path / "scratch") as (ground, copy):
+        (copy / "large").write_bytes(bytes(5 << 20))
+        (copy / "run.sh").write_text("true")
+        for name in ("run.sh", "notes.txt"):
+            (copy / name).chmod(0o755)
+
+        (copy / "data" / "old").unlink()
+        (copy / "data").rmdir()
+        (copy / "data").write_text("a file now")
+
+    assert ground.apply(copy) == (("data", "data/old", "large", "notes.txt", "run.sh"), "")
+    found = {path.name: (path.stat().st_size, path.stat().st_mode & 0o777) for path in folder.iterdir()}
+    assert found.pop("data")[0] == 10
+    assert found.pop("large")[0] == 5 << 20
+    assert found == {"run.sh": (4, 0o755), "notes.txt": (4, 0o755)}
+
+
+async def test_where_one_file_cannot_be_carried_over_none_is(folder, tmp_path):
+    (folder / "gone.sh").write_text("gone")
+    (folder / "gone.sh").chmod(0o755)
+    (folder / "zlink").symlink_to("notes.txt")
+    async with changed(folder, tmp_path / "scratch") as (ground, copy):
+        (copy / "gone.sh").unlink()
+        (copy / "notes.txt").write_text("other")
+        (copy / "notes.txt").chmod(0o444)
+        (copy / "new.txt").write_text("new")
+        (copy / "zlink").unlink()
+        (copy / "zlink").write_text("no link")
+
+    assert ground.apply(copy) == ((), "nothing was changed: zlink is a link; write to the file it points to")
+    assert {path.name: (path.read_text(), path.stat().st_mode & 0o111) for path in folder.iterdir()} == {
+        "gone.sh": ("gone", 0o111), "notes.txt": ("one\n", 0), "zlink": ("one\n", 0)
+    }  # fmt: skip
+
+
+async def test_a_name_that_cannot_be_told_keeps_everything_back(folder, tmp_path):
+    async with changed(folder, tmp_path / "scratch") as (ground, copy):
+        (copy / "a.txt").write_text("a")
+        (copy / "z\x1b.txt").write_text("z")
+
+    assert ground.apply(copy) == ((), "nothing was changed: z\\x1b.txt is no name for a file")
+    assert [path.name for path in folder.iterdir()] == ["notes.txt"]
 
 
 async def test_the_same_words_about_other_files_are_another_answer(store, folder):
