@@ -55,7 +55,7 @@ used at once: `journeyman models rollback` takes it back.
     "--mixed", type=click.IntRange(0), default=0, metavar="K", help="Practise until K groups have different rewards."
 )
 @click.option(
-    "--held", type=click.IntRange(1), help="Held-out tasks; of a generator with kinds, of each.  [default: all; 10]"
+    "--held", type=click.IntRange(1), help="Held-out tasks; of a generator with kinds, of each.  [default: all; 20]"
 )
 @click.option(
     "--passes",

@@ -119,14 +119,18 @@ class Found(Value):
 
     course: Course
     before: Test | None = None
+    """Of the held-out tasks by which stages are chosen, as the stages' tests."""
     stages: tuple[Stage, ...] = ()
-    controls: dict[str, Test] = {}
+    proofs: dict[int, Test] = {}
+    """Of the other held-out tasks, by number of the stage; 0 is before all."""
+    controls: dict[str, Test | None] = {}
+    """Of those too; None where it could not be trained."""
     control_of: int = 0
     """Number of the stage that the controls are of."""
     regression: tuple[Test, Test] | None = None
     """Before and after."""
     passes: dict[str, Tally] = {}
-    """Held-out tasks several times, by `before` and `after`."""
+    """The tasks of the verdict several times, by `before` and `after`."""
     gains: dict[str, dict[str, float]] = {}
     """Right answers by adapter, and by how it was asked."""
     held_out: Paired | None = None

@@ -63,8 +63,11 @@ def paired(before: Mapping[str, bool], after: Mapping[str, bool], *, draws: int 
     )
 
 
-def verdict(held_out: Paired, regression: Paired | None, controls: Mapping[str, Paired]) -> Verdict:
-    """Promote what is better on held-out tasks, no worse on older ones, and better by its rewards, not by luck."""
+def verdict(held_out: Paired, regression: Paired | None, controls: Mapping[str, Paired | None]) -> Verdict:
+    """Promote what is better on held-out tasks, no worse on older ones, and better by its rewards, not by luck.
+
+    A control that is None could not be trained; it shows nothing.
+    """
     reasons, good = [], held_out.better
     change = f"{held_out.before:.0%} -> {held_out.after:.0%} (p = {held_out.p:.2g})"
     reasons.append(f"held-out {'better' if held_out.better else 'not surely better'}: {change}")
@@ -76,6 +79,11 @@ def verdict(held_out: Paired, regression: Paired | None, controls: Mapping[str, 
         )
 
     for name, control in controls.items():
+        if control is None:
+            good = False
+            reasons.append(f"control {name} could not be trained, so nothing shows that the gain is the rewards'")
+            continue
+
         flat = not control.better
         beaten = control.after < held_out.after
         good = good and (flat or beaten)

@@ -4,7 +4,8 @@
 
 Every attempt, of practice and of tests, is a run in the store; what was done is in the folder after each part, and the
 same call goes on from there. Held-out tasks are never trained on: their runs carry their split, and no export takes
-them.
+them. One half of them chooses the stage, the other is for the verdict alone: what was chosen because it did well on
+some tasks does well on those, whatever it has learnt.
 """
 
 import time
@@ -26,7 +27,7 @@ from journeyman.training.gate import paired, verdict
 from journeyman.training.ground import Ground
 from journeyman.training.rollout import runs_of
 from journeyman.training.rows import Reader, Row, few_of_each, general, read_rows
-from journeyman.training.taskfile import load_tasks
+from journeyman.training.taskfile import A_FEW, draw_more, load_tasks
 from journeyman.training.tasks import Task
 from journeyman.training.train import Job, Trained, train
 from journeyman.training.votes import voted
@@ -35,6 +36,8 @@ HELD_SEED = 9001
 """Held-out tasks come from a seed of their own."""
 OLDER = 3
 """Of each of the starter's own kinds, where those are the regression suite."""
+FEWEST = 6
+"""Tasks that must change, all to the better, to be surely better."""
 REWARDED = {"guide", "sft", "grpo"}
 """Stages that rest on what the model's own attempts were worth."""
 
@@ -56,10 +59,11 @@ class Improvement:
     def __init__(self, course: Course, store: Store, folder: Path, say: Callable[[str], None]) -> None:
         demand_trainer()
         self._course, self._folder, self._say = course, folder, say
-        self._held = load_tasks(course.tasks, n=course.held, seed=HELD_SEED, split="held_out")
-        if not self._held:
-            fix = "Give more tasks: one in four is held out, by its prompt."
-            raise UsageError(f"None of the tasks of {course.tasks} is held out, so nothing could be shown.", fix=fix)
+        held = _held(course)
+        self._choosing, self._proving = halves(held)
+        if not (self._choosing and self._proving):
+            message = f"Too few of the tasks of {course.tasks} are held out ({len(held)}), so nothing could be shown."
+            raise UsageError(message, fix="Give more tasks: one in four is held out, by its prompt.")
 
         self._found = self._taken_up()
         self._reader = Reader(course.base, tokenizer(course.base))
@@ -68,7 +72,7 @@ class Improvement:
     @property
     def prompts(self) -> dict[str, str]:
         """Of the held-out tasks, by key."""
-        return {task.key: task.prompt for task in self._held}
+        return {task.key: task.prompt for task in (*self._choosing, *self._proving)}
 
     def run(self) -> Found:
         """Go through the course.
@@ -77,8 +81,12 @@ class Improvement:
             ModelError, StoreError, ConfigError: it cannot go on; what was done is kept.
             Interrupted: Ctrl-C while training.
         """
+        if len(self._proving) < FEWEST:
+            few = len(self._proving)
+            self._say(f"only {few} held-out tasks are for the verdict; no gain is sure with fewer than {FEWEST}")
+
         if self._found.before is None:
-            self._keep(before=self._ground.test("before", self._course.start, self._held))
+            self._keep(before=self._ground.test("before", self._course.start, self._choosing))
 
         for number, name in enumerate(self._course.stages, 1):
             if number > len(self._found.stages):
@@ -104,9 +112,11 @@ class Improvement:
             return stage.model_copy(update={"why": str(why)})
 
         trained = time.monotonic()
-        test = self._ground.test(f"stage{number}", done.adapter, self._held)
-        best = self._tested(number)
-        kept = best is None or test.rate >= best.rate
+        test = self._ground.test(f"stage{number}", done.adapter, self._choosing)
+        earlier = self._earlier(number)
+        best = earlier.test if earlier else self._found.before
+        pair = paired(best.right if best else {}, test.right)
+        kept = pair.after >= pair.before
         self._say(f"stage {number} ({name}): held-out {test.rate:.0%}, {'kept' if kept else 'not kept'}")
         seconds = {"practice": practised - began, "train": trained - practised, "test": time.monotonic() - trained}
         rounded = {part: round(value, 1) for part, value in seconds.items()}
@@ -156,6 +166,8 @@ class Improvement:
     def _show(self) -> None:
         """What the verdict rests on, each part once; then the verdict."""
         course = self._course
+        self._prove(None)
+        self._prove(self._found.best)
         if course.controls and not self._found.controls and (of := self._rewarded()):
             controls = {arm: self._control(arm, of) for arm in ARMS}
             self._keep(control_of=of.number, controls=controls)
@@ -172,15 +184,16 @@ class Improvement:
         self._judge()
 
     def _judge(self) -> None:
+        earlier = self._earlier(self._found.control_of)
+        self._prove(earlier)
         found = self._found
-        after = found.best.test if found.best else None
-        if after is None or found.before is None:
+        if found.best is None:
             return
 
-        held_out = paired(found.before.right, after.right)
+        held_out = paired(found.proofs[0].right, found.proofs[found.best.number].right)
         older = paired(found.regression[0].right, found.regression[1].right) if found.regression else None
-        against = self._tested(found.control_of) or found.before
-        controls = {arm: paired(against.right, test.right) for arm, test in found.controls.items()}
+        against = found.proofs[earlier.number if earlier else 0].right
+        controls = {arm: paired(against, test.right) if test else None for arm, test in found.controls.items()}
         self._keep(held_out=held_out, verdict=verdict(held_out, older, controls))
 
     def _rewarded(self) -> Stage | None:
@@ -192,13 +205,16 @@ class Improvement:
         """The stage that one of this number went on from."""
         return next((each for each in reversed(self._found.stages) if each.number < number and each.kept), None)
 
-    def _tested(self, number: int) -> Test | None:
-        """The test of what a stage of this number went on from."""
-        earlier = self._earlier(number)
-        return earlier.test if earlier else self._found.before
+    def _prove(self, stage: Stage | None) -> None:
+        """Test a stage, or what there was before all, on the tasks that chose nothing; once."""
+        number = stage.number if stage else 0
+        adapter = stage.trained.adapter if stage and stage.trained else self._course.start
+        if number not in self._found.proofs:
+            test = self._ground.test(f"proof{number}", adapter, self._proving)
+            self._keep(proofs={**self._found.proofs, number: test})
 
-    def _control(self, arm: str, of: Stage) -> Test:
-        """The same training, with rewards that mean nothing."""
+    def _control(self, arm: str, of: Stage) -> Test | None:
+        """The same training, with rewards that mean nothing; None: it could not be done."""
         earlier = self._earlier(of.number)
         start = earlier.trained.adapter if earlier and earlier.trained else self._course.start
         ranked = of.name == "grpo"
@@ -209,19 +225,19 @@ class Improvement:
             done = self._train(f"{of.number}-control-{arm}", of.name, chosen, start)
         except UsageError as why:
             self._say(f"control {arm}: {why}")
-            return self._tested(of.number) or Test(right={}, kinds={}, seconds=0)
+            return None
 
-        return self._ground.test(f"control-{arm}", done.adapter, self._held)
+        return self._ground.test(f"control-{arm}", done.adapter, self._proving)
 
     def _several(self) -> None:
-        """Held-out tasks several times, before and after: pass@k, a vote, and the same without tools."""
+        """The tasks of the verdict several times, before and after: pass@k, a vote, and the same without tools."""
         passes, gains, found = {}, {}, self._found
-        without = [task.model_copy(update={"tools": (), "extra": ()}) for task in self._held]
-        after = found.best.test if found.best else None
-        for label, adapter, test in (("before", self._course.start, found.before), ("after", found.adapter, after)):
-            passes[label] = self._ground.several(f"passes-{label}", adapter, self._held)
+        without = [task.model_copy(update={"tools": (), "extra": ()}) for task in self._proving]
+        after = found.best.number if found.best else 0
+        for label, adapter, number in (("before", self._course.start, 0), ("after", found.adapter, after)):
+            passes[label] = self._ground.several(f"passes-{label}", adapter, self._proving)
             gains[label] = {
-                "greedy": test.rate if test else 0.0,
+                "greedy": found.proofs[number].rate,
                 f"vote of {self._course.passes}": voted(self._ground.store, self._ground.batch(f"passes-{label}")),
                 "without tools": self._ground.test(f"no-tools-{label}", adapter, without).rate,
             }
@@ -253,3 +269,17 @@ class Improvement:
             fresh.replace(path)
         except OSError as error:
             raise ConfigError(f"{path} cannot be written: {error}.", fix=f"Make room in {self._folder}.") from error
+
+
+def halves(tasks: Sequence[Task]) -> tuple[list[Task], list[Task]]:
+    """Those that choose and those that prove, by their hash: a task is always on the same side."""
+    proving = {task.key for task in tasks if int(task.key, 16) % 2}
+    return [task for task in tasks if task.key not in proving], [task for task in tasks if task.key in proving]
+
+
+def _held(course: Course) -> list[Task]:
+    """By default all of a file; of a generator twice as many as are practised, since there are two halves."""
+    if course.held:
+        return load_tasks(course.tasks, n=course.held, seed=HELD_SEED, split="held_out")
+
+    return draw_more(course.tasks, 2 * A_FEW, seed=HELD_SEED, split="held_out")

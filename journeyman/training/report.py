@@ -48,17 +48,26 @@ def draw(found: Found, path: Path) -> bool:
     rates = [test.rate for _, test in known]
     intervals = [wilson(sum(test.right.values()), len(test.right)) for _, test in known]
     errors = [
-        [rate - low for rate, (low, _) in zip(rates, intervals, strict=True)],
-        [high - rate for rate, (_, high) in zip(rates, intervals, strict=True)],
+        [max(0.0, rate - low) for rate, (low, _) in zip(rates, intervals, strict=True)],
+        [max(0.0, high - rate) for rate, (_, high) in zip(rates, intervals, strict=True)],
     ]
-    axes.errorbar([at for at, _ in known], rates, yerr=errors, marker="o", capsize=3, label="held-out, greedy (95 %)")
+    axes.errorbar(
+        [at for at, _ in known], rates, yerr=errors, marker="o", capsize=3, label="held-out, choosing the stage (95 %)"
+    )
     practised = [
         (stage.number - 1, stage.practice.right / stage.practice.attempts) for stage in found.stages if stage.practice
     ]
     if practised:
         axes.plot(*zip(*practised, strict=True), marker="s", linestyle="--", label="practice, before the stage")
 
+    if found.proofs:
+        proofs = [(number, test.rate) for number, test in sorted(found.proofs.items())]
+        axes.plot(*zip(*proofs, strict=True), marker="D", linestyle=":", label="held-out, for the verdict")
+
     for arm, test in found.controls.items():
+        if test is None:
+            continue
+
         axes.plot([found.control_of], [test.rate], marker="x", linestyle="none", label=f"control: {arm}")
 
     axes.set(ylim=(0, 1), ylabel="share right", title=f"{found.course.name}: {found.course.tasks}")
@@ -88,27 +97,35 @@ def _lines(found: Found, prompts: dict[str, str], *, drawn: bool) -> Iterator[st
     yield from _flipped(found, prompts)
     yield (
         "\nHeld-out tasks are new ones whose prompts no training has seen, tried greedily through the whole runtime. "
+        "One half of them chose the stage; the verdict is of the other half, which chose nothing. "
         "The loop teaches when to call which tool, how to write the call and when to stop; it does not teach reasoning."
     )
 
 
 def _stages(found: Found) -> Iterator[str]:
     yield (
-        "| stage | attempts | right | groups that differ | tokens an attempt | rows | held-out | minutes | mismatch "
-        "| KL engine/trainer |"
+        "| stage | attempts | right | groups that differ | tokens an attempt | rows | held-out, choosing "
+        "| held-out, verdict | minutes | mismatch | KL engine/trainer |"
     )
-    yield "|---|---|---|---|---|---|---|---|---|---|"
+    yield "|---|---|---|---|---|---|---|---|---|---|---|"
     if found.before:
-        yield f"| before | | | | | | {_rate(found.before)} | {found.before.seconds / 60:.1f} | | |"
+        minutes = f"{found.before.seconds / 60:.1f}"
+        yield f"| before | | | | | | {_rate(found.before)} | {_proof(found, 0)} | {minutes} | | |"
 
     for stage in found.stages:
-        yield _stage(stage)
+        yield _stage(stage, _proof(found, stage.number))
 
     for arm, test in found.controls.items():
-        yield f"| control {arm} of {found.control_of} | | | | | | {_rate(test)} | | | |"
+        told = _rate(test) if test else "could not be trained"
+        yield f"| control {arm} of {found.control_of} | | | | | | | {told} | | | |"
 
 
-def _stage(stage: Stage) -> str:
+def _proof(found: Found, number: int) -> str:
+    test = found.proofs.get(number)
+    return _rate(test) if test else ""
+
+
+def _stage(stage: Stage, proof: str) -> str:
     tried, trained = stage.practice, stage.trained
     practice = ["", "", "", ""]
     if tried:
@@ -124,17 +141,17 @@ def _stage(stage: Stage) -> str:
     minutes = f"{sum(stage.seconds.values()) / 60:.1f}"
     agreed = [f"{trained.agreement.mismatch:.3f}", f"{trained.agreement.kl:.4f}"] if trained else ["", ""]
     name = f"{stage.number} {stage.name}{'' if stage.kept else ' (not kept)'}"
-    return f"| {' | '.join([name, *practice, str(stage.rows), test, minutes, *agreed])} |"
+    return f"| {' | '.join([name, *practice, str(stage.rows), test, proof, minutes, *agreed])} |"
 
 
 def _kinds(found: Found) -> Iterator[str]:
-    best = found.best
-    if not (found.before and best and best.test):
+    before, after = _proofs(found)
+    if not (before and after):
         return
 
-    yield "\n## Held-out by kind\n\n| kind | before | after |\n|---|---|---|"
-    for kind in dict.fromkeys(found.before.kinds.values()):
-        yield f"| {safe(kind)} | {_of(found.before, kind)} | {_of(best.test, kind)} |"
+    yield "\n## Held-out by kind, tasks of the verdict\n\n| kind | before | after |\n|---|---|---|"
+    for kind in dict.fromkeys(before.kinds.values()):
+        yield f"| {safe(kind)} | {_of(before, kind)} | {_of(after, kind)} |"
 
     if found.regression:
         before, after = found.regression
@@ -160,16 +177,21 @@ def _passes(found: Found) -> Iterator[str]:
 
 
 def _flipped(found: Found, prompts: dict[str, str]) -> Iterator[str]:
-    best = found.best
-    if not (found.before and best and best.test):
+    before, after = _proofs(found)
+    if not (before and after):
         return
 
-    pair = paired(found.before.right, best.test.right)
+    pair = paired(before.right, after.right)
     yield f"\n## What changed\n\n{len(pair.gained)} tasks gained, {len(pair.lost)} lost; the difference is "
     yield f"{pair.after - pair.before:+.0%} [{pair.low:+.0%}, {pair.high:+.0%}], p = {pair.p:.2g} (McNemar)."
     for title, keys in (("Gained", pair.gained), ("Lost", pair.lost)):
         for key in keys[:EXAMPLES]:
             yield f"- {title}: {safe(prompts.get(key, key), 160)}"
+
+
+def _proofs(found: Found) -> tuple[Test | None, Test | None]:
+    """Before all, and of the stage that was chosen."""
+    return found.proofs.get(0), found.proofs.get(found.best.number) if found.best else None
 
 
 def _of(test: Test, kind: str) -> str:

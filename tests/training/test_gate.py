@@ -55,6 +55,12 @@ def test_a_control_that_gains_less_is_told_and_does_not_forbid_it():
     assert found.reasons[-1] == "control format not flat, but beaten: 0% -> 40%"
 
 
+def test_a_control_that_could_not_be_trained_shows_nothing():
+    found = verdict(paired(NONE, SOME), None, {"random": paired(NONE, FEW), "format": None})
+    assert not found.promote
+    assert found.reasons[-1] == "control format could not be trained, so nothing shows that the gain is the rewards'"
+
+
 def test_the_interval_holds_the_difference():
     found = paired(NONE, SOME)
     assert found.low < 0.5 < found.high

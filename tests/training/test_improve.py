@@ -9,6 +9,7 @@ from journeyman.cli.improve import improve
 from journeyman.cli.models import models
 from journeyman.cli.train import train
 from journeyman.errors import UsageError
+from journeyman.training.tasks import Task
 from tests.need import need
 
 pytestmark = [
@@ -31,7 +32,8 @@ def folder(tmp_path, monkeypatch):
 
     monkeypatch.setenv("JOURNEYMAN_HOME", str(tmp_path / "home"))
     tiny_model(tmp_path / "tiny.gguf")
-    (tmp_path / "tasks.toml").write_text("".join(TASK.format(n=n) for n in range(28)), encoding="utf-8")
+    numbers = [n for n in range(64) if n < 28 or Task(prompt=f"Say yes, number {n}.").split == "held_out"]
+    (tmp_path / "tasks.toml").write_text("".join(TASK.format(n=n) for n in numbers), encoding="utf-8")
     return tmp_path
 
 
@@ -59,6 +61,10 @@ def test_what_is_surely_better_is_promoted_and_can_be_taken_back(folder, capsys)
     assert found["held_out"]["after"] == 1.0
     assert found["verdict"]["promote"]
     assert set(found["controls"]) == {"random", "format"}
+    chose, proved = ({*test["right"]} for test in (found["stages"][0]["test"], found["proofs"]["0"]))
+    assert chose == {*found["before"]["right"]}
+    assert proved == {*found["controls"]["random"]["right"]} == {*found["held_out"]["gained"]}
+    assert not chose & proved, "what chose the stage proves nothing"
     assert all(stage["trained"]["agreement"]["kl"] < 0.05 for stage in found["stages"])
     assert list(found["gains"]["after"]) == ["greedy", "vote of 2", "without tools"]
 
