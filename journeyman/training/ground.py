@@ -50,12 +50,19 @@ class Ground:
     def practise(
         self, number: int, stage: StageName, draw: Callable[[int | None], Sequence[Task]], start: Path | None
     ) -> None:
-        """The attempts of a stage, at tasks that are drawn; for reinforcement, until enough groups teach something."""
+        """The attempts of a stage; for reinforcement, until enough groups teach something.
+
+        Args:
+            number: of the stage.
+            stage: what it is.
+            draw: the tasks to begin with, for None; else so many of each kind, as for `sample_until`.
+            start: the adapter.
+        """
         course = self._course
         model = make_model(course.teacher, self._engine()) if stage == "teach" else self._model(start)
         mixed = course.mixed if stage == "grpo" else 0
         sampling = DRAWN.get(stage, ON_POLICY)
-        batch = self._drawn(number, draw(course.limit), sampling, n=course.n, mixed=mixed, hint=stage == "guide")
+        batch = self._drawn(number, draw(None), sampling, n=course.n, mixed=mixed, hint=stage == "guide")
         if mixed:
             anyio.run(sample_until, batch, draw, model, self.store, self._counting(number))
         else:

@@ -133,7 +133,10 @@ class Improvement:
             return self._oracles(course.cold)
 
         def draw(n: int | None) -> list[Task]:
-            return load_tasks(course.tasks, n=n, seed=course.seed + number, split="train")
+            if n is None:
+                return load_tasks(course.tasks, n=course.limit, seed=course.seed + number, split="train")
+
+            return draw_more(course.tasks, n, seed=course.seed + number, split="train")
 
         self._ground.practise(number, name, draw, start)
         if name == "grpo":

@@ -170,17 +170,23 @@ def demand_same(batch: Batch, model: str, store: Store) -> None:
     Raises:
         UsageError: it would not be.
     """
-    with store.reading() as connection:
-        begun = connection.execute(select(run.c.task, run.c.model).where(run.c.batch == batch.name).distinct()).all()
-
     wanted = {task.key for task in batch.tasks}
-    if others := {row.task for row in begun} - wanted:
+    tasks, models = _begun(batch.name, store)
+    if others := tasks - wanted:
         message = f"The batch {batch.name} has {len(others)} tasks that are not among the {len(wanted)} asked for."
         raise UsageError(message, fix="Go on with the tasks it was begun with, or name another --batch.")
 
-    if others := {row.model for row in begun} - {model}:
+    if others := models - {model}:
         message = f"The batch {batch.name} was begun with {', '.join(sorted(others))}, not {model}."
         raise UsageError(message, fix="Go on with that model (--model), or name another --batch.")
+
+
+def _begun(batch: str, store: Store) -> tuple[set[str], set[str]]:
+    """Tasks and models of a batch's runs, whatever became of them."""
+    with store.reading() as connection:
+        rows = connection.execute(select(run.c.task, run.c.model).where(run.c.batch == batch).distinct()).all()
+
+    return {row.task for row in rows}, {row.model for row in rows}
 
 
 def learnable(store: Store, batch: str) -> set[str]:
@@ -210,6 +216,8 @@ async def sample_until(
 ) -> None:
     """Practise ever more tasks until `batch.mixed` groups teach something, or there are no more.
 
+    One that was killed is gone on with: as many are drawn at once as it had.
+
     Args:
         batch: what to begin with.
         draw: so many tasks of each kind, those of fewer among them; the same again where there are no more.
@@ -221,6 +229,10 @@ async def sample_until(
         UsageError, ModelError, StoreError: as `rollout`.
     """
     n = A_FEW
+    had, _ = _begun(batch.name, store)
+    while had - {task.key for task in batch.tasks} and len(more := draw(2 * n)) > len(batch.tasks):
+        n, batch = 2 * n, replace(batch, tasks=more)
+
     while True:
         await rollout(batch, model, store, report)
         n *= 2

@@ -154,6 +154,24 @@ async def test_tasks_are_drawn_until_enough_groups_teach_something(tmp_path):
         learnable(store, "c")
 
 
+async def test_a_batch_that_drew_more_is_gone_on_with_from_what_it_began_with(tmp_path):
+    store = Store.open(tmp_path / "runs.db")
+    tasks = [ADD.model_copy(update={"prompt": f"2+3? ({n})"}) for n in range(40)]
+    first = Batch("b", tasks[:10], n=2, mixed=3)
+    model = ScriptedModel(lambda _: "5")
+    with anyio.CancelScope() as scope:
+
+        def stop(trial):
+            if trial.task == tasks[24]:
+                scope.cancel()
+
+        await sample_until(first, lambda n: tasks[:n], model, store, stop)
+
+    assert 20 < len({trial.task for trial in attempts(store, "b").values()}) < 40
+    await sample_until(first, lambda n: tasks[:n], model, store)
+    assert attempts(store, "b").keys() == {(task.key, n) for task in tasks for n in range(2)}
+
+
 async def test_drawing_ends_where_there_are_no_more_tasks(tmp_path):
     store = Store.open(tmp_path / "runs.db")
     await sample_until(Batch("b", [ADD], n=2, mixed=3), lambda _: [ADD], ScriptedModel(lambda _: "5"), store)
