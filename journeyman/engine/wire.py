@@ -99,7 +99,9 @@ class UpdateMeta(TypedDict, total=False):
     tool: str
     """`server.tool`, as policies call it."""
     parent: str
-    """The `toolCallId` of the call that makes this one while it is under way: a program's, or a server's question."""
+    """The `toolCallId` of the model's call that makes this one while it is under way, directly or through one of its
+    own: a program, or a server that asks something.
+    """
     effect: Literal["allow", "ask", "deny"]
     """What the policy said, with `reason`, `rules`, `labels` and `provenance` as in `call_decided`."""
     reason: str
