@@ -143,8 +143,10 @@ def _prepare(job: Job, rows: Sequence[Row]) -> Trained | None:
     path = job.folder / "plan.json"
     try:
         job.folder.mkdir(parents=True, exist_ok=True)
-        there = json.loads(path.read_text("utf-8")) if path.exists() else wanted
-        path.write_text(json.dumps(there, indent=2), encoding="utf-8")
+        if not path.exists():
+            _write(path, wanted)
+
+        there = json.loads(path.read_text("utf-8"))
         done = json.loads(card.read_text("utf-8"))["done"] if card.exists() else None
     except (OSError, ValueError) as error:
         raise ConfigError(f"{job.folder} cannot be used: {error}.", fix="Name another folder: --out FOLDER") from error
@@ -197,4 +199,15 @@ def _card(job: Job, rows: Sequence[Row], done: Trained, left_out: int) -> None:
         "versions": {name: metadata.version(name) for name in ("torch", "transformers", "peft", "trl")},
         "adapter_sha256": hashlib.sha256(done.adapter.read_bytes()).hexdigest(),
     }
-    (job.folder / "card.json").write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
+    try:
+        _write(job.folder / "card.json", card)
+    except OSError as error:
+        fix = f"Make room in {job.folder}, and go on with it."
+        raise ConfigError(f"The card of the adapter cannot be written: {error}.", fix=fix) from error
+
+
+def _write(path: Path, value: Mapping[str, Any]) -> None:
+    """All of it or nothing: whoever is killed meanwhile finds no half file when he goes on."""
+    fresh = path.with_suffix(".tmp")
+    fresh.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
+    fresh.replace(path)

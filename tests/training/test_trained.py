@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import resource
 import signal
 from dataclasses import replace
 from typing import Any
@@ -250,6 +251,22 @@ def test_a_folder_belongs_to_one_training(base, rows, tmp_path):
     trained(base, tmp_path, rows, sft(epochs=1))
     with pytest.raises(UsageError, match="has another training"):
         trained(base, tmp_path, rows, sft(epochs=2))
+
+
+def test_a_write_that_was_cut_off_leaves_nothing_to_stumble_over(base, rows, tmp_path):
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (64, hard))  # the file system gives out in the middle
+    try:
+        with pytest.raises(ConfigError, match="cannot be used"):
+            trained(base, tmp_path, rows, sft(steps=1))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+    assert not (tmp_path / "plan.json").exists()
+    assert trained(base, tmp_path, rows, sft(steps=1)).steps == 1
+    plan = (tmp_path / "plan.json").stat()
+    assert trained(base, tmp_path, rows, sft(steps=1)).steps == 1
+    assert (tmp_path / "plan.json").stat().st_ino == plan.st_ino, "it is written once"
 
 
 def test_an_adapter_for_another_model_is_refused(base, rows, tmp_path):
