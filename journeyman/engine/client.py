@@ -268,9 +268,25 @@ async def connect(path: Path | None = None, *, start: bool = True) -> AsyncGener
         start: False to fail instead of starting one.
 
     Raises:
-        Disconnected: there is none, or it does not start.
+        Disconnected: there is none, or it does not start or answer.
     """
-    pipe = await _reach(path or socket_path(), start=start)
+    path = path or socket_path()
+    deadline = anyio.current_time() + STARTING_S
+    async with AsyncExitStack() as stack:
+        while True:
+            pipe = await _reach(path, start=start)
+            try:
+                client = await stack.enter_async_context(_met(pipe))
+                break
+            except Disconnected:  # it was about to end; the next one is another
+                if not start or anyio.current_time() > deadline:
+                    raise
+
+        yield client
+
+
+@asynccontextmanager
+async def _met(pipe: Pipe) -> AsyncGenerator[Client]:
     client = Client(pipe)
     async with AsyncExitStack() as stack:
         stack.callback(pipe.close)
@@ -279,14 +295,20 @@ async def connect(path: Path | None = None, *, start: bool = True) -> AsyncGener
         stack.push_async_callback(group.__aexit__, None, None, None)  # so that errors of the body leave as they are
         group.start_soon(client.read)
         try:
-            client.agent = await client.request(
-                "initialize",
-                {
-                    "protocolVersion": wire.PROTOCOL,
-                    "clientInfo": {"name": "journeyman", "version": version("journeyman")},
-                    "clientCapabilities": {"_meta": {wire.OURS: {"notes": True}}},
-                },
-            )
+            with anyio.move_on_after(STARTING_S):
+                client.agent = await client.request(
+                    "initialize",
+                    {
+                        "protocolVersion": wire.PROTOCOL,
+                        "clientInfo": {"name": "journeyman", "version": version("journeyman")},
+                        "clientCapabilities": {"_meta": {wire.OURS: {"notes": True}}},
+                    },
+                )
+
+            if not client.agent:
+                message = f"The engine does not answer in {STARTING_S:g} seconds."
+                raise Disconnected(message, fix=f"End its process; {log_path()} may say what it does.")
+
             yield client
         finally:
             client.messages.close()
@@ -304,7 +326,9 @@ async def _reach(path: Path, *, start: bool) -> Pipe:
             if not start:
                 raise Disconnected(f"No engine listens at {path}.", fix="journeyman serve") from error
 
-        process = process or _start(path)
+        if process is None or process.poll() == 0:  # the one that was there was about to end
+            process = _start(path)
+
         if process.poll() not in {None, 0} or anyio.current_time() > deadline:
             raise Disconnected(f"The engine does not start. {_tail()}", fix=f"See {log_path()}, or: journeyman serve")
 

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from journeyman.errors import Disconnected, JourneymanError
@@ -32,6 +33,8 @@ class Talk:
         self._before: int | None = None
         self._reading = False
         self.session_id = ""
+        self.is_connected = False
+        """The session is open."""
         self.modes: list[dict[str, Any]] = []
         self.options: list[dict[str, Any]] = []
         self.running = False
@@ -52,14 +55,17 @@ class Talk:
 
             raise Disconnected("The engine is gone; the session is stored.", fix="Write on to start another.")
         except JourneymanError as error:
-            self._client = None
-            self.running = False
-            self._state("gone")
-            self._face.told(error)
+            self._gone(error)
 
-    @property
-    def is_connected(self) -> bool:
-        return self._client is not None and bool(self.session_id)
+    def _gone(self, error: JourneymanError) -> None:
+        self._client = None
+        self.is_connected = self.running = False
+        self._asks.clear()
+        self._face.settle("")
+        self._face.feed.stopped()
+        self._queued({})
+        self._state("gone")
+        self._face.told(error)
 
     @property
     def client(self) -> "Client":
@@ -139,6 +145,7 @@ class Talk:
         self.modes = list(modes.get("availableModes") or ())
         self.options = list(result.get("configOptions") or ())
         self.running = bool(ours.get("running"))
+        self.is_connected = True
         self._asks.clear()
         state = "working" if self.running else "ready"
         self._face.show_status(Status(state, str(ours.get("model") or ""), str(modes.get("currentModeId") or "")))
@@ -166,11 +173,12 @@ class Talk:
 
     async def say(self, text: str) -> None:
         """Say something, or with `!` run it; it waits for the turn under way. To the end of its turn."""
-        if _is_command(text):
-            await self.client.shell(self.session_id, text[1:])
-            return
-
-        await self.client.prompt(self.session_id, _MENTIONED.sub(self._named, text))
+        client = self.client
+        with suppress(Disconnected):  # `run` tells of it
+            if _is_command(text):
+                await client.shell(self.session_id, text[1:])
+            else:
+                await client.prompt(self.session_id, _MENTIONED.sub(self._named, text))
 
     def _named(self, found: "re.Match[str]") -> str:
         """A file of the folder as tools name it, without the `@`."""

@@ -65,3 +65,17 @@ def test_a_client_is_light():
     names = {line.rpartition("|")[2].strip().partition(".")[0] for line in done.stderr.splitlines()}
     assert "anyio" in names
     assert names & {"acp", "mcp", "pydantic", "sqlalchemy", "textual", "click", "httpx2"} == set()
+
+
+async def test_who_comes_while_an_engine_ends_gets_the_next_one(place):
+    async with connect() as client:
+        first = pid(client)
+        await client.new(place.folder, place.script("Hello."))
+        os.kill(first, signal.SIGTERM)
+        with anyio.fail_after(40):
+            async with connect() as next_one:
+                assert pid(next_one) != first
+                with pytest.raises(Disconnected):
+                    await client.sessions()
+
+                await next_one.stop()

@@ -6,7 +6,7 @@ from inline_snapshot import snapshot
 from textual import events
 
 from journeyman.tui import approval
-from journeyman.tui.items import Card, Said
+from journeyman.tui.items import Card, Note, Said
 from journeyman.tui.pager import Arguments, Editor
 from journeyman.tui.picker import Asked
 from journeyman.tui.prompt import Prompt
@@ -318,3 +318,24 @@ async def test_an_exclamation_mark_runs_a_command_of_ones_own(folder):
             Said("user", "!!"),
             Said("assistant", "You saw it."),
         ]
+
+
+async def test_an_engine_that_is_killed_is_told_of_once_and_the_session_goes_on(folder, tmp_path, monkeypatch):
+    monkeypatch.setenv("JOURNEYMAN_HOME", str(tmp_path / "home"))  # an engine of its own
+    async with talking(folder, WRITE, "As you wish.") as (app, pilot):
+        await asks(app, pilot, "Write it", "waiting for you")
+        session = app.chat.talk.session_id
+        os.kill(app.chat.talk.client.agent["agentInfo"]["_meta"]["journeyman"]["pid"], signal.SIGKILL)
+        await until(pilot, lambda: app.chat.status.state == "gone")
+        assert [item.text for item in app.chat.transcript.items if isinstance(item, Note)] == [
+            "The engine is gone; the session is stored.\nWrite on to start another."
+        ]
+        assert not app.chat.approval.questions
+        assert cards(app)[0].status == "unknown"
+        app.chat.prompt.set("Never mind")
+        await pilot.press("enter")
+        await until(pilot, lambda: Said("assistant", "As you wish.") in app.chat.transcript.items, 60)
+        assert app.chat.talk.session_id == session
+        assert [said for _, said in app.chat.feed.turns] == ["Write it", "Never mind"]
+        assert not (folder / "out.py").exists()
+        await app.chat.talk.client.stop()
