@@ -121,6 +121,7 @@ def _batch(options: dict[str, Any], store: "Store") -> "Batch":
     from journeyman.training.taskfile import load_tasks  # noqa: PLC0415
 
     tasks = load_tasks(options["source"], n=options["limit"], seed=options["seed"], split=_split(options))
+    _tell_held_out(options)
     if options["zone"]:
         tasks = _within(learnable(store, options["zone"]), tasks, options)
 
@@ -138,6 +139,21 @@ def _batch(options: dict[str, Any], store: "Store") -> "Batch":
         mixed=options["mixed"] or 0,
         sampling=sampling,
     )
+
+
+def _tell_held_out(options: dict[str, Any]) -> None:
+    """Say so where tasks of a file or a folder are left out unasked."""
+    from pathlib import Path  # noqa: PLC0415
+
+    from journeyman.training.taskfile import load_tasks  # noqa: PLC0415
+
+    if options["split"] != "train" or not Path(options["source"]).exists():
+        return
+
+    tasks = load_tasks(options["source"])
+    if held := sum(task.split == "held_out" for task in tasks):
+        verb = "is" if held == 1 else "are"
+        click.echo(f"note: {held} of {len(tasks)} tasks {verb} held out and not practised (--split all)", err=True)
 
 
 def _split(options: dict[str, Any]) -> Any:
@@ -196,7 +212,8 @@ def _tell(batch: str, result: "Tally") -> None:
     click.echo(f"attempts   {result.attempts}, {result.right} right, {result.unjudged} not judged")
     click.echo(f"groups     {result.groups}, {result.mixed} with different rewards")
     for each in result.passes:
-        click.echo(f"pass@{each.k:<5} {each.rate:.0%} [{each.low:.0%}, {each.high:.0%}]")
+        interval = f" [{each.low:.0%}, {each.high:.0%}]" if result.groups > 1 else ""
+        click.echo(f"pass@{each.k:<5} {each.rate:.0%}{interval}")
 
     cost = "unknown" if result.usd is None else f"${result.usd:.4f}"
     click.echo(f"took       {result.tokens} tokens, {result.seconds:.0f} s of attempts, {cost}")

@@ -178,7 +178,7 @@ def _terms(text: str) -> Iterator[Term]:
         found = match.groupdict()
         value = next(found[key] for key in ("quoted", "value", "phrase", "word") if found[key] is not None)
         term = Term(bool(found["no"]), (found["field"] or "").lower(), found["op"] or "", value, at)
-        if not value.strip("*"):
+        if not value.strip("*") and not (value and term.field in TEXTS):  # batch:* is in any
             raise wrong(text, at, "nothing is asked for here", "Say a word or a value.")
 
         if found["word"] and _HALF.search(found["word"]):

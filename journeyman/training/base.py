@@ -12,7 +12,8 @@ from journeyman.errors import BadModelFile, ConfigError
 from journeyman.training.recipe import Shape
 
 NEEDED = ("torch", "transformers", "peft", "trl", "gguf")
-INSTALL = 'pip install "journeyman[train]"   (a smaller PyTorch for CPUs: https://pytorch.org/get-started)'
+CLONE = Path(__file__).parents[2] / "pyproject.toml"
+INSTALL = "uv sync --extra train" if CLONE.is_file() else 'pip install "journeyman[train]"'
 
 
 def demand_trainer() -> None:
@@ -25,7 +26,8 @@ def demand_trainer() -> None:
 
     missing = [name for name in NEEDED if find_spec(name) is None]
     if missing:
-        raise ConfigError(f"Training needs {', '.join(missing)}, which is not installed here.", fix=INSTALL)
+        fix = f"{INSTALL}   (a smaller PyTorch for CPUs: https://pytorch.org/get-started)"
+        raise ConfigError(f"Training needs {', '.join(missing)}, which is not installed here.", fix=fix)
 
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
     os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")

@@ -7,13 +7,14 @@ weight = 2                  # optional; so is `gate = true`: anything less than 
 """
 
 import inspect
-from collections.abc import Callable, Mapping
+import json
+from collections.abc import Callable, Iterator, Mapping
 from difflib import get_close_matches
 from importlib import import_module
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_type_hints
 
 import anyio
-from pydantic import Field, JsonValue, model_validator
+from pydantic import Field, JsonValue, PydanticUserError, TypeAdapter, ValidationError, model_validator
 
 from journeyman.errors import ConfigError
 from journeyman.traces.messages import Value
@@ -107,6 +108,10 @@ class Check(Value):
         except TypeError as error:
             raise ConfigError(f"The verifier {self.verifier!r}: {error}.", fix=_usage(self.verifier, found)) from None
 
+        for name, why in _mistyped(found, self.parameters):
+            message = f"The verifier {self.verifier!r}: {name} = {self.parameters[name]!r}: {why}."
+            raise ConfigError(message, fix=_usage(self.verifier, found))
+
         return found
 
 
@@ -129,6 +134,22 @@ def verify_here(check: Check, case: Case) -> Score:
         score = Score.missing(f"{type(error).__name__}: {error}", "error")
 
     return score.model_copy(update={"verifier": function.__verifier__})
+
+
+def _mistyped(function: Any, parameters: Mapping[str, JsonValue]) -> Iterator[tuple[str, str]]:
+    """The parameters that are not what the function's annotations say, and why; what says nothing fits."""
+    try:
+        hints = get_type_hints(function)
+    except (NameError, TypeError):
+        return
+
+    for name, value in parameters.items():
+        try:
+            TypeAdapter(hints.get(name, Any)).validate_json(json.dumps(value), strict=True)
+        except ValidationError as error:
+            yield name, error.errors()[0]["msg"]
+        except PydanticUserError:  # a class that JSON knows nothing of
+            continue
 
 
 def _near(name: str) -> str:

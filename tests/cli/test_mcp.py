@@ -225,6 +225,11 @@ def test_a_server_is_tried_by_its_command_or_its_name_and_found_fine(journeyman)
     assert (named["name"], named["ok"], named["tools"], len(named["left_out"])) == ("odd", True, ["fine", "loose"], 7)
 
 
+def test_advice_about_a_command_that_was_typed_names_all_of_it(journeyman):
+    tried = journeyman("mcp", "test", "--patience", "30", "cat /etc/hosts")
+    assert (tried.code, tried.out.splitlines()[1]) == (7, "  run it by hand and look: cat /etc/hosts")
+
+
 def test_a_server_that_cannot_be_used_is_told_with_its_last_words(journeyman):
     tried = journeyman("mcp", "test", "--patience", "30", f"{sys.executable} {RAW} dying")
     assert (tried.code, tried.out.splitlines()[0]) == (

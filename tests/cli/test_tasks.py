@@ -40,3 +40,13 @@ def test_tasks_are_written_as_prompts_without_those_that_are_held_out(journeyman
     assert (done["rows"], len(done["skipped"])) == (len(train), 12 - len(train))
     rows = [json.loads(line) for line in (journeyman.folder / "out.jsonl").read_text().splitlines()]
     assert [row["task"] for row in rows] == train
+
+
+def test_tasks_that_are_held_out_are_told_and_one_group_has_no_interval(journeyman):
+    (journeyman.folder / "script.json").write_text(json.dumps(["4"]))
+    (journeyman.folder / "t.toml").write_text(
+        '[[task]]\nprompt = "3 + 1?"\nanswer = "4"\n[[task]]\nprompt = "2 + 3?"\nanswer = "5"\nnever = true\n'
+    )
+    done = journeyman("rollout", "t.toml", "-n", "1", "-m", "scripted:script.json")
+    told = "note: 1 of 2 tasks is held out and not practised (--split all)\n"
+    assert (done.code, done.err, done.out.splitlines()[3]) == (0, told, "pass@1     100%")

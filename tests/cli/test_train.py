@@ -9,7 +9,7 @@ def test_without_the_extra_it_says_what_to_install(journeyman, words):
     done = journeyman(*words)
     assert (done.code, done.out) == (3, "")
     assert "Training needs torch, " in done.err
-    assert 'pip install "journeyman[train]"' in done.err
+    assert "uv sync --extra train" in done.err
 
 
 def test_what_was_never_chosen_cannot_be_taken_back(journeyman):

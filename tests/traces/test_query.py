@@ -55,6 +55,10 @@ FOUND = {
     "is:fork parent:boats": {"fork"},
     "is:scored": {"boats", "hi"},
     "run:ha": {"harbour"},
+    "parent:*": {"fork"},
+    "-outcome:*": {"open"},
+    "tool:*": {"boats", "harbour"},
+    "batch:*": set(),
     'prompt:"how many"': {"boats", "fork"},
     "prompt:100%": {"harbour"},
     "prompt:a_b": set(),
@@ -88,6 +92,7 @@ async def test_a_filter_finds_what_it_says(runs: Store) -> None:
         ("*", 0, "nothing is asked for", "Say a word"),
         ("boat reward>", 5, "half a condition", "reward>0.5"),
         ("<3", 0, "half a condition", "quote"),
+        ('batch:""', 0, "nothing is asked for", "Say a word"),
         ('"" x', 0, "nothing is asked for", "Say a word"),
     ],
 )

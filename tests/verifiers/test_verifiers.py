@@ -66,6 +66,22 @@ def test_parameters_that_do_not_fit_are_refused_with_those_that_do():
     assert caught.value.fix == "numeric takes expected: str, tolerance: float = 1e-06."
 
 
+@pytest.mark.parametrize(
+    ("check", "told"),
+    [
+        ({"verifier": "length", "most": "x"}, "'length': most = 'x': Input should be a valid"),
+        ({"verifier": "exact", "expected": 5}, "'exact': expected = 5: Input should be a valid string"),
+        ({"verifier": "files", "absent": "a.txt"}, "'files': absent = 'a.txt': Input should be a valid"),
+    ],
+)
+def test_a_parameter_of_another_type_is_refused(check, told):
+    with pytest.raises(ConfigError) as caught:
+        Check.model_validate(check).resolve()
+
+    assert told in str(caught.value)
+    assert caught.value.fix.startswith(f"{check['verifier']} takes ")
+
+
 def test_a_function_that_was_not_marked_is_no_verifier():
     with pytest.raises(ConfigError, match="no verifier 'os:system'"):
         Check(verifier="os:system").resolve()
