@@ -7,8 +7,10 @@ from pathlib import Path
 import anyio
 import pytest
 
+from journeyman.engine import client as client_room
 from journeyman.engine.client import connect
-from journeyman.engine.place import short
+from journeyman.engine.place import short, socket_path
+from journeyman.engine.serve import _alone
 from journeyman.errors import Disconnected
 from tests.engine.conftest import Seat
 
@@ -84,3 +86,18 @@ async def test_who_comes_while_an_engine_ends_gets_the_next_one(place):
 
                     async for _ in other.messages:  # it took us in, and let us go
                         pass
+
+
+async def test_an_engine_that_no_longer_listens_and_is_not_gone_yet_is_waited_for(place):
+    before = len(client_room._started)
+    async with anyio.create_task_group() as group:
+        with _alone(socket_path()), anyio.fail_after(40):
+            group.start_soon(_stop)
+            while not any(each.poll() == 0 for each in client_room._started[before:]):  # noqa: ASYNC110 - a process
+                await anyio.sleep(0.02)
+
+
+async def _stop():
+    with anyio.fail_after(40):
+        async with connect() as client:
+            await client.stop()
