@@ -211,6 +211,9 @@ def _show(found: "Explanation") -> None:
         line = f"{each.argument} = {each.value!r} ({each.kind}): {each.source}{at}, {verdict}"
         click.echo(f"  {safe(line)}")
 
+    if found.tool.startswith(("files.", "search.")):
+        click.echo("  whatever the policy says, the tool itself refuses paths outside the working folder")
+
     for number, way in enumerate(found.allowed_if):
         click.echo(f"{'allowed if' if number == 0 else '        or'}: {safe('; and '.join(way))}")
 

@@ -39,6 +39,12 @@ def test_explain_traces_values_and_says_what_would_help(place):
     assert place("policy", "explain", "files.read", '{"path": "a"}', "--run", "last").code == 0
 
 
+def test_explain_says_what_a_tool_refuses_besides(place):
+    done = place("policy", "explain", "files.read", '{"path": "/etc/passwd"}')
+    assert "the tool itself refuses paths outside the working folder" in done.out
+    assert "the tool itself" not in place("policy", "explain", "calculator.calculate").out
+
+
 @pytest.mark.parametrize(
     ("words", "told"),
     [
