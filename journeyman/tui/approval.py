@@ -23,6 +23,8 @@ GRACE_S = 0.5
 """Seconds in which a question takes no answer: somebody may be typing."""
 HOLD_S = 0.25
 """Seconds that a letter waits for another one, before it is an answer; one that allows more than a call, thrice so."""
+TALLEST = 20
+"""Lines of a call that are shown at once; arrows move them."""
 MORE = ("session", "always", "all")
 ANSWERS = (
     ("y", "once", "yes"),
@@ -48,9 +50,9 @@ class Approval(Vertical, can_focus=True):
     """The first of the questions that wait."""
 
     DEFAULT_CSS = """
-    Approval { height: auto; max-height: 60%; border-left: thick $warning; background: $surface; display: none;
+    Approval { height: auto; max-height: 80%; border-left: thick $warning; background: $surface; display: none;
                margin: 1 0 0 0; }
-    Approval Lines { height: auto; max-height: 20; padding: 0 1; background: $surface;
+    Approval Lines { height: auto; padding: 0 1; background: $surface;
                      scrollbar-background: $surface; }
     Approval Bar { background: $surface; }
     """
@@ -74,6 +76,7 @@ class Approval(Vertical, can_focus=True):
         self.questions: list[Question] = []
         self._prompt = prompt
         self._held: Held | None = None
+        self._shown = 0
         self._since = 0.0
         self._explained = False
 
@@ -85,6 +88,8 @@ class Approval(Vertical, can_focus=True):
     def on_mount(self) -> None:
         for lines in self.query(Lines):
             lines.can_focus = False
+
+        self.watch(self.query_one("#call", Lines), "scroll_y", self._show_answers, init=False)
 
     def ask(self, question: Question) -> None:
         self.questions.append(question)
@@ -118,10 +123,24 @@ class Approval(Vertical, can_focus=True):
         self.query_one("#asked", Bar).show(((what, "warning bold"),), waits)
         lines = self._lines(question, max(20, self.size.width - 4))
         call = self.query_one("#call", Lines)
-        call.styles.height = min(len(lines), max(2, self.app.size.height // 2 - 4))
+        told, height = wrap(self._answers(question, more), max(20, self.size.width - 4)), self.app.size.height
+        room = max(
+            2, height // 2 - 4, min(5, height - 5 - len(told))
+        )  # the rest is for the prompt and what one may say
+        call.styles.height = self._shown = min(len(lines), room, TALLEST)
         call.show(lines, stay=not fresh)
+        self._show_answers(0 if fresh else call.scroll_y)
+
+    def _show_answers(self, top: float) -> None:
+        """The answers, behind how much of the call is not on the screen."""
+        if not self.questions:
+            return
+
+        above, below = int(top), len(self.query_one("#call", Lines).lines) - int(top) - self._shown
+        cut = f"↓ {below} more lines   " if below > 0 else f"↑ {above} more lines   " if above else ""
         answers = self.query_one("#answers", Lines)
-        told = wrap(self._answers(question, more), max(20, self.size.width - 4))
+        line = ((cut, "warning bold"), *self._answers(self.questions[0], len(self.questions) - 1))
+        told = wrap(line if cut else line[1:], max(20, self.size.width - 4))
         answers.styles.height = len(told)
         answers.show(told)
 

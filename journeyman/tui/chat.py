@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 TWICE_S = 0.6
 """Within it a second escape means more than one."""
+AGAIN_S = 3.0
+"""Within it a second ctrl+c quits."""
 
 
 class Chat(Screen):
@@ -79,6 +81,7 @@ class Chat(Screen):
         self.talk = Talk(self, opening)
         self._unsent: list[str] = []
         self._escaped = 0.0
+        self._left = -AGAIN_S
 
     @property
     def mine(self) -> "Journeyman":
@@ -170,10 +173,18 @@ class Chat(Screen):
                 self.show_status(self.status._replace(state="starting"))
                 self.connect()
 
+    def keep(self, waiting: list[str]) -> None:
+        """What waited in an engine that is gone is said to the next one."""
+        self._unsent[:0] = waiting
+        self.show_queue(self._unsent, held=False)
+
     def _send_unsent(self) -> None:
         if self.talk.is_connected:
-            waiting, self._unsent = self._unsent, []
-            self.show_queue([], held=False)
+            known = {str(each.get("text", "")) for each in self.talk.queue}  # the engine was there all the time
+            waiting, self._unsent = [text for text in self._unsent if text not in known], []
+            if not known:
+                self.show_queue([], held=False)
+
             for text in waiting:
                 self._say(text)
 
@@ -315,8 +326,11 @@ class Chat(Screen):
             self.prompt.set("")
         elif self.talk.queue:
             self.doing(self.talk.drop)
-        else:
+        elif monotonic() - self._left < AGAIN_S:
             self.mine.leave()
+        else:
+            self._left = monotonic()
+            self.mine.notify("ctrl+c again to quit", timeout=AGAIN_S)
 
     def action_steer(self) -> None:
         text = self.prompt.text.strip()

@@ -63,8 +63,9 @@ class Talk:
         self._asks.clear()
         self._face.settle("")
         self._face.feed.stopped()
-        self._queued({})
+        waiting, self.queue = [str(each.get("text", "")) for each in self.queue], []
         self._state("gone")
+        self._face.keep(waiting)
         self._face.told(error)
 
     @property
@@ -147,9 +148,9 @@ class Talk:
         self.running = bool(ours.get("running"))
         self.is_connected = True
         self._asks.clear()
+        self._queued({"items": ours.get("queue") or [], "held": False})
         state = "working" if self.running else "ready"
         self._face.show_status(Status(state, str(ours.get("model") or ""), str(modes.get("currentModeId") or "")))
-        self._queued({"items": ours.get("queue") or [], "held": False})
 
     async def fork(self) -> None:
         """A session that begins with all that was said in this one."""

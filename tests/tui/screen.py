@@ -40,7 +40,12 @@ async def alone(size: tuple[int, int] = (80, 24), choice: Choice = PLAIN) -> Asy
 
 @asynccontextmanager
 async def talking(
-    folder: Path, *steps: Any, size: tuple[int, int] = (80, 24), session: str = "", **settings: Any
+    folder: Path,
+    *steps: Any,
+    size: tuple[int, int] = (80, 24),
+    session: str = "",
+    socket: Path | None = None,
+    **settings: Any,
 ) -> AsyncGenerator[tuple[Journeyman, Pilot]]:
     """The app with the engine of this test run, whose model plays `steps`."""
     if steps:
@@ -48,7 +53,7 @@ async def talking(
         script.write_text(json.dumps(steps), "utf-8")
         settings["model"] = f"scripted:{script}"
 
-    app = Journeyman(Opening(folder, session, settings), PLAIN)
+    app = Journeyman(Opening(folder, session, settings, socket), PLAIN)
     async with app.run_test(size=size) as pilot:
         await until(pilot, lambda: app.chat.status.state != "starting")
         yield app, pilot

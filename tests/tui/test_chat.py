@@ -1,6 +1,10 @@
 import os
+import re
 import signal
+import subprocess
+import sys
 
+import anyio
 import pytest
 from inline_snapshot import snapshot
 from textual import events
@@ -290,6 +294,38 @@ async def test_what_is_said_while_the_engine_stands_still_is_not_lost(folder, en
         os.kill(engine.pid, signal.SIGCONT)
         await until(pilot, lambda: Said("assistant", "two") in app.chat.transcript.items)
         assert app.chat.talk.session_id == session
+
+
+async def test_a_question_of_a_killed_engine_vanishes_and_what_waited_is_kept(folder):
+    place = folder.parent / "e.sock"
+    engine = subprocess.Popen([sys.executable, "-m", "journeyman", "serve", "--socket", str(place)])
+    with anyio.fail_after(60):
+        while not place.exists():
+            await anyio.sleep(0.05)
+
+    async with talking(folder, WRITE, "done", socket=place) as (app, pilot):
+        await asks(app, pilot, "Write it", "waiting for you")
+        await pilot.press(*"more", "enter")
+        await until(pilot, lambda: app.chat.talk.queue)
+        engine.kill()
+        engine.wait()
+        await until(pilot, lambda: app.chat.status.state == "gone")
+        assert not app.chat.approval.questions
+        assert "» more" in shown(app)
+        await pilot.press("y")
+        assert app.chat.prompt.text == "y"
+
+
+async def test_what_is_cut_from_a_question_says_so_and_can_be_reached(folder):
+    long = {"tool": "files__write", "arguments": {"path": "out.py", "content": "\n".join(map(str, range(9)))}}
+    async with talking(folder, long, "done", size=(40, 12)) as (app, pilot):
+        await asks(app, pilot, "Write it", "waiting for you")
+        assert re.search("↓ 1?[0-9] more lines   y yes", shown(app))
+        await pilot.press(*["down"] * 12)
+        await until(pilot, lambda: re.search("↑ 1?[0-9] more lines   y yes", shown(app)))
+        assert "no rule allows" in shown(app)
+        await pilot.press("n")
+        await until(pilot, lambda: app.chat.status.state == "ready")
 
 
 @pytest.mark.parametrize("size", [(120, 36), (80, 24), (40, 12)], ids=str)

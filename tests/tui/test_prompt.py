@@ -69,6 +69,16 @@ async def test_letters_typed_over_the_transcript_are_for_the_prompt():
         assert app.chat.prompt.text == "hi"
 
 
+async def test_ctrl_c_says_first_that_it_would_quit():
+    async with alone() as (app, pilot):
+        told = []
+        app.notify = lambda text, **_: told.append(text)
+        await pilot.press("ctrl+c")
+        assert (told, app._exit) == (["ctrl+c again to quit"], False)
+        await pilot.press("ctrl+c")
+        assert app._exit
+
+
 async def test_keys_can_be_other_ones():
     async with alone(choice=Choice(keys={"app.help": "f9"})) as (app, pilot):
         await pilot.press("f9")
