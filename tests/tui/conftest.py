@@ -19,14 +19,29 @@ def anyio_backend():
 @pytest.fixture(scope="session")
 def engine():
     """One engine for all tests of this process."""
-    started = subprocess.Popen([sys.executable, "-m", "journeyman", "serve"], stdin=subprocess.DEVNULL)
-    deadline = time.monotonic() + 60
-    while not socket_path().exists() and time.monotonic() < deadline and started.poll() is None:
-        time.sleep(0.05)
-
+    started = _serve(socket_path())
     yield started
     started.send_signal(signal.SIGTERM)
     started.wait(20)
+
+
+@pytest.fixture
+def mortal(tmp_path):
+    """Another engine, to be killed, and its socket."""
+    place = tmp_path / "e.sock"
+    started = _serve(place, "--socket", str(place))
+    yield started, place
+    started.kill()
+    started.wait(20)
+
+
+def _serve(place: Path, *more: str) -> subprocess.Popen[bytes]:
+    started = subprocess.Popen([sys.executable, "-m", "journeyman", "serve", *more], stdin=subprocess.DEVNULL)
+    deadline = time.monotonic() + 60
+    while not place.exists() and time.monotonic() < deadline and started.poll() is None:
+        time.sleep(0.05)
+
+    return started
 
 
 @pytest.fixture

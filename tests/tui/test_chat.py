@@ -1,10 +1,7 @@
 import os
 import re
 import signal
-import subprocess
-import sys
 
-import anyio
 import pytest
 from inline_snapshot import snapshot
 from textual import events
@@ -296,19 +293,13 @@ async def test_what_is_said_while_the_engine_stands_still_is_not_lost(folder, en
         assert app.chat.talk.session_id == session
 
 
-async def test_a_question_of_a_killed_engine_vanishes_and_what_waited_is_kept(folder):
-    place = folder.parent / "e.sock"
-    engine = subprocess.Popen([sys.executable, "-m", "journeyman", "serve", "--socket", str(place)])
-    with anyio.fail_after(60):
-        while not place.exists():
-            await anyio.sleep(0.05)
-
+async def test_a_question_of_a_killed_engine_vanishes_and_what_waited_is_kept(folder, mortal):
+    engine, place = mortal
     async with talking(folder, WRITE, "done", socket=place) as (app, pilot):
         await asks(app, pilot, "Write it", "waiting for you")
         await pilot.press(*"more", "enter")
         await until(pilot, lambda: app.chat.talk.queue)
         engine.kill()
-        engine.wait()
         await until(pilot, lambda: app.chat.status.state == "gone")
         assert not app.chat.approval.questions
         assert "» more" in shown(app)

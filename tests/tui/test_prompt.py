@@ -69,10 +69,10 @@ async def test_letters_typed_over_the_transcript_are_for_the_prompt():
         assert app.chat.prompt.text == "hi"
 
 
-async def test_ctrl_c_says_first_that_it_would_quit():
+async def test_ctrl_c_says_first_that_it_would_quit(monkeypatch):
     async with alone() as (app, pilot):
         told = []
-        app.notify = lambda text, **_: told.append(text)
+        monkeypatch.setattr(app, "notify", lambda text, **_: told.append(text))
         await pilot.press("ctrl+c")
         assert (told, app._exit) == (["ctrl+c again to quit"], False)
         await pilot.press("ctrl+c")
