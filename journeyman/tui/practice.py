@@ -155,7 +155,7 @@ def _flipped(batches: Sequence[Sequence[Attempt]]) -> Iterator[Line]:
     before, after = _by_task(first), _by_task(last)
     prompts = {each.task: each.prompt for each in last}
     changes = [(after[t] - before[t], t) for t in before.keys() & after.keys() if before[t] != after[t]]
-    for change, task in sorted(changes, key=lambda each: -abs(each[0]))[:FLIPPED]:
+    for change, task in sorted(changes, key=lambda each: (-abs(each[0]), prompts[each[1]]))[:FLIPPED]:
         arrow: Span = ("▲ " if change > 0 else "▼ ", "good" if change > 0 else "error")
         yield arrow, (f"{before[task]:.2f} → {after[task]:.2f}  ", "dim"), (prompts[task], "")
 
