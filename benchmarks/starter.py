@@ -17,13 +17,13 @@ from time import perf_counter
 
 import anyio
 
+from benchmarks.evaluate import Rate, Trial, evaluate, outcomes, rates
 from journeyman.agent.models.llama import LlamaModel
 from journeyman.agent.models.model import Model
 from journeyman.agent.models.spec import make_model
 from journeyman.agent.models.starter import ADAPTER, find_starter
 from journeyman.errors import UsageError
 from journeyman.traces.store import Store
-from journeyman.training.evaluate import Rate, Trial, evaluate, outcomes, rates
 from journeyman.training.generate import families, generate
 from journeyman.training.tasks import Task
 

@@ -4,11 +4,11 @@ from tempfile import mkdtemp
 
 import pytest
 
+from benchmarks.evaluate import Rate, Trial, evaluate, outcomes, rates
 from journeyman.agent.models.scripted import ScriptedModel
 from journeyman.errors import ModelError
 from journeyman.traces.messages import Message
 from journeyman.traces.store import Store
-from journeyman.training.evaluate import Rate, Trial, evaluate, outcomes, rates
 from journeyman.training.folder import lay_out
 from journeyman.training.generate import generate
 from journeyman.training.interval import wilson
