@@ -41,6 +41,24 @@ def state_dir() -> Path:
     return _dir("state", _dirs.user_state_path)
 
 
+def replace_text(path: Path, text: str, *, mode: int | None = None) -> None:
+    """Write a file, in a folder that is made if need be: whoever reads or is killed meanwhile finds the old one whole.
+
+    Raises:
+        OSError: it cannot be written; the old one stays.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fresh = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        if mode is not None:
+            fresh.touch(mode)
+
+        fresh.write_text(text, encoding="utf-8", newline="")
+        fresh.replace(path)
+    finally:
+        fresh.unlink(missing_ok=True)
+
+
 def _dir(kind: str, platform: Path) -> Path:
     home = os.environ.get("JOURNEYMAN_HOME")
     return Path(home).expanduser().absolute() / kind if home else platform
@@ -86,10 +104,7 @@ def trust(path: Path, data: bytes) -> None:
     book = _book()
     try:
         entries = _trusted() | {_key(path): sha256(data).hexdigest()}
-        book.parent.mkdir(parents=True, exist_ok=True)
-        fresh = book.with_suffix(f".{os.getpid()}.tmp")
-        fresh.write_text(json.dumps(entries, indent=2), encoding="utf-8")
-        fresh.replace(book)
+        replace_text(book, json.dumps(entries, indent=2))
     except OSError as error:
         raise ConfigError(
             f"cannot remember that {path} is trusted: {error}",

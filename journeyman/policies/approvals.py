@@ -6,7 +6,6 @@ of others steers it.
 """
 
 import json
-import os
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from hashlib import sha256
@@ -15,6 +14,7 @@ from pathlib import Path
 from pydantic import Field, JsonValue, TypeAdapter, ValidationError
 
 from journeyman.errors import PolicyError
+from journeyman.home import replace_text
 from journeyman.policies.decision import Decision
 from journeyman.policies.labels import ASKING, Label
 from journeyman.safe import safe
@@ -127,11 +127,8 @@ class Book:
             return
 
         entries = dict.fromkeys(each.model_dump_json() for each in approvals)
-        fresh = self._path.with_suffix(f".{os.getpid()}.tmp")
         try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            fresh.write_text("[" + ",\n ".join(entries) + "]\n", encoding="utf-8")
-            fresh.replace(self._path)
+            replace_text(self._path, "[" + ",\n ".join(entries) + "]\n")
         except OSError as error:
             told = f"make {self._path.parent} writable, or allow it for the session only"
             raise PolicyError(f"the approvals cannot be saved: {error}", fix=told) from error

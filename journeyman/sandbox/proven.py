@@ -15,7 +15,7 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Protocol
 
-from journeyman.home import cache_dir
+from journeyman.home import cache_dir, replace_text
 from journeyman.sandbox.sandbox import Probe
 
 FRESH_S = 24 * 3600
@@ -42,11 +42,7 @@ def remember(probes: list[Probe]) -> None:
     """Keep what was proven a moment ago; a disk that cannot be written is no harm."""
     everything = {each.backend: {"at": time.time(), "probe": each.model_dump()} for each in probes}
     with contextlib.suppress(OSError):
-        file = _file()
-        file.parent.mkdir(parents=True, exist_ok=True)
-        fresh = file.with_name(f"{file.name}.{os.getpid()}")
-        fresh.write_text(json.dumps({"here": _here(), "probes": {**_read(), **everything}}))
-        fresh.replace(file)
+        replace_text(_file(), json.dumps({"here": _here(), "probes": {**_read(), **everything}}))
 
 
 def _remembered() -> dict[str, Probe]:

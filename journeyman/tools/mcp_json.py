@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from journeyman.errors import ConfigError
-from journeyman.home import config_dir, is_trusted, trust
+from journeyman.home import config_dir, is_trusted, replace_text, trust
 from journeyman.safe import safe
 from journeyman.tomlfile import as_text, read_once
 from journeyman.tools.pins import Pins
@@ -265,12 +265,9 @@ def _unset(place: str, variable: str) -> ConfigError:
 
 
 def _write(path: Path, document: dict[str, Any], before: bytes) -> bool:
-    data = (json.dumps(document, indent=2, ensure_ascii=False) + "\n").encode()
-    fresh = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    text = json.dumps(document, indent=2, ensure_ascii=False) + "\n"
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        fresh.write_bytes(data)
-        fresh.replace(path)
+        replace_text(path, text)
     except OSError as error:
         raise ConfigError(
             f"cannot write {path}: {error.strerror or error}", fix="check its folder's permissions"
@@ -278,6 +275,6 @@ def _write(path: Path, document: dict[str, Any], before: bytes) -> bool:
 
     ours = path == user_file() or not before or is_trusted(path, before)
     if ours and path != user_file():
-        trust(path, data)
+        trust(path, text.encode())
 
     return ours

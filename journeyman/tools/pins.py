@@ -7,7 +7,6 @@ be called until a person has looked (`journeyman mcp diff`) and accepted (`journ
 """
 
 import json
-import os
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from hashlib import sha256
@@ -15,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from journeyman.errors import ConfigError
-from journeyman.home import config_dir
+from journeyman.home import config_dir, replace_text
 from journeyman.safe import safe
 from journeyman.tools.target import Command, Target, Url
 
@@ -81,11 +80,8 @@ class Pins:
     def _put(self, target: Target, facts: Mapping[str, Any]) -> None:
         entries = self._read()
         entries[key(target)] = {"reaches": str(target)} | entries.get(key(target), {}) | dict(facts)
-        fresh = self.path.with_suffix(f".{os.getpid()}.tmp")
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            fresh.write_text(json.dumps(entries, indent=1, ensure_ascii=False, sort_keys=True), encoding="utf-8")
-            fresh.replace(self.path)
+            replace_text(self.path, json.dumps(entries, indent=1, ensure_ascii=False, sort_keys=True))
         except OSError as error:
             told = f"make {self.path.parent} writable"
             raise ConfigError(f"the tools of {target.name} cannot be pinned: {error}", fix=told) from error

@@ -18,6 +18,7 @@ from typing import Any
 import anyio
 
 from journeyman.errors import ConfigError, UsageError
+from journeyman.home import replace_text
 from journeyman.traces.store import Store
 from journeyman.training.base import demand_trainer, tokenizer
 from journeyman.training.cold import cold_rows
@@ -266,10 +267,8 @@ class Improvement:
         """Note what is known now."""
         self._found = self._found.model_copy(update=changes)
         path = self._folder / "course.json"
-        fresh = path.with_suffix(".tmp")
         try:
-            fresh.write_text(self._found.model_dump_json(indent=2), encoding="utf-8")
-            fresh.replace(path)
+            replace_text(path, self._found.model_dump_json(indent=2))
         except OSError as error:
             raise ConfigError(f"{path} cannot be written: {error}.", fix=f"Make room in {self._folder}.") from error
 

@@ -22,6 +22,7 @@ import anyio
 
 from journeyman.agent.models.files import ModelFiles, fingerprint
 from journeyman.errors import ConfigError, Interrupted, UsageError
+from journeyman.home import replace_text
 from journeyman.traces.messages import Value
 from journeyman.training.adapter import read_adapter, shape_of, write_adapter
 from journeyman.training.agree import Agreement, agreement
@@ -144,7 +145,7 @@ def _prepare(job: Job, rows: Sequence[Row]) -> Trained | None:
     try:
         job.folder.mkdir(parents=True, exist_ok=True)
         if not path.exists():
-            _write(path, wanted)
+            replace_text(path, json.dumps(wanted, indent=2) + "\n")
 
         there = json.loads(path.read_text("utf-8"))
         done = json.loads(card.read_text("utf-8"))["done"] if card.exists() else None
@@ -200,14 +201,7 @@ def _card(job: Job, rows: Sequence[Row], done: Trained, left_out: int) -> None:
         "adapter_sha256": hashlib.sha256(done.adapter.read_bytes()).hexdigest(),
     }
     try:
-        _write(job.folder / "card.json", card)
+        replace_text(job.folder / "card.json", json.dumps(card, indent=2) + "\n")
     except OSError as error:
         fix = f"Make room in {job.folder}, and go on with it."
         raise ConfigError(f"The card of the adapter cannot be written: {error}.", fix=fix) from error
-
-
-def _write(path: Path, value: Mapping[str, Any]) -> None:
-    """All of it or nothing: whoever is killed meanwhile finds no half file when he goes on."""
-    fresh = path.with_suffix(".tmp")
-    fresh.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
-    fresh.replace(path)

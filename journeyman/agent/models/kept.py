@@ -12,7 +12,7 @@ from typing import Any
 
 from journeyman.agent.models.files import ModelFiles, fingerprint
 from journeyman.errors import BadModelFile, ConfigError, ModelNotFound, UsageError
-from journeyman.home import data_dir
+from journeyman.home import data_dir, replace_text
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 
@@ -129,9 +129,6 @@ def _history() -> list[str]:
 def _write(history: list[str]) -> None:
     path = _folder() / "in-use.json"
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        fresh = path.with_suffix(".tmp")
-        fresh.write_text(json.dumps(history, indent=2), encoding="utf-8")
-        fresh.replace(path)
+        replace_text(path, json.dumps(history, indent=2))
     except OSError as error:
         raise ConfigError(f"{path} cannot be written: {error}.", fix=f"Make {path.parent} writable.") from error

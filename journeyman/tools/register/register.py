@@ -5,7 +5,6 @@ beside it. What is written is the exact command, with the interpreter's own path
 """
 
 import json
-import os
 import shutil
 import sys
 import time
@@ -16,6 +15,7 @@ from typing import Any, NamedTuple
 from pydantic import ValidationError
 
 from journeyman.errors import ConfigError
+from journeyman.home import replace_text
 from journeyman.safe import safe
 from journeyman.tools.mcp_json import Entry
 from journeyman.tools.register.clients import Client
@@ -94,11 +94,7 @@ def apply(plan: Plan) -> Path | None:
             raise ConfigError(f"{path} was changed by something else meanwhile", fix="do it again")
 
         kept = _backup(path)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        fresh = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-        fresh.touch(mode=path.stat().st_mode & 0o777 if kept else 0o600)
-        fresh.write_text(plan.after, encoding="utf-8", newline="")
-        fresh.replace(path)
+        replace_text(path, plan.after, mode=path.stat().st_mode & 0o777 if kept else 0o600)
     except OSError as error:
         told = f"check the permissions of {path.parent}"
         raise ConfigError(f"cannot write {path}: {error.strerror or error}", fix=told) from None
