@@ -1,17 +1,16 @@
 """Tasks of reasoning-gym: over a hundred generators of questions, each with a verifier of its own.
 
 An item depends on `seed + index` alone, so that ranges of seeds that overlap share items: which split an item belongs
-to is decided by its content here, and two sets that overlap are refused where one is to test the other (`disjoint`).
+to is decided by its content here.
 """
 
 import re
 import warnings
-from collections.abc import Sequence
 from difflib import get_close_matches
 from functools import cache
 from typing import Any
 
-from journeyman.errors import UsageError
+from journeyman.errors import UsageError, install
 from journeyman.training.tasks import Split, Task
 from journeyman.verifiers.case import Case
 from journeyman.verifiers.check import Check, verifier
@@ -22,7 +21,7 @@ try:  # here and not below, so that a verifier's process that is forked from ano
         import reasoning_gym
         from reasoning_gym.factory import DATASETS
 except ImportError:
-    raise UsageError("reasoning-gym is not installed.", fix="pip install 'journeyman[tasks]'") from None
+    raise UsageError("reasoning-gym is not installed.", fix=install("journeyman[tasks]")) from None
 
 DRAWS = 40
 """Items looked at for one that is kept."""
@@ -46,18 +45,6 @@ def generate(name: str, n: int, *, seed: int, split: Split | None) -> list[Task]
             return list(tasks.values())
 
     raise UsageError(f"gym:{name} has only {len(tasks)} different tasks, not {n}.", fix="Ask for fewer.")
-
-
-def disjoint(train: Sequence[Task], held_out: Sequence[Task]) -> None:
-    """Refuse to test with what was practised.
-
-    Raises:
-        UsageError: a task is in both.
-    """
-    shared = {task.prompt for task in train} & {task.prompt for task in held_out}
-    if shared:
-        message = f"{len(shared)} tasks are in both sets, such as {short(min(shared))}."
-        raise UsageError(message, fix="Take each set from its own split (--split), or seeds that lie further apart.")
 
 
 @verifier("gym/1")

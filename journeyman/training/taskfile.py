@@ -34,7 +34,6 @@ from journeyman.training.tasks import Split, Task
 
 A_FEW = 10
 """Tasks of each kind that a generator makes, where it is not told how many."""
-LINE_MOST = 1 << 20
 
 
 class TaskFile(Value):

@@ -130,20 +130,6 @@ def test_a_generator_that_does_not_exist_is_refused_with_near_ones():
     assert "chain_sum" in caught.value.fix
 
 
-def test_seeds_that_overlap_are_refused_as_a_test_of_each_other():
-    need("reasoning_gym")
-    from journeyman.training.gym import disjoint  # noqa: PLC0415 - only where that is
-
-    train, test = (load_tasks("gym:chain_sum", n=20, seed=seed) for seed in (42, 43))
-    with pytest.raises(UsageError, match="tasks are in both sets"):
-        disjoint(train, test)
-
-    split = (
-        load_tasks("gym:chain_sum", n=20, seed=seed, split=name) for seed, name in ((42, "train"), (43, "held_out"))
-    )
-    disjoint(*split)
-
-
 def test_parameters_of_a_check_stand_beside_it():
     flat = Check.model_validate({"verifier": "numeric", "expected": "5", "weight": 2})
     assert flat == Check(verifier="numeric", weight=2, parameters={"expected": "5"})

@@ -9,7 +9,6 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from copy import copy
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import anyio
@@ -113,9 +112,9 @@ class LlamaModel:
     async def respond_group(self, request: Request, runs: Sequence[str]) -> list[ModelResponded]:
         """One answer to `request` for each of `runs`, drawn at once; the prompt is read only once.
 
-        The answers go on from `request.run_id`, where that run has been asked before; `adopt` lets it go on from one.
-        For single calls: votes, candidates, judgements. A run of the group that goes on has its prefix read again,
-        once; runs of several steps do better in parallel by `respond`, where each keeps its own.
+        The answers go on from `request.run_id`, where that run has been asked before. For single
+        calls: votes, candidates, judgements. A run of the group that goes on has its prefix read again, once; runs of
+        several steps do better in parallel by `respond`, where each keeps its own.
 
         Raises:
             UsageError: there are more runs than the engine has places (`Engine.parallel`).
@@ -139,22 +138,6 @@ class LlamaModel:
             raise await self._why(error) from error
 
         return [turn.response(time.perf_counter() - started) for turn in turns]
-
-    def adopt(self, run_id: str, candidate: str) -> None:
-        """Let a run go on from what one of its group answered."""
-        self._conversations[run_id] = self._conversations.pop(candidate)
-
-    async def adapt(self, *adapters: Path) -> None:
-        """Go on with these adapters instead of the present ones: the engine starts anew, in a fraction of a second.
-
-        Raises:
-            ModelError: one of them is missing or does not fit; the model is closed then.
-        """
-        await self.close()
-        self.files = self.files.model_copy(update={"adapters": adapters})
-        self.spec = self.files.spec
-        self._conversations.clear()
-        await self.open()
 
     def forget(self, run_id: str) -> None:
         self._conversations.pop(run_id, None)

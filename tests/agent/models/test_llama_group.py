@@ -10,9 +10,10 @@ import pytest
 from anyio import to_thread
 
 from journeyman.agent.models.engine import Engine
+from journeyman.agent.models.files import ModelFiles
 from journeyman.agent.models.llama import LlamaModel
 from journeyman.agent.models.model import Request, Sampling
-from journeyman.errors import ModelNotFound, UsageError
+from journeyman.errors import UsageError
 from journeyman.traces.messages import UserMessage
 from tests.agent.models.conftest import ADD, INFO
 from tests.need import need
@@ -87,14 +88,13 @@ async def test_steps_in_parallel_each_keep_their_prefix(taught):
         assert second.usage.cached_tokens >= first.usage.total_tokens - 1
 
 
-async def test_a_run_goes_on_from_the_candidate_it_adopts(taught):
+async def test_a_candidate_of_a_group_goes_on_from_what_was_read_before(taught):
     first = await said(taught, ask("run"))
     messages = [*ANIMAL, first.message, UserMessage(text="Another one.")]
     candidates = await taught.respond_group(ask("run", messages, 2), ["run/1", "run/2"])
-    taught.adopt("run", "run/2")
     messages += [candidates[1].message, UserMessage(text="One more.")]
 
-    third = await said(taught, ask("run", messages, 3))
+    third = await said(taught, ask("run/2", messages, 3))
 
     seen = [token for each in (first, candidates[1], third) for span in each.tokens.spans for token in span.ids]
     assert [each.tokens.root for each in (first, *candidates, third)] == [True, False, False, False]
@@ -113,28 +113,17 @@ async def test_a_group_larger_than_the_engine_is_refused(taught):
         await taught.respond_group(ask("many"), [str(n) for n in range(5)])
 
 
-async def test_an_adapter_is_scaled_per_request_and_exchanged_by_a_restart(starter, taught):
+async def test_an_adapter_that_is_scaled_to_nothing_for_a_request_changes_nothing(starter, taught):
     question = [UserMessage(text="How many lines does notes.txt have?")]
 
     def without(run, **more):
         return Request(run, 1, "", question, (INFO,), sampling=Sampling(max_tokens=40, **more))
 
     with_it, off = await said(taught, without("with")), await said(taught, without("off", adapters=(0.0,)))
-    await taught.adapt()
-    bare = await said(taught, without("bare"))
-    info = dict(await taught.open())
-    await taught.adapt(*starter.adapters)
-    again = await said(taught, without("again"))
+    model: Any = LlamaModel(ModelFiles(model=starter.model), Engine(threads=1, context=512), untrained=False)
+    bare, info = await said(model, without("bare")), dict(await model.open())
+    await model.close()
 
     assert with_it.message.calls
     assert off.message == bare.message != with_it.message
     assert info["adapters"] == []
-    assert again.message == with_it.message
-
-
-async def test_a_missing_adapter_closes_the_model_with_a_reason(starter, tmp_path):
-    model: Any = LlamaModel(starter, Engine(threads=1, context=512))
-    with pytest.raises(ModelNotFound, match="no adapter file"):
-        await model.adapt(tmp_path / "none.gguf")
-
-    assert model._process is None
