@@ -33,6 +33,9 @@
 A `ToolError` is a result that the model reads. Anything else ends the run as a typed outcome that the trace records.
 """
 
+import sys
+from importlib.util import find_spec
+from pathlib import Path
 from typing import ClassVar
 
 
@@ -42,139 +45,102 @@ class JourneymanError(Exception):
     kind: ClassVar[str] = "error"
     exit_code: ClassVar[int] = 1
 
+    def __init_subclass__(cls, kind: str = "", exit_code: int = 0) -> None:
+        cls.kind, cls.exit_code = kind or cls.kind, exit_code or cls.exit_code
+
     def __init__(self, message: str, *, fix: str = "") -> None:
         super().__init__(message)
         self.fix = fix
         self.run_id: str | None = None
 
 
-class UsageError(JourneymanError):
-    kind = "usage"
-    exit_code = 2
+class UsageError(JourneymanError, kind="usage", exit_code=2): ...
 
 
-class ConfigError(JourneymanError):
-    kind = "config"
-    exit_code = 3
+class ConfigError(JourneymanError, kind="config", exit_code=3): ...
 
 
-class PolicyError(ConfigError):
-    kind = "policy"
+class PolicyError(ConfigError, kind="policy"): ...
 
 
-class StoreError(ConfigError):
-    kind = "store"
+class StoreError(ConfigError, kind="store"): ...
 
 
 class DamagedRun(StoreError):
     """The record of one run is not what was stored, or not all there."""
 
 
-class ModelError(JourneymanError):
-    kind = "model"
-    exit_code = 4
+class ModelError(JourneymanError, kind="model", exit_code=4): ...
 
 
 class ModelNotFound(ModelError):
     """The spec names no model that can be had here."""
 
 
-class BadModelFile(ModelError):
+class BadModelFile(ModelError, kind="model_file"):
     """A model's or an adapter's file is damaged, cut short, or of another kind."""
 
-    kind = "model_file"
 
-
-class BadTemplate(ModelError):
+class BadTemplate(ModelError, kind="template"):
     """A model's own chat template fails, takes too long, or does not show what was said."""
 
-    kind = "template"
 
-
-class EngineDied(ModelError):
+class EngineDied(ModelError, kind="engine"):
     """The local engine's process ended; the run is stored and can be resumed."""
 
-    kind = "engine"
 
-
-class EngineOutOfMemory(EngineDied):
+class EngineOutOfMemory(EngineDied, kind="memory"):
     """It ended, or did not start, because there was no memory left."""
 
-    kind = "memory"
 
-
-class ContextOverflow(ModelError):
+class ContextOverflow(ModelError, kind="context"):
     """The conversation does not fit the model's context window."""
 
-    kind = "context"
 
-
-class Unreachable(ModelError):
+class Unreachable(ModelError, kind="unreachable"):
     """Nothing answers there, or not in time."""
 
-    kind = "unreachable"
 
-
-class KeyRefused(ModelError):
+class KeyRefused(ModelError, kind="key"):
     """There is no key, or the provider does not take it."""
 
-    kind = "key"
 
-
-class RateLimited(ModelError):
+class RateLimited(ModelError, kind="rate_limit"):
     """The provider takes no more requests from this account now."""
 
-    kind = "rate_limit"
 
-
-class Overloaded(ModelError):
+class Overloaded(ModelError, kind="overload"):
     """The provider, or what stands before it, cannot serve anybody now."""
 
-    kind = "overload"
 
-
-class CutOff(ModelError):
+class CutOff(ModelError, kind="cut"):
     """The model's answer broke off on its way; the trace has what came of it."""
 
-    kind = "cut"
 
-
-class Refusal(ModelError):
+class Refusal(ModelError, kind="refusal"):
     """The model, or its provider, will not answer this."""
 
-    kind = "refusal"
+
+class Refused(JourneymanError, kind="refused", exit_code=5): ...
 
 
-class Refused(JourneymanError):
-    kind = "refused"
-    exit_code = 5
-
-
-class BudgetExceeded(JourneymanError):
-    kind = "budget"
-    exit_code = 6
+class BudgetExceeded(JourneymanError, kind="budget", exit_code=6): ...
 
 
 class Paused(BudgetExceeded):
     """A run of a search has done the steps it was given."""
 
 
-class ToolError(JourneymanError):
+class ToolError(JourneymanError, kind="tool", exit_code=7):
     """Raised by a tool to tell the model, in words it can act on, why the call failed."""
-
-    kind = "tool"
-    exit_code = 7
 
 
 class SecretLost(ToolError):
     """A call needs a secret that is stored only as a placeholder, and the process that knew it is gone."""
 
 
-class ServerError(JourneymanError):
+class ServerError(JourneymanError, kind="tool", exit_code=7):
     """An MCP server cannot be started or reached, or is gone."""
-
-    kind = "tool"
-    exit_code = 7
 
     def __init__(self, message: str, *, fix: str = "", maybe_done: bool = False) -> None:
         super().__init__(message, fix=fix)
@@ -182,25 +148,17 @@ class ServerError(JourneymanError):
         """The call was under way: its effect may or may not have happened."""
 
 
-class SandboxError(JourneymanError):
-    kind = "sandbox"
-    exit_code = 8
+class SandboxError(JourneymanError, kind="sandbox", exit_code=8): ...
 
 
-class Disconnected(JourneymanError):
+class Disconnected(JourneymanError, kind="engine_gone"):
     """The engine process that a front end talks to does not start, or is gone."""
 
-    kind = "engine_gone"
+
+class RunTimeout(JourneymanError, kind="timeout", exit_code=124): ...
 
 
-class RunTimeout(JourneymanError):
-    kind = "timeout"
-    exit_code = 124
-
-
-class Interrupted(JourneymanError):
-    kind = "interrupted"
-    exit_code = 130
+class Interrupted(JourneymanError, kind="interrupted", exit_code=130): ...
 
 
 def known(kind: str, message: str, *, fix: str = "") -> JourneymanError:
@@ -213,3 +171,17 @@ def known(kind: str, message: str, *, fix: str = "") -> JourneymanError:
         kinds += each.__subclasses__()
 
     return JourneymanError(message, fix=fix)
+
+
+def install(what: str) -> str:
+    """The command that brings `journeyman[EXTRA]`, or another package, to the Python that runs this; for a `fix`."""
+    clone, wanted = Path(__file__).parents[1], f'"{what}"'
+    if what.startswith("journeyman[") and (clone / "pyproject.toml").is_file():
+        extras = what[len("journeyman[") : -1].split(",")
+        if Path(sys.prefix) == clone / ".venv":
+            return " ".join(["uv sync --inexact", *(f"--extra {each}" for each in extras)])
+
+        wanted = f'-e "{clone}[{",".join(extras)}]"'
+
+    installer = f"{sys.executable} -m pip install" if find_spec("pip") else f"uv pip install -p {sys.executable}"
+    return f"{installer} {wanted}"

@@ -57,12 +57,12 @@ def talk(
 
         return converse(cwd, resume, settings)
 
-    from journeyman.errors import ConfigError  # noqa: PLC0415
+    from journeyman.errors import ConfigError, install  # noqa: PLC0415
 
     try:
         start = import_module("journeyman.tui.app").start
     except ImportError as error:
-        told = "pip install 'journeyman[tui]', or: journeyman chat --plain"
+        told = f"{install('journeyman[tui]')}, or: journeyman chat --plain"
         raise ConfigError(f"The terminal UI is not installed: {error}.", fix=told) from error
 
     session = start(cwd, session=resume or "", settings=settings, inline=inline)

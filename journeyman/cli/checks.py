@@ -15,7 +15,7 @@ import anyio
 
 from journeyman.agent.models.found import find_spec
 from journeyman.config import Settings, load_settings
-from journeyman.errors import ConfigError, JourneymanError, ModelNotFound, ServerError, StoreError
+from journeyman.errors import ConfigError, JourneymanError, ModelNotFound, ServerError, StoreError, install
 from journeyman.home import state_dir
 from journeyman.traces.messages import Value
 
@@ -122,7 +122,7 @@ def _engine() -> str:
         return f"xllamacpp {done.stdout.strip()}"
 
     why = done.stderr.strip().splitlines()[-1:] or [f"it ended with {done.returncode}"]
-    raise ModelNotFound(f"the local engine cannot be imported: {why[0]}", fix='pip install "journeyman[local]"')
+    raise ModelNotFound(f"the local engine cannot be imported: {why[0]}", fix=install("journeyman[local]"))
 
 
 def _store(path: Path | str) -> str:

@@ -35,7 +35,7 @@ SHORTEST = 16
 def serve(*, acp: bool, mcp: bool, http: int | None, socket: Path | None, idle: float, stop: bool) -> int:
     import anyio  # noqa: PLC0415 - after --help
 
-    from journeyman.errors import ConfigError, UsageError  # noqa: PLC0415
+    from journeyman.errors import ConfigError, UsageError, install  # noqa: PLC0415
 
     if acp + mcp + bool(socket) > 1:
         raise UsageError("It is one of these: --acp, --mcp or a --socket.", fix="Leave out the others.")
@@ -54,7 +54,7 @@ def serve(*, acp: bool, mcp: bool, http: int | None, socket: Path | None, idle: 
     try:
         from journeyman.engine.serve import on_socket, on_stdio  # noqa: PLC0415
     except ImportError as error:
-        raise ConfigError(f"ACP is not installed: {error}.", fix="pip install 'journeyman[acp]'") from error
+        raise ConfigError(f"ACP is not installed: {error}.", fix=install("journeyman[acp]")) from error
 
     from journeyman.engine.place import socket_path  # noqa: PLC0415
 

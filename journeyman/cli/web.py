@@ -42,16 +42,14 @@ def web(port: int, opening: bool, **options: object) -> int:
 async def _serve(command: str, port: int, opening: bool) -> None:
     import anyio  # noqa: PLC0415
 
-    from journeyman.errors import ConfigError  # noqa: PLC0415
+    from journeyman.errors import ConfigError, install  # noqa: PLC0415
 
     try:
         import textual  # noqa: F401, PLC0415 - what is served needs it
 
         from journeyman.engine.web import Browser  # noqa: PLC0415
     except ImportError as error:
-        raise ConfigError(
-            f"The browser's parts are missing: {error}.", fix="pip install 'journeyman[browser]'"
-        ) from error
+        raise ConfigError(f"The browser's parts are missing: {error}.", fix=install("journeyman[browser]")) from error
 
     try:
         browser = Browser(command, port)

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 import anyio
 import anyio.to_thread
 
-from journeyman.errors import SandboxError
+from journeyman.errors import SandboxError, install
 from journeyman.sandbox import image
 from journeyman.sandbox.box import Box
 from journeyman.sandbox.container import MEBIBYTE, START_S, Container, DockerLine
@@ -183,7 +183,7 @@ class Docker:
             import docker  # noqa: PLC0415 - a heavy import
             import docker.errors  # noqa: PLC0415 - the same
         except ImportError as error:
-            raise SandboxError("the docker SDK is not installed", fix='uv pip install "journeyman[docker]"') from error
+            raise SandboxError("the docker SDK is not installed", fix=install("journeyman[docker]")) from error
 
         try:
             client = docker.from_env(timeout=START_S)

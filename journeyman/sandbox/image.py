@@ -18,7 +18,7 @@ from hashlib import sha256
 from importlib import metadata
 from pathlib import Path
 
-from journeyman.errors import SandboxError
+from journeyman.errors import SandboxError, install
 
 RECIPE = "1"
 """Raised when what goes into the image changes."""
@@ -218,7 +218,7 @@ def _distributions(modules: Collection[str]) -> list[str]:
     for module in modules:
         top = module.partition(".")[0]
         if top not in owners and top not in sys.stdlib_module_names:
-            raise SandboxError(f"{module} cannot be preloaded: it is not installed", fix=f"uv pip install {top}")
+            raise SandboxError(f"{module} cannot be preloaded: it is not installed", fix=install(top))
 
         wanted.extend(owners.get(top, ()))
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import anyio.to_thread
 
-from journeyman.errors import SandboxError
+from journeyman.errors import SandboxError, install
 from journeyman.sandbox.cell import cell
 from journeyman.sandbox.nofiles import NoFiles
 from journeyman.sandbox.sandbox import CellResult, Limits, Probe, Spec, Status
@@ -192,7 +192,7 @@ class _Worker:
         try:
             import pydantic_monty  # noqa: PLC0415 - a heavy import
         except ImportError as error:
-            raise SandboxError(f"monty cannot be loaded: {error}", fix="pip install pydantic-monty") from error
+            raise SandboxError(f"monty cannot be loaded: {error}", fix=install("pydantic-monty")) from error
 
         limits = spec.limits
         self._room = limits.output_kb * 1024

@@ -18,7 +18,7 @@ from mcp.client.auth import AuthorizationCodeResult, OAuthClientProvider
 from mcp.shared.auth import OAuthClientInformationFull, OAuthClientMetadata, OAuthMetadata, OAuthToken
 from pydantic import AnyUrl
 
-from journeyman.errors import ConfigError, ServerError
+from journeyman.errors import ConfigError, ServerError, install
 from journeyman.tools.target import Url
 from journeyman.tools.thread import in_thread
 
@@ -98,7 +98,7 @@ def _keyring(what: str, *args: str) -> str | None:
         import keyring  # noqa: PLC0415 - an extra
         from keyring.errors import KeyringError  # noqa: PLC0415
     except ImportError:
-        raise ConfigError("logging in needs a keyring", fix="pip install 'journeyman[keyring]'") from None
+        raise ConfigError("logging in needs a keyring", fix=install("journeyman[keyring]")) from None
 
     try:
         return getattr(keyring, what)(*args)

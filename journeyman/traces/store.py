@@ -19,7 +19,7 @@ from typing import Any, Literal, Self
 from sqlalchemy import Connection, Engine, Select, make_url, select
 from sqlalchemy.exc import SQLAlchemyError
 
-from journeyman.errors import DamagedRun, StoreError, UsageError
+from journeyman.errors import DamagedRun, StoreError, UsageError, install
 from journeyman.traces import schema
 from journeyman.traces.claim import FileClaims
 from journeyman.traces.codec import Row, unpack
@@ -103,7 +103,7 @@ class Store:
         except SQLAlchemyError as error:
             raise explain(shown, error) from error
         except ImportError as error:
-            raise unusable(shown, str(error), "pip install 'journeyman[postgres]'") from error
+            raise unusable(shown, str(error), install("journeyman[postgres]")) from error
 
         return store
 

@@ -8,12 +8,10 @@ from typing import Any
 
 from journeyman.agent.models.engine import free_threads
 from journeyman.agent.models.files import check_gguf
-from journeyman.errors import BadModelFile, ConfigError
+from journeyman.errors import BadModelFile, ConfigError, install
 from journeyman.training.recipe import Shape
 
 NEEDED = ("torch", "transformers", "peft", "trl", "gguf")
-CLONE = Path(__file__).parents[2] / "pyproject.toml"
-INSTALL = "uv sync --extra train" if CLONE.is_file() else 'pip install "journeyman[train]"'
 
 
 def demand_trainer() -> None:
@@ -26,7 +24,7 @@ def demand_trainer() -> None:
 
     missing = [name for name in NEEDED if find_spec(name) is None]
     if missing:
-        fix = f"{INSTALL}   (a smaller PyTorch for CPUs: https://pytorch.org/get-started)"
+        fix = f"{install('journeyman[train]')}   (a smaller PyTorch for CPUs: https://pytorch.org/get-started)"
         raise ConfigError(f"Training needs {', '.join(missing)}, which is not installed here.", fix=fix)
 
     os.environ.setdefault("HF_HUB_OFFLINE", "1")

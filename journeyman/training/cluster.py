@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import make_url
 
 from journeyman.agent.models.spec import Engine, make_model
-from journeyman.errors import ConfigError, JourneymanError, ModelError, UsageError
+from journeyman.errors import ConfigError, JourneymanError, ModelError, UsageError, install
 from journeyman.traces.store import Store
 from journeyman.training.attempt import Trial, kept_open
 from journeyman.training.rollout import Batch, Groups, demand_same, settled, work_on
@@ -122,7 +122,7 @@ def _ray() -> Any:
     try:
         import ray
     except ImportError:
-        raise ConfigError("Ray is not installed.", fix="pip install 'journeyman[ray,postgres]'") from None
+        raise ConfigError("Ray is not installed.", fix=install("journeyman[ray,postgres]")) from None
 
     try:
         if not ray.is_initialized():

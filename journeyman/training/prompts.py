@@ -17,7 +17,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
-from journeyman.errors import ConfigError
+from journeyman.errors import ConfigError, install
 from journeyman.traces.export import Exported, whole
 from journeyman.training.tasks import Task
 
@@ -75,6 +75,6 @@ def _parquet(file: BinaryIO, rows: list[dict[str, Any]]) -> None:
         from pyarrow import Table
         from pyarrow.parquet import write_table
     except ImportError as error:
-        raise ConfigError("Parquet needs pyarrow.", fix="pip install pyarrow, or name the file OUT.jsonl") from error
+        raise ConfigError("Parquet needs pyarrow.", fix=f"{install('pyarrow')}, or name the file OUT.jsonl") from error
 
     write_table(Table.from_pylist(rows), file)

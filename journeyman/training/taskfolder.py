@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from journeyman.errors import ConfigError
+from journeyman.errors import ConfigError, install
 from journeyman.tomlfile import as_text, read_once
 from journeyman.training.folder import MOST_FILES, texts
 from journeyman.training.patch import apply
@@ -175,7 +175,7 @@ def _yaml(path: Path) -> dict[str, Any]:
     try:
         import yaml
     except ImportError:
-        raise ConfigError(f"{path} needs PyYAML", fix="pip install 'journeyman[tasks]'") from None
+        raise ConfigError(f"{path} needs PyYAML", fix=install("journeyman[tasks]")) from None
 
     try:
         found = yaml.safe_load(_text(path))

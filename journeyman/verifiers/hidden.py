@@ -13,7 +13,7 @@ import sysconfig
 from collections.abc import Mapping, Sequence
 from pathlib import PurePosixPath
 
-from journeyman.errors import SandboxError
+from journeyman.errors import SandboxError, install
 from journeyman.sandbox.sandbox import ExecResult, Limits, Sandbox, Spec
 from journeyman.sandbox.select import open_sandbox
 from journeyman.verifiers.case import Case
@@ -119,7 +119,7 @@ def _by_exit(result: ExecResult) -> Score:
 def _by_report(result: ExecResult, must: set[str], canary: str) -> Score:
     _demand_there(result)
     if "No module named pytest" in result.stderr:
-        raise SandboxError("the sandbox's Python has no pytest", fix="pip install 'journeyman[tasks]'")
+        raise SandboxError("the sandbox's Python has no pytest", fix=install("journeyman[tasks]"))
 
     reported = _reported(result.stdout)
     failed = reported.pop(next((name for name in reported if name.startswith(f"{canary}::")), ""), "")

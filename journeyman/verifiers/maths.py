@@ -6,7 +6,7 @@ process can be stopped (`desk.py`), with its own timeouts off.
 
 import logging
 
-from journeyman.errors import ConfigError
+from journeyman.errors import ConfigError, install
 from journeyman.verifiers.case import Case
 from journeyman.verifiers.check import verifier
 from journeyman.verifiers.score import Score, short
@@ -14,7 +14,7 @@ from journeyman.verifiers.score import Score, short
 try:  # here, so that it is there before a process is forked for a job; it brings SymPy
     from math_verify import parse, verify
 except ImportError:
-    raise ConfigError("math-verify is not installed", fix="pip install 'journeyman[tasks]'") from None
+    raise ConfigError("math-verify is not installed", fix=install("journeyman[tasks]")) from None
 
 logging.getLogger("math_verify").setLevel(logging.ERROR)  # it warns that it has no timeout
 

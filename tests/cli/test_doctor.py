@@ -6,6 +6,7 @@ import sys
 import pytest
 
 from journeyman.cli import checks
+from journeyman.errors import install
 from tests.need import need
 
 NAMES = ["python", "settings", "policy", "model", "engine", "store", "home", "sandbox", "servers"]
@@ -98,4 +99,4 @@ def test_an_engine_that_cannot_be_imported_or_aborts_does_not_take_us_along(brok
     (tmp_path / "xllamacpp.py").write_text(broken, "utf-8")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     engine = {check.name: check for check in checks.checkup()}["engine"]
-    assert (engine.ok, engine.fix) == (False, 'pip install "journeyman[local]"')
+    assert (engine.ok, engine.fix) == (False, install("journeyman[local]"))

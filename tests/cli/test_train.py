@@ -2,6 +2,8 @@ from importlib.util import find_spec
 
 import pytest
 
+from journeyman.errors import install
+
 
 @pytest.mark.skipif(find_spec("trl") is not None, reason="TRL is installed")
 @pytest.mark.parametrize("words", [("train", "sft"), ("train", "grpo"), ("improve", "--tasks", "starter")])
@@ -9,7 +11,7 @@ def test_without_the_extra_it_says_what_to_install(journeyman, words):
     done = journeyman(*words)
     assert (done.code, done.out) == (3, "")
     assert "Training needs torch, " in done.err
-    assert "uv sync --extra train" in done.err
+    assert install("journeyman[train]") in done.err
 
 
 def test_what_was_never_chosen_cannot_be_taken_back(journeyman):

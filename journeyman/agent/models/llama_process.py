@@ -19,7 +19,7 @@ from journeyman.agent.models.files import ModelFiles, kv_bytes, missing_bytes
 from journeyman.agent.models.model import RESUME
 from journeyman.agent.models.tokenise import Tokeniser
 from journeyman.agent.models.wire import Wire
-from journeyman.errors import BadModelFile, EngineDied, EngineOutOfMemory, ModelError, ModelNotFound
+from journeyman.errors import BadModelFile, EngineDied, EngineOutOfMemory, ModelError, ModelNotFound, install
 
 LOADING = 900.0
 """Seconds a model may take to load from a slow disk."""
@@ -183,9 +183,7 @@ class EngineProcess:
 
     def _refusal(self, error: str, text: str) -> ModelError:
         if error == "no_engine":
-            return ModelNotFound(
-                f"The local engine is not installed: {text}.", fix='Install it: pip install "journeyman[local]"'
-            )
+            return ModelNotFound(f"The local engine is not installed: {text}.", fix=install("journeyman[local]"))
 
         if any(words in self.log().lower() for words in NO_MEMORY):
             return EngineOutOfMemory(f"There is no memory for {self._files.model.name}.{self._told()}", fix=SMALLER)

@@ -23,7 +23,7 @@ from journeyman.agent.models.answer import Answer, Finish
 from journeyman.agent.models.failures import Failed, Where, typed
 from journeyman.agent.models.model import RESUME, Capabilities, Request
 from journeyman.agent.models.prices import Price
-from journeyman.errors import CutOff, ModelNotFound
+from journeyman.errors import CutOff, ModelNotFound, install
 from journeyman.traces.events import ModelDelta, ModelResponded
 from journeyman.traces.messages import AssistantMessage, Message
 
@@ -293,7 +293,7 @@ class RemoteModel(ABC):
         except ImportError as error:
             raise ModelNotFound(
                 f"{self.spec} is spoken to through {self.home[0]}'s SDK, which is not installed: {error}.",
-                fix=f'Install it: pip install "journeyman[{self.sdk}]"',
+                fix=install(f"journeyman[{self.sdk}]"),
             ) from error
 
         timeout = httpx2.Timeout(SILENCE, connect=CONNECT)

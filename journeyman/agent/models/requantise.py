@@ -10,7 +10,7 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
-from journeyman.errors import ModelError, ModelNotFound, UsageError
+from journeyman.errors import ModelError, ModelNotFound, UsageError, install
 
 SLOW = frozenset({"Q4_1", "Q5_0", "Q5_1"})
 """Types without kernels for weights in blocks that lie side by side (llama.cpp's `repack` and `sgemm`)."""
@@ -19,15 +19,6 @@ PART = 0.3
 COPY = "Q8_0"
 
 Progress = Callable[[int, int], None]
-
-
-def stored_as(path: Path) -> dict[str, int]:
-    """Bytes of a model's weights by the type they are stored in.
-
-    Raises:
-        ModelError: the file cannot be read.
-    """
-    return dict(_bytes(_reader(path)))
 
 
 def requantised(source: Path, target: Path, progress: Progress, *, force: bool = False) -> Path:
@@ -74,9 +65,7 @@ def _reader(path: Path) -> Any:
     try:
         from gguf import GGUFReader  # noqa: PLC0415 - on first use
     except ImportError as error:
-        raise ModelNotFound(
-            f"The gguf package is not installed: {error}.", fix='pip install "journeyman[local]"'
-        ) from error
+        raise ModelNotFound(f"The gguf package is not installed: {error}.", fix=install("journeyman[local]")) from error
 
     try:
         return GGUFReader(path)

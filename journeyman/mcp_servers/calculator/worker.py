@@ -177,7 +177,9 @@ def answer(line: str) -> dict[str, str]:
     except Refusal as refusal:
         return {"refused": str(refusal)}
     except ImportError as error:
-        return {"refused": f"{error.name} is not installed; pip install 'journeyman[maths]'"}
+        from journeyman.errors import install  # noqa: PLC0415
+
+        return {"refused": f"{error.name} is not installed; {install('journeyman[maths]')}"}
     except MemoryError:
         return {"refused": "it takes too much memory"}
     except (ArithmeticError, NotImplementedError, RecursionError, TypeError, ValueError) as error:

@@ -13,7 +13,7 @@ import anyio.to_thread
 import httpcore2
 import httpx2
 
-from journeyman.errors import ToolError
+from journeyman.errors import ToolError, install
 from journeyman.sandbox.egress import Egress
 from journeyman.sandbox.refusals import told
 
@@ -154,7 +154,7 @@ def _readable(html: str) -> tuple[str, str]:
         from resiliparse.extract.html2text import extract_plain_text  # noqa: PLC0415 - may not be installed
         from resiliparse.parse.html import HTMLTree  # noqa: PLC0415
     except ImportError:
-        raise ToolError("reading web pages needs resiliparse: pip install 'journeyman[web]'") from None
+        raise ToolError(f"reading web pages needs resiliparse: {install('journeyman[web]')}") from None
 
     tree = HTMLTree.parse(html)
     text = extract_plain_text(tree, main_content=True, links=False)

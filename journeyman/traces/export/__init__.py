@@ -6,7 +6,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from journeyman.errors import ConfigError, DamagedRun, UsageError
+from journeyman.errors import ConfigError, DamagedRun, UsageError, install
 from journeyman.traces.messages import Value
 from journeyman.traces.store import Store
 from journeyman.traces.writer import Stored
@@ -140,7 +140,7 @@ def _module(name: str) -> Any:
     try:
         return import_module(f"journeyman.traces.export.{name}")
     except ModuleNotFoundError as error:
-        raise ConfigError(f"{name} needs more: {error}.", fix="pip install 'journeyman[otel]'") from error
+        raise ConfigError(f"{name} needs more: {error}.", fix=install("journeyman[otel]")) from error
 
 
 def trainable(run: Sequence[Stored]) -> None:

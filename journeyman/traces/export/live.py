@@ -10,7 +10,7 @@ import queue
 import threading
 from collections.abc import Sequence
 
-from journeyman.errors import JourneymanError
+from journeyman.errors import JourneymanError, install
 from journeyman.traces.writer import Stored
 
 LEAVING_S = 5.0
@@ -64,7 +64,7 @@ class Sender:
 
                 send(self._url, spans(run))
             except ImportError as error:
-                self._say(run, f"OpenTelemetry needs more: {error}; pip install 'journeyman[otel]'.")
+                self._say(run, f"OpenTelemetry needs more: {error}; {install('journeyman[otel]')}.")
             except JourneymanError as error:
                 self._say(run, str(error))
 
