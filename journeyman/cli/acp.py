@@ -39,8 +39,8 @@ def client_option() -> Any:
 @dry_option()
 def register(name: str, dry_run: bool) -> None:
     """Write the agent into an editor's settings; everything else there stays as it is, and a copy is kept."""
-    from journeyman.tools.mcp_json import Entry  # noqa: PLC0415 - after --help
-    from journeyman.tools.register.register import planned  # noqa: PLC0415
+    from journeyman.tools.mcp_json import Entry
+    from journeyman.tools.register.register import planned
 
     entry = Entry(command=sys.executable, args=["-m", "journeyman", "serve", "--acp"])
     client, path = _editor(name)
@@ -56,7 +56,7 @@ Try:
 @dry_option()
 def unregister(name: str, dry_run: bool) -> None:
     """Take the agent out of an editor's settings."""
-    from journeyman.tools.register.register import planned  # noqa: PLC0415 - after --help
+    from journeyman.tools.register.register import planned
 
     client, path = _editor(name)
     carry_out(planned(client, path, {NAME: None}), client, dry_run=dry_run)
@@ -67,7 +67,7 @@ def _editor(name: str) -> "tuple[Client, Path]":
 
     Sources: zed.dev/docs/ai/external-agents, jetbrains.com/help/ai-assistant/acp.
     """
-    from journeyman.tools.register.clients import PLAIN, Client, Shape  # noqa: PLC0415 - after --help
+    from journeyman.tools.register.clients import PLAIN, Client, Shape
 
     zed = Shape(
         lambda _, entry: {"type": "custom", "command": entry.command, "args": entry.args, "env": {}}, PLAIN.read

@@ -64,7 +64,7 @@ class Lazy(Group):
 
 def show_version(ctx: click.Context, _parameter: click.Parameter, wanted: bool) -> None:
     if wanted:
-        from importlib.metadata import version  # noqa: PLC0415
+        from importlib.metadata import version
 
         click.echo(f"journeyman {version('journeyman')}")
         ctx.exit()
@@ -88,7 +88,7 @@ def app(context: click.Context) -> int:
     if context.invoked_subcommand is not None:
         return 0
 
-    from journeyman.cli.chat import someone_talks, talk  # noqa: PLC0415 - after --help
+    from journeyman.cli.chat import someone_talks, talk
 
     if someone_talks():
         return talk()
@@ -103,12 +103,12 @@ def main() -> NoReturn:
     try:
         code = app(prog_name="journeyman", standalone_mode=False)
     except JourneymanError as error:
-        from journeyman.cli.output import show_error  # noqa: PLC0415
+        from journeyman.cli.output import show_error
 
         show_error(error)
         code = error.exit_code
     except click.ClickException as error:
-        from journeyman.cli.output import show_click_error  # noqa: PLC0415
+        from journeyman.cli.output import show_click_error
 
         show_click_error(error, sys.argv[1:])
         code = error.exit_code

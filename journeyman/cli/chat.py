@@ -53,11 +53,11 @@ def talk(
         settings["policy"] = str(Path(settings["policy"]).absolute())
 
     if plain or not on_screen():
-        from journeyman.cli.plain import converse  # noqa: PLC0415 - after --help
+        from journeyman.cli.plain import converse
 
         return converse(cwd, resume, settings)
 
-    from journeyman.errors import ConfigError, install  # noqa: PLC0415
+    from journeyman.errors import ConfigError, install
 
     try:
         start = import_module("journeyman.tui.app").start

@@ -75,7 +75,7 @@ def _settings() -> str:
 
 
 def _policy(settings: Settings) -> str:
-    from journeyman.policies.policy import Policy  # noqa: PLC0415 - as late as the check
+    from journeyman.policies.policy import Policy
 
     return Policy.assemble(settings.policy, project=settings.root).name
 
@@ -92,8 +92,8 @@ def _is_local(settings: Settings) -> bool:
 
 
 def _model(spec: str) -> str:
-    from journeyman.agent.models.llama import LlamaModel  # noqa: PLC0415 - as late as the check
-    from journeyman.agent.models.spec import make_model  # noqa: PLC0415
+    from journeyman.agent.models.llama import LlamaModel
+    from journeyman.agent.models.spec import make_model
 
     model = make_model(spec)
     if not isinstance(model, LlamaModel):
@@ -132,10 +132,10 @@ def _store(path: Path | str) -> str:
     if not path.exists():
         return _room_for(path)
 
-    import sqlite3  # noqa: PLC0415
-    from contextlib import closing  # noqa: PLC0415
+    import sqlite3
+    from contextlib import closing
 
-    from journeyman.traces.store import Store  # noqa: PLC0415
+    from journeyman.traces.store import Store
 
     with closing(Store.open(path)) as store:
         newest = store.runs(limit=1)
@@ -153,9 +153,9 @@ def _store(path: Path | str) -> str:
 
 
 def _database(url: str) -> str:
-    from contextlib import closing  # noqa: PLC0415
+    from contextlib import closing
 
-    from journeyman.traces.store import Store  # noqa: PLC0415
+    from journeyman.traces.store import Store
 
     with closing(Store.open(url)) as store:
         newest = store.runs(limit=1)
@@ -191,9 +191,9 @@ def _try(folder: Path, otherwise: str, place: str = "JOURNEYMAN_STORE=PATH") -> 
 
 
 def _sandbox() -> str:
-    from journeyman.errors import SandboxError  # noqa: PLC0415
-    from journeyman.sandbox.docker import Docker  # noqa: PLC0415
-    from journeyman.sandbox.select import BACKENDS, probe_all  # noqa: PLC0415
+    from journeyman.errors import SandboxError
+    from journeyman.sandbox.docker import Docker
+    from journeyman.sandbox.select import BACKENDS, probe_all
 
     # To try a container, an image may have to be made: that is for `journeyman sandbox doctor`.
     probes = anyio.run(probe_all, [each for each in BACKENDS if not isinstance(each, Docker)])
@@ -205,10 +205,10 @@ def _sandbox() -> str:
 
 
 def _servers(root: Path) -> str:
-    from shutil import which  # noqa: PLC0415
+    from shutil import which
 
-    from journeyman.tools.mcp_json import servers  # noqa: PLC0415
-    from journeyman.tools.target import Command  # noqa: PLC0415
+    from journeyman.tools.mcp_json import servers
+    from journeyman.tools.target import Command
 
     found = servers(root)
     gone = [each.name for each in found.targets if isinstance(each, Command) and not which(each.command[0])]

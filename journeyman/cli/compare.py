@@ -45,10 +45,10 @@ batch:NAME/STRATEGY`. The same --batch goes on where it was cut off.
 @click.option("--plot", type=click.Path(path_type=Path), metavar="FILE", help="Draw it too, as SVG.")
 @json_option()
 def compare(**options: Any) -> None:
-    import anyio  # noqa: PLC0415 - after --help
+    import anyio
 
-    from journeyman.errors import Interrupted, UsageError  # noqa: PLC0415
-    from journeyman.traces.store import new_run_id  # noqa: PLC0415
+    from journeyman.errors import Interrupted, UsageError
+    from journeyman.traces.store import new_run_id
 
     options["batch"] = options["batch"] or new_run_id()
     if options["plot"]:
@@ -65,7 +65,7 @@ def compare(**options: Any) -> None:
         raise Interrupted("Interrupted; what was done is stored.", fix=again) from None
 
     if options["plot"]:
-        from journeyman.cli.plot import svg  # noqa: PLC0415
+        from journeyman.cli.plot import svg
 
         try:
             options["plot"].write_text(svg(result.arms), encoding="utf-8")
@@ -81,7 +81,7 @@ def compare(**options: Any) -> None:
 
 def _demand_place(path: Path) -> None:
     """Raises UsageError where a drawing cannot be written, before an hour is spent on what it would show."""
-    from journeyman.errors import UsageError  # noqa: PLC0415 - after --help
+    from journeyman.errors import UsageError
 
     there = path if path.exists() else path.parent
     if path.is_dir() or not path.parent.is_dir() or not os.access(there, os.W_OK):
@@ -89,15 +89,15 @@ def _demand_place(path: Path) -> None:
 
 
 async def _compare(options: dict[str, Any]) -> "Comparison":
-    from journeyman.agent.models.found import find_spec  # noqa: PLC0415
-    from journeyman.agent.models.model import Sampling  # noqa: PLC0415
-    from journeyman.agent.models.spec import Engine, make_model  # noqa: PLC0415
-    from journeyman.agent.strategies.spec import strategy  # noqa: PLC0415
-    from journeyman.agent.strategies.strategy import PARALLEL  # noqa: PLC0415
-    from journeyman.config import load_settings  # noqa: PLC0415
-    from journeyman.traces.store import Store  # noqa: PLC0415
-    from journeyman.training.compare import Plan, compare  # noqa: PLC0415
-    from journeyman.training.taskfile import load_tasks  # noqa: PLC0415
+    from journeyman.agent.models.found import find_spec
+    from journeyman.agent.models.model import Sampling
+    from journeyman.agent.models.spec import Engine, make_model
+    from journeyman.agent.strategies.spec import strategy
+    from journeyman.agent.strategies.strategy import PARALLEL
+    from journeyman.config import load_settings
+    from journeyman.traces.store import Store
+    from journeyman.training.compare import Plan, compare
+    from journeyman.training.taskfile import load_tasks
 
     arms = [strategy(text) for text in dict.fromkeys(options["strategies"])]
     split = None if options["split"] == "all" else options["split"]
@@ -129,7 +129,7 @@ def _tell(result: "Comparison") -> None:
     for kind, arms in result.kinds.items():
         click.echo(f"\n{kind}\n{table(arms)}")
 
-    from journeyman.cli.plot import drawn  # noqa: PLC0415
+    from journeyman.cli.plot import drawn
 
     click.echo(f"\n{drawn(result.arms)}")
 

@@ -15,7 +15,7 @@ Try:
 @click.pass_context
 def completion(ctx: click.Context, shell: str) -> None:
     """Print the completion script for your shell; it takes effect in the next one you open."""
-    from click.shell_completion import get_completion_class  # noqa: PLC0415 - after --help
+    from click.shell_completion import get_completion_class
 
     make = get_completion_class(shell)
     if make is None:

@@ -38,7 +38,7 @@ def show(json: bool) -> None:
     Strongest last: default, your config.toml, the project's journeyman.toml, JOURNEYMAN_* in the environment, options
     of a command.
     """
-    from journeyman.config import load_settings  # noqa: PLC0415 - after --help
+    from journeyman.config import load_settings
 
     settings = load_settings()
     if json:
@@ -64,7 +64,7 @@ def _as_json(settings: "Settings") -> dict[str, Any]:
 
 
 def _worded(value: object) -> str:
-    from journeyman.safe import safe  # noqa: PLC0415
+    from journeyman.safe import safe
 
     return "-" if value in {None, ()} else f"{value:g}" if isinstance(value, float) else safe(_text(_unsaid(value)))
 
@@ -82,8 +82,8 @@ def _unsaid(value: Any) -> Any:
 
 
 def _files() -> dict[str, Path]:
-    from journeyman.config import PROJECT_FILE  # noqa: PLC0415
-    from journeyman.home import config_dir  # noqa: PLC0415
+    from journeyman.config import PROJECT_FILE
+    from journeyman.home import config_dir
 
     return {"user": config_dir() / "config.toml", "project": Path.cwd() / PROJECT_FILE}
 
@@ -97,9 +97,9 @@ def trust(files: tuple[Path, ...], yes: bool) -> None:
     They then count in full, as they are now; any change to a file ends that. Until then they may only tighten. Without
     FILES: journeyman.toml and journeyman.policy.toml in this folder, those that are there.
     """
-    from journeyman.cli.trust import trust_files  # noqa: PLC0415
-    from journeyman.config import PROJECT_FILE  # noqa: PLC0415
-    from journeyman.policies.load import PROJECT_FILE as POLICY_FILE  # noqa: PLC0415
+    from journeyman.cli.trust import trust_files
+    from journeyman.config import PROJECT_FILE
+    from journeyman.policies.load import PROJECT_FILE as POLICY_FILE
 
     here = [path for path in (Path(PROJECT_FILE), Path(POLICY_FILE)) if path.exists()]
     trust_files(files or here, yes=yes, names=f"{PROJECT_FILE} or {POLICY_FILE}")

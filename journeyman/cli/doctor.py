@@ -23,7 +23,7 @@ def doctor(ctx: click.Context, json: bool) -> None:
     Looks at the model's file, the engine, the trace store, the sandbox, your settings, policy and tool servers. Nothing
     is created or downloaded, and no other machine is asked.
     """
-    from journeyman.cli.checks import Check, checkup  # noqa: PLC0415 - after --help
+    from journeyman.cli.checks import Check, checkup
 
     checks: list[Check] = []
     for check in checkup():
@@ -43,7 +43,7 @@ def doctor(ctx: click.Context, json: bool) -> None:
 
 
 def _show(name: str, detail: str, fix: str, *, mark: str) -> None:
-    from journeyman.safe import safe  # noqa: PLC0415
+    from journeyman.safe import safe
 
     click.secho(f"{mark:<7}", fg="green" if mark == "ok" else "red", nl=False)
     click.echo(f"  {name:<8}  {safe(detail)}")

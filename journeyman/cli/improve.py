@@ -85,16 +85,16 @@ used at once: `journeyman models rollback` takes it back.
 @click.option("--keep/--no-keep", "promote", default=True, help="Promote it, if it is better.", show_default=True)
 @json_option()
 def improve(**options: Any) -> None:
-    import shlex  # noqa: PLC0415 - after --help
-    import time  # noqa: PLC0415
+    import shlex
+    import time
 
-    from journeyman.agent.models.kept import demand_name  # noqa: PLC0415
-    from journeyman.config import load_settings  # noqa: PLC0415
-    from journeyman.errors import Interrupted  # noqa: PLC0415
-    from journeyman.home import data_dir  # noqa: PLC0415
-    from journeyman.traces.store import Store  # noqa: PLC0415
-    from journeyman.training.base import demand_trainer  # noqa: PLC0415
-    from journeyman.training.improve import Improvement  # noqa: PLC0415
+    from journeyman.agent.models.kept import demand_name
+    from journeyman.config import load_settings
+    from journeyman.errors import Interrupted
+    from journeyman.home import data_dir
+    from journeyman.traces.store import Store
+    from journeyman.training.base import demand_trainer
+    from journeyman.training.improve import Improvement
 
     demand_trainer()
     named = options["name"] or time.strftime("improved-%y%m%d-%H%M%S")
@@ -114,11 +114,11 @@ def improve(**options: Any) -> None:
 
 
 def _course(options: dict[str, Any], named: str) -> "Course":
-    from journeyman.agent.models.spec import make_model  # noqa: PLC0415
-    from journeyman.cli.train import grpo_options, local_files  # noqa: PLC0415
-    from journeyman.errors import UsageError  # noqa: PLC0415
-    from journeyman.training.course import RECIPES, Course  # noqa: PLC0415
-    from journeyman.training.recipe import Shape  # noqa: PLC0415
+    from journeyman.agent.models.spec import make_model
+    from journeyman.cli.train import grpo_options, local_files
+    from journeyman.errors import UsageError
+    from journeyman.training.course import RECIPES, Course
+    from journeyman.training.recipe import Shape
 
     files = local_files(options["model"])
     stages = RECIPES.get(options["recipe"]) or tuple(options["recipe"].split(","))
@@ -175,8 +175,8 @@ def _say(text: str) -> None:
 
 
 def _finish(found: "Found", prompts: dict[str, str], folder: Path, options: dict[str, Any]) -> None:
-    from journeyman.agent.models.kept import use  # noqa: PLC0415
-    from journeyman.training.report import write_report  # noqa: PLC0415
+    from journeyman.agent.models.kept import use
+    from journeyman.training.report import write_report
 
     spec = ""
     adapter = found.adapter
@@ -210,9 +210,9 @@ def _finish(found: "Found", prompts: dict[str, str], folder: Path, options: dict
 
 def _kept(found: "Found", adapter: Path) -> str:
     """The spec of the model that is kept, once."""
-    from datetime import UTC, datetime  # noqa: PLC0415
+    from datetime import UTC, datetime
 
-    from journeyman.agent.models.kept import find_kept, keep  # noqa: PLC0415
+    from journeyman.agent.models.kept import find_kept, keep
 
     course, pair = found.course, found.held_out
     if find_kept(course.name):

@@ -101,9 +101,9 @@ def serve(name: str, root: str, port: int | None) -> None:
 
     To any MCP client: on stdin and stdout, or over HTTP on this machine.
     """
-    import anyio  # noqa: PLC0415 - after --help
+    import anyio
 
-    from journeyman.mcp_servers.serve import serve as run  # noqa: PLC0415
+    from journeyman.mcp_servers.serve import serve as run
 
     if port is None and sys.stdin.isatty():
         click.echo(f"{name} waits for an MCP client on stdin; Ctrl-C ends it.", err=True)
@@ -121,7 +121,7 @@ def _serving(run: Any, name: str, root: Path, port: int | None) -> Any:
 
 
 def _provider() -> str:
-    from journeyman.config import load_settings  # noqa: PLC0415
+    from journeyman.config import load_settings
 
     return load_settings().web or "fetch"
 
@@ -133,7 +133,7 @@ def list_servers(json: bool) -> None:
 
     Ours, yours, and this project's; its own start only when you have trusted its .mcp.json.
     """
-    from journeyman.safe import safe  # noqa: PLC0415 - after --help
+    from journeyman.safe import safe
 
     rows = _rows()
     if json:
@@ -151,10 +151,10 @@ def list_servers(json: bool) -> None:
 
 
 def _rows() -> list[dict[str, str]]:
-    from journeyman.config import load_settings  # noqa: PLC0415
-    from journeyman.home import is_trusted  # noqa: PLC0415
-    from journeyman.tools.mcp_json import entries, load, project_file, read, standing, user_file  # noqa: PLC0415
-    from journeyman.tools.pins import Pins  # noqa: PLC0415
+    from journeyman.config import load_settings
+    from journeyman.home import is_trusted
+    from journeyman.tools.mcp_json import entries, load, project_file, read, standing, user_file
+    from journeyman.tools.pins import Pins
 
     pins = Pins.of_user()
     rows = [_row(name, "journeyman", "ready", summary) for name, summary in SERVERS.items()]
@@ -190,7 +190,7 @@ def add(name: str, target: tuple[str, ...], env: tuple[str, ...], header: tuple[
     A command that speaks MCP on stdin and stdout, or a URL. Calls of its tools are asked about unless your policy
     allows them.
     """
-    from journeyman.tools import mcp_json  # noqa: PLC0415 - after --help
+    from journeyman.tools import mcp_json
 
     path, entry = _file(project=project), _entry(target, env, header)
     ours = mcp_json.add(path, name, entry)
@@ -204,7 +204,7 @@ def add(name: str, target: tuple[str, ...], env: tuple[str, ...], header: tuple[
 
 
 def _entry(target: tuple[str, ...], env: tuple[str, ...], header: tuple[str, ...]) -> "Entry":
-    from journeyman.tools.mcp_json import Entry  # noqa: PLC0415
+    from journeyman.tools.mcp_json import Entry
 
     if not target[0].startswith(URL):
         if "://" in target[0]:
@@ -239,7 +239,7 @@ def _pairs(given: tuple[str, ...], between: str, option: str) -> dict[str, str]:
 @where_option("From ./.mcp.json, or from your own file; without either: from the one that has it.")
 def remove(name: str, project: bool | None) -> None:
     """Remove an MCP server of yours."""
-    from journeyman.tools import mcp_json  # noqa: PLC0415 - after --help
+    from journeyman.tools import mcp_json
 
     if project is None:
         project = _in_project(name)
@@ -250,7 +250,7 @@ def remove(name: str, project: bool | None) -> None:
 
 
 def _in_project(name: str) -> bool:
-    from journeyman.tools.mcp_json import load  # noqa: PLC0415
+    from journeyman.tools.mcp_json import load
 
     users, projects = (name in load(_file(project=project)) for project in (False, True))
     if users and projects:
@@ -260,8 +260,8 @@ def _in_project(name: str) -> bool:
 
 
 def _file(*, project: bool) -> Path:
-    from journeyman.config import load_settings  # noqa: PLC0415
-    from journeyman.tools.mcp_json import project_file, user_file  # noqa: PLC0415
+    from journeyman.config import load_settings
+    from journeyman.tools.mcp_json import project_file, user_file
 
     return project_file(load_settings().root) if project else user_file()
 
@@ -274,8 +274,8 @@ def trust(yes: bool) -> None:
     Its servers may then start, as the file is now; any change to it ends that. A project can be a clone of somebody
     else's, and starting its servers is running its programs: read it first.
     """
-    from journeyman.cli.trust import trust_files  # noqa: PLC0415 - after --help
-    from journeyman.tools.mcp_json import entries  # noqa: PLC0415
+    from journeyman.cli.trust import trust_files
+    from journeyman.tools.mcp_json import entries
 
     path = _file(project=True)
     trust_files([path] if path.exists() else [], yes=yes, names=".mcp.json", check=entries)
@@ -322,13 +322,13 @@ def _accepted(lines: list[str]) -> bool:
 
 def _changed(names: tuple[str, ...], accept: Any = None) -> Any:
     """Servers by name with what differs from their pins; what is accepted is pinned."""
-    import anyio  # noqa: PLC0415 - after --help
+    import anyio
 
-    from journeyman.config import load_settings  # noqa: PLC0415
-    from journeyman.safe import safe  # noqa: PLC0415
-    from journeyman.tools.mcp_json import servers  # noqa: PLC0415
-    from journeyman.tools.pins import Pins, differences  # noqa: PLC0415
-    from journeyman.tools.visit import definitions  # noqa: PLC0415
+    from journeyman.config import load_settings
+    from journeyman.safe import safe
+    from journeyman.tools.mcp_json import servers
+    from journeyman.tools.pins import Pins, differences
+    from journeyman.tools.visit import definitions
 
     found = {target.name: target for target in servers(load_settings().root).targets}
     for name in names or found:

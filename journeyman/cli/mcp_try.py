@@ -41,11 +41,11 @@ def test(server: str, patience: float, json: bool) -> int:
     It is asked for its tools, which are compared with those that were pinned, and left. A command is run as it stands
     here.
     """
-    import anyio  # noqa: PLC0415 - after --help
+    import anyio
 
-    from journeyman.safe import safe  # noqa: PLC0415
-    from journeyman.tools.pins import Pins  # noqa: PLC0415
-    from journeyman.tools.verdict import verdict  # noqa: PLC0415
+    from journeyman.safe import safe
+    from journeyman.tools.pins import Pins
+    from journeyman.tools.verdict import verdict
 
     target = _target(server)
     found = anyio.run(verdict, target, Pins.of_user(), patience)
@@ -83,10 +83,10 @@ def _target(text: str) -> "Target":
     Raises:
         ConfigError, UsageError: it is neither.
     """
-    from journeyman.config import load_settings  # noqa: PLC0415
-    from journeyman.mcp_servers.registry import SERVERS  # noqa: PLC0415
-    from journeyman.tools.mcp_json import servers  # noqa: PLC0415
-    from journeyman.tools.target import Builtin, target  # noqa: PLC0415
+    from journeyman.config import load_settings
+    from journeyman.mcp_servers.registry import SERVERS
+    from journeyman.tools.mcp_json import servers
+    from journeyman.tools.target import Builtin, target
 
     if text in SERVERS:
         return Builtin(text, Path.cwd())
@@ -116,7 +116,7 @@ def login(name: str, client_id: str | None, client_secret: bool) -> None:
 
     What it grants stays in the system's keyring, and runs use and renew it.
     """
-    import anyio  # noqa: PLC0415 - after --help
+    import anyio
 
     secret = click.prompt("Client secret", hide_input=True) if client_secret else None
     count = anyio.run(_login, _url(name), client_id, secret)
@@ -124,13 +124,13 @@ def login(name: str, client_id: str | None, client_secret: bool) -> None:
 
 
 async def _login(target: "Url", client_id: str | None, secret: str | None) -> int:
-    from mcp.shared.auth import OAuthClientInformationFull  # noqa: PLC0415
-    from pydantic import AnyUrl  # noqa: PLC0415
+    from mcp.shared.auth import OAuthClientInformationFull
+    from pydantic import AnyUrl
 
-    from journeyman.tools.login import logging_in  # noqa: PLC0415
-    from journeyman.tools.pins import Pins  # noqa: PLC0415
-    from journeyman.tools.server import Patience  # noqa: PLC0415
-    from journeyman.tools.visit import visited  # noqa: PLC0415
+    from journeyman.tools.login import logging_in
+    from journeyman.tools.pins import Pins
+    from journeyman.tools.server import Patience
+    from journeyman.tools.visit import visited
 
     client: Any = None
     if client_id is not None:
@@ -151,7 +151,7 @@ async def _login(target: "Url", client_id: str | None, secret: str | None) -> in
 
 
 async def _browse(url: str) -> None:
-    from anyio import to_thread  # noqa: PLC0415
+    from anyio import to_thread
 
     click.echo(f"Log in here, if no browser opens:\n  {url}", err=True)
     await to_thread.run_sync(click.launch, url)
@@ -161,10 +161,10 @@ async def _browse(url: str) -> None:
 @click.argument("name")
 def logout(name: str) -> None:
     """Forget what a remote server granted."""
-    import anyio  # noqa: PLC0415 - after --help
+    import anyio
 
-    from journeyman.tools.login import Keys  # noqa: PLC0415
-    from journeyman.tools.pins import Pins  # noqa: PLC0415
+    from journeyman.tools.login import Keys
+    from journeyman.tools.pins import Pins
 
     target = _url(name)
     found = anyio.run(Keys(target.url).forget)
@@ -173,7 +173,7 @@ def logout(name: str) -> None:
 
 
 def _url(name: str) -> "Url":
-    from journeyman.tools.target import Url  # noqa: PLC0415 - after --help
+    from journeyman.tools.target import Url
 
     target = _target(name)
     if not isinstance(target, Url):

@@ -64,11 +64,11 @@ def pull(name: str, json: bool) -> None:
 
     What is here already is not fetched again, and what broke off goes on where it was.
     """
-    import anyio  # noqa: PLC0415 - after --help
+    import anyio
 
-    from journeyman.agent.models.hub import pull_file  # noqa: PLC0415
-    from journeyman.agent.models.pull import pull_starter  # noqa: PLC0415
-    from journeyman.errors import UsageError  # noqa: PLC0415
+    from journeyman.agent.models.hub import pull_file
+    from journeyman.agent.models.pull import pull_starter
+    from journeyman.errors import UsageError
 
     kind, _, file = name.partition(":")
     if name != "starter" and not (kind == "hf" and file):
@@ -108,8 +108,8 @@ def list_models(json: bool) -> None:
     and files that were pulled; then the forms a model's name can have. A run that names no model takes the first server
     here, else the starter.
     """
-    from journeyman.agent.models.spec import forms  # noqa: PLC0415 - after --help
-    from journeyman.safe import safe  # noqa: PLC0415
+    from journeyman.agent.models.spec import forms
+    from journeyman.safe import safe
 
     rows = list(_rows())
     if json:
@@ -124,13 +124,13 @@ def list_models(json: bool) -> None:
 
 
 def _rows() -> Iterator[dict[str, Any]]:
-    import anyio  # noqa: PLC0415
+    import anyio
 
-    from journeyman.agent.models.found import SERVERS, STARTER, find_files, find_servers  # noqa: PLC0415
-    from journeyman.agent.models.kept import in_use, kept  # noqa: PLC0415
-    from journeyman.agent.models.starter import find_starter  # noqa: PLC0415
-    from journeyman.errors import ModelNotFound  # noqa: PLC0415
-    from journeyman.safe import safe  # noqa: PLC0415
+    from journeyman.agent.models.found import SERVERS, STARTER, find_files, find_servers
+    from journeyman.agent.models.kept import in_use, kept
+    from journeyman.agent.models.starter import find_starter
+    from journeyman.errors import ModelNotFound
+    from journeyman.safe import safe
 
     for port, specs in anyio.run(find_servers).items():
         for spec in specs:
@@ -166,10 +166,10 @@ def bench(spec: str, threads: int | None, json: bool) -> None:
     Loading, reading a prompt, writing, eight conversations one after another and at once, each with and without the
     probability of every token. Where the engine has a GPU, figures with and without it.
     """
-    import anyio  # noqa: PLC0415 - after --help
+    import anyio
 
-    from journeyman.agent.models.bench import bench as measure  # noqa: PLC0415
-    from journeyman.agent.models.engine import Engine  # noqa: PLC0415
+    from journeyman.agent.models.bench import bench as measure
+    from journeyman.agent.models.engine import Engine
 
     files = _local(spec).files
     rows = anyio.run(measure, files, Engine(threads=threads), _say)
@@ -202,12 +202,12 @@ def probe(spec: str, json: bool) -> None:
     Streaming, token ids, tools, calls that are enforced, structured output, log-probabilities, thinking, reuse of what
     was read. A remote model is asked about ten short questions, which may cost a fraction of a cent.
     """
-    import anyio  # noqa: PLC0415 - after --help
+    import anyio
 
-    from journeyman.agent.models.probe import Finding  # noqa: PLC0415
-    from journeyman.agent.models.probe import probe as tried  # noqa: PLC0415
-    from journeyman.agent.models.spec import make_model  # noqa: PLC0415
-    from journeyman.safe import safe  # noqa: PLC0415
+    from journeyman.agent.models.probe import Finding
+    from journeyman.agent.models.probe import probe as tried
+    from journeyman.agent.models.spec import make_model
+    from journeyman.safe import safe
 
     model = make_model(spec)
     rows: list[Finding] = []
@@ -240,12 +240,12 @@ def optimise(spec: str, force: bool, json: bool) -> None:
     The engine has no fast kernels for some ways of storing weights (Q4_1, Q5_0, Q5_1). The copy stores the same weights
     as Q8_0: more room, less time. It is measured before and after.
     """
-    import anyio  # noqa: PLC0415 - after --help
+    import anyio
 
-    from journeyman.agent.models.bench import quick  # noqa: PLC0415
-    from journeyman.agent.models.files import ModelFiles  # noqa: PLC0415
-    from journeyman.agent.models.requantise import COPY, requantised  # noqa: PLC0415
-    from journeyman.home import data_dir  # noqa: PLC0415
+    from journeyman.agent.models.bench import quick
+    from journeyman.agent.models.files import ModelFiles
+    from journeyman.agent.models.requantise import COPY, requantised
+    from journeyman.home import data_dir
 
     files = _local(spec).files
     target = data_dir() / "models" / f"{files.model.stem}.{COPY}.gguf"
@@ -273,8 +273,8 @@ def use(spec: str) -> None:
 
     What the settings say (`model` in config.toml, JOURNEYMAN_MODEL) goes before it. `rollback` takes it back.
     """
-    from journeyman.agent.models.kept import use as choose  # noqa: PLC0415 - after --help
-    from journeyman.agent.models.spec import make_model  # noqa: PLC0415
+    from journeyman.agent.models.kept import use as choose
+    from journeyman.agent.models.spec import make_model
 
     choose(make_model(spec).spec)
     click.echo(f"{spec} is in use.", err=True)
@@ -283,7 +283,7 @@ def use(spec: str) -> None:
 @models.command(epilog=ROLLBACK)
 def rollback() -> None:
     """Take the last `use`, or promotion, back."""
-    from journeyman.agent.models.kept import rollback as back  # noqa: PLC0415 - after --help
+    from journeyman.agent.models.kept import rollback as back
 
     now = back()
     click.echo(f"{now} is in use." if now else "No model is chosen: a local server's, else local:starter.", err=True)
@@ -295,9 +295,9 @@ def _local(spec: str) -> "LlamaModel":
     Raises:
         UsageError: it is not one.
     """
-    from journeyman.agent.models.llama import LlamaModel  # noqa: PLC0415 - after --help
-    from journeyman.agent.models.spec import make_model  # noqa: PLC0415
-    from journeyman.errors import UsageError  # noqa: PLC0415
+    from journeyman.agent.models.llama import LlamaModel
+    from journeyman.agent.models.spec import make_model
+    from journeyman.errors import UsageError
 
     model = make_model(spec)
     if not isinstance(model, LlamaModel):

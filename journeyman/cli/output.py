@@ -32,7 +32,7 @@ def show_error(error: JourneymanError) -> None:
         print_json({"error": error_json(error)})
         return
 
-    from journeyman.safe import safe  # noqa: PLC0415 - most commands show none
+    from journeyman.safe import safe
 
     click.secho("Error: ", fg="red", bold=True, err=True, nl=False)
     click.echo(safe(str(error), None, lines=True), err=True)

@@ -68,7 +68,7 @@ for command in (lint, diff, replay, approvals):
 @json_option()
 def check(setting: str | None, json: bool) -> None:
     """Read the policy, run every rule's examples, and say which files count and for how much."""
-    from journeyman.safe import safe  # noqa: PLC0415 - after --help
+    from journeyman.safe import safe
 
     found, _ = assembled(setting)
     rows = [
@@ -109,7 +109,7 @@ def check(setting: str | None, json: bool) -> None:
 @json_option()
 def explain(tool: str, arguments: str, setting: str | None, json: bool, **told: Any) -> int:
     """Say what becomes of a call: every rule that matches, where each value came from, what would make it allowed."""
-    from journeyman.policies.explain import explain as explained  # noqa: PLC0415 - after --help
+    from journeyman.policies.explain import explain as explained
 
     found = explained(_setting(tool, arguments, assembled(setting)[0], told))
     if json:
@@ -126,10 +126,10 @@ def _setting(tool: str, arguments: str, under: "Policy", told: dict[str, Any]) -
     Raises:
         UsageError: the tool or the JSON makes no sense.
     """
-    from journeyman.errors import ToolError, UsageError  # noqa: PLC0415 - after --help
-    from journeyman.policies.explain import Setting  # noqa: PLC0415
-    from journeyman.policies.table import heard, spec_of  # noqa: PLC0415
-    from journeyman.tools.schema import Schema  # noqa: PLC0415
+    from journeyman.errors import ToolError, UsageError
+    from journeyman.policies.explain import Setting
+    from journeyman.policies.table import heard, spec_of
+    from journeyman.tools.schema import Schema
 
     names = [_tool_name(each) for each in (tool, *(name for name, _ in told["read"]))]
     spec = spec_of(names[0], read_only=told["read_only"])
@@ -153,10 +153,10 @@ def _setting(tool: str, arguments: str, under: "Policy", told: dict[str, Any]) -
 
 
 def _tool_name(name: str) -> str:
-    from pydantic import TypeAdapter, ValidationError  # noqa: PLC0415 - after --help
+    from pydantic import TypeAdapter, ValidationError
 
-    from journeyman.errors import UsageError  # noqa: PLC0415
-    from journeyman.policies.rule import ToolName  # noqa: PLC0415
+    from journeyman.errors import UsageError
+    from journeyman.policies.rule import ToolName
 
     try:
         full = TypeAdapter(ToolName).validate_python(name)
@@ -172,9 +172,9 @@ def _tool_name(name: str) -> str:
 
 
 def _reading(name: str, result: str) -> "Reading":
-    from json import loads  # noqa: PLC0415 - after --help
+    from json import loads
 
-    from journeyman.policies.table import Reading  # noqa: PLC0415
+    from journeyman.policies.table import Reading
 
     try:
         return Reading(tool=name, result=loads(result))
@@ -183,14 +183,14 @@ def _reading(name: str, result: str) -> "Reading":
 
 
 def _stored(run_id: str) -> list[Any]:
-    from journeyman.cli.stores import opened  # noqa: PLC0415 - after --help
+    from journeyman.cli.stores import opened
 
     with opened() as store:
         return [each.event for each in store.events(store.resolve(run_id))]
 
 
 def _show(found: "Explanation") -> None:
-    from journeyman.safe import safe, shown_call  # noqa: PLC0415 - after --help
+    from journeyman.safe import safe, shown_call
 
     for line in shown_call(found.tool, found.arguments):
         click.echo(line)
@@ -228,7 +228,7 @@ def _show(found: "Explanation") -> None:
 @json_option()
 def test(tables: tuple[Path, ...], json: bool) -> int:
     """Run truth tables: files of calls and what the policy must answer to each."""
-    from journeyman.policies.table import policy_of, read_table, run, shipped_tables  # noqa: PLC0415 - after --help
+    from journeyman.policies.table import policy_of, read_table, run, shipped_tables
 
     paths = tables or tuple(sorted(shipped_tables().glob("*.test.toml")))
     verdicts: list[Verdict] = []
@@ -249,7 +249,7 @@ def test(tables: tuple[Path, ...], json: bool) -> int:
 
 
 def _show_wrong(each: "Verdict") -> None:
-    from journeyman.safe import safe  # noqa: PLC0415 - after --help
+    from journeyman.safe import safe
 
     click.secho("wrong", fg="red", nl=False)
     rules = ", ".join(each.rules) or "no rule"

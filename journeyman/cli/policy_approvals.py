@@ -22,8 +22,8 @@ Try:
 @json_option()
 def approvals(revoke: tuple[str, ...], json: bool) -> None:
     """List what you allowed for good when you were asked, and take it back."""
-    from journeyman.home import state_dir  # noqa: PLC0415 - after --help
-    from journeyman.policies.approvals import Book  # noqa: PLC0415
+    from journeyman.home import state_dir
+    from journeyman.policies.approvals import Book
 
     book = Book(state_dir() / "approvals.json")
     if gone := _named(book, revoke):
@@ -44,7 +44,7 @@ def approvals(revoke: tuple[str, ...], json: bool) -> None:
 
 
 def _named(book: "Book", which: tuple[str, ...]) -> "list[Approval]":
-    from journeyman.errors import UsageError  # noqa: PLC0415 - after --help
+    from journeyman.errors import UsageError
 
     saved = list(book.saved())
     gone: list[Approval] = []

@@ -18,7 +18,7 @@ class Choice(click.ParamType[str]):
     name = "POLICY"
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:  # noqa: ARG002
-        from journeyman.policies.load import PRESETS  # noqa: PLC0415 - after --help
+        from journeyman.policies.load import PRESETS
 
         files = [CompletionItem(incomplete, type="file")]
         return [CompletionItem(name) for name in PRESETS if name.startswith(incomplete)] + files
@@ -30,7 +30,7 @@ class ToolChoice(click.ParamType[str]):
     name = "TOOL"
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:  # noqa: ARG002
-        from journeyman.policies.labels import shipped  # noqa: PLC0415 - after --help
+        from journeyman.policies.labels import shipped
 
         return [CompletionItem(name) for name in shipped() if name.startswith(incomplete) and "*" not in name]
 
@@ -41,8 +41,8 @@ named = click.option("--policy", "setting", type=CHOICE, help="A preset or a fil
 
 def assembled(setting: str | None) -> "tuple[Policy, Path]":
     """The policy in force here, or this one in its place, with the user's and the project's files; and the folder."""
-    from journeyman.agent.outfit import policy_for  # noqa: PLC0415 - after --help
-    from journeyman.config import load_settings  # noqa: PLC0415
+    from journeyman.agent.outfit import policy_for
+    from journeyman.config import load_settings
 
     settings = load_settings(policy=setting) if setting else load_settings()
     return policy_for(settings, settings.root), settings.root
@@ -50,8 +50,8 @@ def assembled(setting: str | None) -> "tuple[Policy, Path]":
 
 def alone(setting: str) -> "Policy":
     """A preset or a file by itself: nothing of the user's or the project's stands on it."""
-    from journeyman.policies.load import PRESETS  # noqa: PLC0415 - after --help
-    from journeyman.policies.policy import Policy  # noqa: PLC0415
+    from journeyman.policies.load import PRESETS
+    from journeyman.policies.policy import Policy
 
     looks_like_a_file = "/" in setting or setting.endswith(".toml") or Path(setting).exists()
     return Policy.load(setting) if setting not in PRESETS and looks_like_a_file else Policy.preset(setting)

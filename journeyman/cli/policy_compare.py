@@ -48,8 +48,8 @@ Exit codes: 0 nobody is asked and nothing is stopped that was not, 1 otherwise."
 @json_option()
 def lint(setting: str | None, json: bool) -> int:
     """Find rules that do nothing, and calls that should not run unasked."""
-    from journeyman.policies.lint import lint as flaws_of  # noqa: PLC0415 - after --help
-    from journeyman.safe import safe  # noqa: PLC0415
+    from journeyman.policies.lint import lint as flaws_of
+    from journeyman.safe import safe
 
     flaws = flaws_of(assembled(setting)[0])
     if json:
@@ -70,10 +70,10 @@ def lint(setting: str | None, json: bool) -> int:
 
 
 def _told(witness: dict[str, Any]) -> str:
-    from json import dumps  # noqa: PLC0415 - after --help
+    from json import dumps
 
-    from journeyman.policies.samples import WORDS  # noqa: PLC0415
-    from journeyman.safe import safe  # noqa: PLC0415
+    from journeyman.policies.samples import WORDS
+    from journeyman.safe import safe
 
     notes = [WORDS[witness.get("said_by", "")]] + (["a model elsewhere"] if witness.get("remote") else [])
     call = f"{witness['tool']} {dumps(witness['arguments'], ensure_ascii=False)}"
@@ -89,7 +89,7 @@ def diff(old: str, new: str, json: bool) -> int:
 
     What they say is compared, not how it is written: the order of rules, names and comments make no difference.
     """
-    from journeyman.policies.compare import changes  # noqa: PLC0415 - after --help
+    from journeyman.policies.compare import changes
 
     found, cut = changes(alone(old), alone(new))
     if json:
@@ -110,7 +110,7 @@ def diff(old: str, new: str, json: bool) -> int:
 
 
 def _show_change(each: "Change") -> None:
-    from journeyman.safe import safe  # noqa: PLC0415 - after --help
+    from journeyman.safe import safe
 
     click.secho("looser  " if each.loosens else "stricter", fg="red" if each.loosens else "green", nl=False)
     click.echo(f" {each.before} -> {each.after}  {_told(each.witness)}")
@@ -126,10 +126,10 @@ def _show_change(each: "Change") -> None:
 @json_option()
 def replay(filter: tuple[str, ...], setting: str | None, limit: int, json: bool) -> int:  # noqa: A002 - its name there
     """Decide the calls of stored runs again, and list who would be asked and what would be stopped. Nothing is run."""
-    from journeyman.cli.stores import opened  # noqa: PLC0415 - after --help
-    from journeyman.policies.again import redecide  # noqa: PLC0415
-    from journeyman.safe import safe  # noqa: PLC0415
-    from journeyman.traces.find import find  # noqa: PLC0415
+    from journeyman.cli.stores import opened
+    from journeyman.policies.again import redecide
+    from journeyman.safe import safe
+    from journeyman.traces.find import find
 
     under, _ = assembled(setting)
     with opened() as store:

@@ -70,7 +70,7 @@ def register(servers: tuple[str, ...], name: str, root: str, project: bool, dry_
     All but the web one, unless named. Each is started once before it is written down; everything else in the program's
     settings stays as it is, comments too, and the file as it was is kept beside it.
     """
-    from journeyman.tools.register.register import entry_of, registering  # noqa: PLC0415 - after --help
+    from journeyman.tools.register.register import entry_of, registering
 
     folder = Path(root).expanduser().absolute()
     if not folder.is_dir():
@@ -92,7 +92,7 @@ def register(servers: tuple[str, ...], name: str, root: str, project: bool, dry_
 @dry_option()
 def unregister(servers: tuple[str, ...], name: str, project: bool, dry_run: bool) -> None:
     """Take our tool servers out of another program."""
-    from journeyman.tools.register.register import unregistering  # noqa: PLC0415 - after --help
+    from journeyman.tools.register.register import unregistering
 
     client, path = _client(name, project=project)
     carry_out(unregistering(client, path, servers), client, dry_run=dry_run)
@@ -107,7 +107,7 @@ def import_(servers: tuple[str, ...], name: str | None, yes: bool) -> None:
 
     Each is shown with its whole command, and asked about: to use it is to run that program.
     """
-    from journeyman.tools import mcp_json  # noqa: PLC0415 - after --help
+    from journeyman.tools import mcp_json
 
     path = mcp_json.user_file()
     mine = mcp_json.load(path)
@@ -127,9 +127,9 @@ def import_(servers: tuple[str, ...], name: str | None, yes: bool) -> None:
 
 
 def _wanted(name: str, title: str, entry: "Entry", *, yes: bool) -> bool:
-    import sys  # noqa: PLC0415
+    import sys
 
-    from journeyman.safe import safe  # noqa: PLC0415 - after --help
+    from journeyman.safe import safe
 
     variables = f" (with {', '.join(map(safe, entry.env))})" if entry.env else ""
     click.echo(f"{safe(name)}, of {title}: {entry}{variables}")
@@ -141,8 +141,8 @@ def _wanted(name: str, title: str, entry: "Entry", *, yes: bool) -> bool:
 
 def _foreign(name: str | None) -> "dict[str, tuple[str, Entry]]":
     """Other programs' servers, each with whose it is; of namesakes the first."""
-    from journeyman.tools.register.clients import CLIENTS  # noqa: PLC0415 - after --help
-    from journeyman.tools.register.register import OURS, known  # noqa: PLC0415
+    from journeyman.tools.register.clients import CLIENTS
+    from journeyman.tools.register.register import OURS, known
 
     found: dict[str, tuple[str, Entry]] = {}
     for client in [CLIENTS[name]] if name else CLIENTS.values():
@@ -178,8 +178,8 @@ def doctor(name: str | None, json: bool) -> int:
 
 
 def _rows(name: str) -> list[dict[str, Any]]:
-    from journeyman.tools.register.clients import CLIENTS  # noqa: PLC0415 - after --help
-    from journeyman.tools.register.register import OURS, known  # noqa: PLC0415
+    from journeyman.tools.register.clients import CLIENTS
+    from journeyman.tools.register.register import OURS, known
 
     client, rows = CLIENTS[name], []
     for path in filter(None, (client.file(), client.file(Path.cwd()))):
@@ -211,16 +211,16 @@ def _tried(entry: "Entry | None") -> tuple[bool, str]:
 
 def _tools(entry: "Entry") -> int:
     """How many tools the command offers, started as the other program would. Raises ServerError where it does not."""
-    import anyio  # noqa: PLC0415 - after --help
+    import anyio
 
-    from journeyman.tools.target import Command  # noqa: PLC0415
-    from journeyman.tools.visit import definitions  # noqa: PLC0415
+    from journeyman.tools.target import Command
+    from journeyman.tools.visit import definitions
 
     return len(anyio.run(definitions, Command("registered", (entry.command or "", *entry.args), entry.env)))
 
 
 def _client(name: str, *, project: bool) -> "tuple[Client, Path]":
-    from journeyman.tools.register.clients import CLIENTS  # noqa: PLC0415 - after --help
+    from journeyman.tools.register.clients import CLIENTS
 
     client = CLIENTS[name]
     path = client.file(Path.cwd() if project else None)
@@ -231,7 +231,7 @@ def _client(name: str, *, project: bool) -> "tuple[Client, Path]":
 
 
 def carry_out(plan: "Plan", client: "Client", *, dry_run: bool) -> None:
-    from journeyman.tools.register.register import apply  # noqa: PLC0415 - after --help
+    from journeyman.tools.register.register import apply
 
     if plan.before == plan.after:
         click.echo(f"{client.title}: nothing to change in {plan.path}")

@@ -55,10 +55,10 @@ ask. The runs are in the trace store: `journeyman traces list batch:NAME`.
 @click.option("--sampling-seed", type=int, help="Of the sampling; by default it is left to chance.")
 @json_option()
 def rollout(**options: Any) -> None:
-    import anyio  # noqa: PLC0415 - after --help
+    import anyio
 
-    from journeyman.errors import Interrupted  # noqa: PLC0415
-    from journeyman.traces.store import new_run_id  # noqa: PLC0415
+    from journeyman.errors import Interrupted
+    from journeyman.traces.store import new_run_id
 
     options["batch"] = options["batch"] or new_run_id()
     words = sys.argv[1:] if "--batch" in sys.argv else [*sys.argv[1:], "--batch", options["batch"]]
@@ -80,13 +80,13 @@ def rollout(**options: Any) -> None:
 
 
 async def _rollout(options: dict[str, Any]) -> "Tally":
-    from journeyman.agent.models.found import find_spec  # noqa: PLC0415
-    from journeyman.agent.models.spec import Engine, make_model  # noqa: PLC0415
-    from journeyman.config import load_settings  # noqa: PLC0415
-    from journeyman.traces.store import Store  # noqa: PLC0415
-    from journeyman.training.rollout import attempts, rollout, sample_until  # noqa: PLC0415
-    from journeyman.training.tally import tally  # noqa: PLC0415
-    from journeyman.training.taskfile import draw_more  # noqa: PLC0415
+    from journeyman.agent.models.found import find_spec
+    from journeyman.agent.models.spec import Engine, make_model
+    from journeyman.config import load_settings
+    from journeyman.traces.store import Store
+    from journeyman.training.rollout import attempts, rollout, sample_until
+    from journeyman.training.tally import tally
+    from journeyman.training.taskfile import draw_more
 
     settings = load_settings(model=options["model"])
     engine = Engine(threads=settings.threads, context=settings.context, parallel=options["parallel"], stream=False)
@@ -107,18 +107,18 @@ async def _rollout(options: dict[str, Any]) -> "Tally":
 
 
 async def _on_a_cluster(batch: "Batch", spec: str, engine: "Engine", where: str, bar: "_Bar") -> None:
-    import anyio.to_thread  # noqa: PLC0415
+    import anyio.to_thread
 
-    from journeyman.training.cluster import fan_out  # noqa: PLC0415
+    from journeyman.training.cluster import fan_out
 
     work = partial(fan_out, batch, spec, engine, where, report=bar)
     await anyio.to_thread.run_sync(work, abandon_on_cancel=True)
 
 
 def _batch(options: dict[str, Any], store: "Store") -> "Batch":
-    from journeyman.agent.models.model import Sampling  # noqa: PLC0415
-    from journeyman.training.rollout import Batch, learnable  # noqa: PLC0415
-    from journeyman.training.taskfile import load_tasks  # noqa: PLC0415
+    from journeyman.agent.models.model import Sampling
+    from journeyman.training.rollout import Batch, learnable
+    from journeyman.training.taskfile import load_tasks
 
     tasks = load_tasks(options["source"], n=options["limit"], seed=options["seed"], split=_split(options))
     _tell_held_out(options)
@@ -143,9 +143,9 @@ def _batch(options: dict[str, Any], store: "Store") -> "Batch":
 
 def _tell_held_out(options: dict[str, Any]) -> None:
     """Say so where tasks of a file or a folder are left out unasked."""
-    from pathlib import Path  # noqa: PLC0415
+    from pathlib import Path
 
-    from journeyman.training.taskfile import load_tasks  # noqa: PLC0415
+    from journeyman.training.taskfile import load_tasks
 
     if options["split"] != "train" or not Path(options["source"]).exists():
         return
@@ -161,7 +161,7 @@ def _split(options: dict[str, Any]) -> Any:
 
 
 def _within(zone: set[str], tasks: "list[Task]", options: dict[str, Any]) -> "list[Task]":
-    from journeyman.errors import UsageError  # noqa: PLC0415
+    from journeyman.errors import UsageError
 
     found = [task for task in tasks if task.key in zone]
     if not found:

@@ -79,9 +79,9 @@ EFFORTS = ("minimal", "low", "medium", "high", "xhigh", "max")
 @json_option("--stream-json", "Print every stored event as it happens, one JSON object a line.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress on stderr.")
 def run(prompt: str | None, **options: Any) -> int:
-    import anyio  # noqa: PLC0415 - after --help
+    import anyio
 
-    from journeyman.errors import Interrupted, UsageError  # noqa: PLC0415
+    from journeyman.errors import Interrupted, UsageError
 
     if prompt == "-":
         prompt = sys.stdin.read().strip()
@@ -121,7 +121,7 @@ def _as_asked(fix: str, run_id: str | None, options: dict[str, Any]) -> str:
 
 def _say_denied(denied: dict[str, str]) -> None:
     """What the exit code means."""
-    from journeyman.safe import safe  # noqa: PLC0415 - after --help
+    from journeyman.safe import safe
 
     for tool, why in list(denied.items())[:MOST]:
         click.echo(f"note: {safe(tool)} was denied: {safe(why)}", err=True)
@@ -163,11 +163,11 @@ class Heard:
 
 
 async def _run(prompt: str, options: dict[str, Any], heard: Heard) -> "Result":
-    from journeyman.agent.outfit import Rules, outfit  # noqa: PLC0415
-    from journeyman.agent.parts import nobody  # noqa: PLC0415
-    from journeyman.cli.progress import Progress  # noqa: PLC0415
-    from journeyman.cli.terminal import AskAtTerminal, someone_there, stop_on_sigterm  # noqa: PLC0415
-    from journeyman.safe import safe  # noqa: PLC0415
+    from journeyman.agent.outfit import Rules, outfit
+    from journeyman.agent.parts import nobody
+    from journeyman.cli.progress import Progress
+    from journeyman.cli.terminal import AskAtTerminal, someone_there, stop_on_sigterm
+    from journeyman.safe import safe
 
     settings = _settings(options)
     progress = Progress(sys.stderr)
@@ -198,7 +198,7 @@ async def _run(prompt: str, options: dict[str, Any], heard: Heard) -> "Result":
 
 
 def _settings(options: dict[str, Any]) -> "Settings":
-    from journeyman.config import load_settings  # noqa: PLC0415
+    from journeyman.config import load_settings
 
     names = {"steps": "max_steps", "tokens": "max_tokens", "seconds": "max_seconds", "usd": "max_usd"}
     plain = {
@@ -208,9 +208,9 @@ def _settings(options: dict[str, Any]) -> "Settings":
 
 
 def _order(prompt: str, settings: "Settings", options: dict[str, Any]) -> "Order":
-    from journeyman.agent.models.model import Sampling  # noqa: PLC0415
-    from journeyman.agent.outfit import limits, working_folder  # noqa: PLC0415
-    from journeyman.agent.session import Order  # noqa: PLC0415
+    from journeyman.agent.models.model import Sampling
+    from journeyman.agent.outfit import limits, working_folder
+    from journeyman.agent.session import Order
 
     return Order(
         prompt=prompt,
@@ -229,8 +229,8 @@ def _order(prompt: str, settings: "Settings", options: dict[str, Any]) -> "Order
 
 
 def _strategy(options: dict[str, Any]) -> "Strategy | None":
-    from journeyman.agent.strategies.spec import strategy  # noqa: PLC0415
-    from journeyman.errors import UsageError  # noqa: PLC0415
+    from journeyman.agent.strategies.spec import strategy
+    from journeyman.errors import UsageError
 
     if not options["strategy"]:
         return None
@@ -243,7 +243,7 @@ def _strategy(options: dict[str, Any]) -> "Strategy | None":
 
 
 def _schema(path: Path) -> dict[str, Any]:
-    from journeyman.errors import UsageError  # noqa: PLC0415
+    from journeyman.errors import UsageError
 
     try:
         schema = json_module.loads(path.read_text("utf-8"))
@@ -291,8 +291,8 @@ def print_result(result: "Result", options: dict[str, Any]) -> None:
         )
         return
 
-    from journeyman.cli.output import show_error  # noqa: PLC0415
-    from journeyman.safe import safe  # noqa: PLC0415
+    from journeyman.cli.output import show_error
+    from journeyman.safe import safe
 
     if result.answer is not None:
         click.echo(safe(result.answer, None, lines=True) if sys.stdout.isatty() else result.answer)

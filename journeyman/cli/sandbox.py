@@ -44,10 +44,10 @@ def doctor(min_isolation: int, json: bool) -> None:
     Levels: 1 a confined process or a safe subset of Python, 2 namespaces, 3 with resource control, 4 a kernel of its
     own. Nothing is claimed that was not tried a moment ago.
     """
-    import anyio  # noqa: PLC0415 - after --help
+    import anyio
 
-    from journeyman.sandbox.proven import remember  # noqa: PLC0415
-    from journeyman.sandbox.select import choose, probe_all  # noqa: PLC0415
+    from journeyman.sandbox.proven import remember
+    from journeyman.sandbox.select import choose, probe_all
 
     probes = anyio.run(probe_all)
     remember(probes)
@@ -74,7 +74,7 @@ def attack(ctx: click.Context, backend: str | None, only: tuple[str, ...], json:
     Three kinds of attacks: on the operating system around it, on the caller and what it reads, and on the verdict of a
     program that is graded. Whether one got out is witnessed outside. Takes a minute for each sandbox.
     """
-    import anyio  # noqa: PLC0415 - after --help
+    import anyio
 
     verdicts = anyio.run(_attacks, backend, only, json)
     if json:
@@ -84,7 +84,7 @@ def attack(ctx: click.Context, backend: str | None, only: tuple[str, ...], json:
 
 
 async def _attacks(backend: str | None, only: Sequence[str], json: bool) -> "list[Verdict]":
-    from journeyman.sandbox.attacks.attack import assault, counted  # noqa: PLC0415
+    from journeyman.sandbox.attacks.attack import assault, counted
 
     attacks, verdicts = suite(only), []
     for provider in await _providers(backend, one=json):
@@ -98,8 +98,8 @@ async def _attacks(backend: str | None, only: Sequence[str], json: bool) -> "lis
 
 def suite(only: Sequence[str] = ()) -> "list[Attack]":
     """The attacks, or those of these names. Raises UsageError where there is none."""
-    from journeyman.errors import UsageError  # noqa: PLC0415
-    from journeyman.sandbox.attacks.attack import SUITE  # noqa: PLC0415
+    from journeyman.errors import UsageError
+    from journeyman.sandbox.attacks.attack import SUITE
 
     for module in (
         "sandbox.attacks.system",
@@ -118,8 +118,8 @@ def suite(only: Sequence[str] = ()) -> "list[Attack]":
 
 
 async def _providers(backend: str | None, *, one: bool) -> "list[Provider]":
-    from journeyman.sandbox.sandbox import Spec  # noqa: PLC0415
-    from journeyman.sandbox.select import BACKENDS, candidates, choose, probe_all  # noqa: PLC0415
+    from journeyman.sandbox.sandbox import Spec
+    from journeyman.sandbox.select import BACKENDS, candidates, choose, probe_all
 
     if backend:
         return list(candidates(Spec(backend=backend)))
@@ -140,7 +140,7 @@ def _tell(verdict: "Verdict") -> None:
 
 
 def _show(probe: "Probe") -> None:
-    from journeyman.safe import safe  # noqa: PLC0415
+    from journeyman.safe import safe
 
     mark = f"level {probe.level}" if probe.available else "missing"
     click.secho(f"{probe.backend}: {mark}", bold=True, nl=False)

@@ -33,9 +33,9 @@ SHORTEST = 16
 @click.option("--idle", type=click.FloatRange(0), default=600.0, show_default=True, help="Seconds to stay unused.")
 @click.option("--stop", is_flag=True, help="End the engine that runs; its turns can be taken up again.")
 def serve(*, acp: bool, mcp: bool, http: int | None, socket: Path | None, idle: float, stop: bool) -> int:
-    import anyio  # noqa: PLC0415 - after --help
+    import anyio
 
-    from journeyman.errors import ConfigError, UsageError, install  # noqa: PLC0415
+    from journeyman.errors import ConfigError, UsageError, install
 
     if acp + mcp + bool(socket) > 1:
         raise UsageError("It is one of these: --acp, --mcp or a --socket.", fix="Leave out the others.")
@@ -52,11 +52,11 @@ def serve(*, acp: bool, mcp: bool, http: int | None, socket: Path | None, idle: 
         return 0
 
     try:
-        from journeyman.engine.serve import on_socket, on_stdio  # noqa: PLC0415
+        from journeyman.engine.serve import on_socket, on_stdio
     except ImportError as error:
         raise ConfigError(f"ACP is not installed: {error}.", fix=install("journeyman[acp]")) from error
 
-    from journeyman.engine.place import socket_path  # noqa: PLC0415
+    from journeyman.engine.place import socket_path
 
     if acp:
         anyio.run(on_stdio)
@@ -71,19 +71,19 @@ def serve(*, acp: bool, mcp: bool, http: int | None, socket: Path | None, idle: 
 
 
 async def _stop(socket: Path | None) -> None:
-    from journeyman.engine.client import connect  # noqa: PLC0415 - after --help
+    from journeyman.engine.client import connect
 
     async with connect(socket, start=False) as client:
         await client.stop()
 
 
 async def _mcp(port: int | None) -> None:
-    from journeyman.agent.outfit import Rules, limits, outfit, working_folder  # noqa: PLC0415 - after --help
-    from journeyman.agent.served import Served  # noqa: PLC0415
-    from journeyman.agent.session import Order  # noqa: PLC0415
-    from journeyman.config import load_settings  # noqa: PLC0415
-    from journeyman.home import state_dir  # noqa: PLC0415
-    from journeyman.mcp_servers.serve import offer  # noqa: PLC0415
+    from journeyman.agent.outfit import Rules, limits, outfit, working_folder
+    from journeyman.agent.served import Served
+    from journeyman.agent.session import Order
+    from journeyman.config import load_settings
+    from journeyman.home import state_dir
+    from journeyman.mcp_servers.serve import offer
 
     own = "" if port is None else _own_token()
     token = own or secrets.token_urlsafe(32)
@@ -107,7 +107,7 @@ async def _mcp(port: int | None) -> None:
 
 def _own_token() -> str:
     """The user's own, taken out of the environment, which what the agent starts may inherit; "" without one."""
-    from journeyman.errors import ConfigError  # noqa: PLC0415 - after --help
+    from journeyman.errors import ConfigError
 
     token = os.environ.pop(TOKEN, "").strip()
     if token and (len(token) < SHORTEST or not token.isascii() or not token.isprintable()):

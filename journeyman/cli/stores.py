@@ -13,8 +13,8 @@ def opened() -> "AbstractContextManager[Store]":
     Raises:
         ConfigError, StoreError: there is none that can be used.
     """
-    from journeyman.config import load_settings  # noqa: PLC0415 - after --help
-    from journeyman.traces.store import Store  # noqa: PLC0415
+    from journeyman.config import load_settings
+    from journeyman.traces.store import Store
 
     settings = load_settings()
     return closing(Store.open(settings.store, durable=settings.durable))

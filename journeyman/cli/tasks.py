@@ -104,8 +104,8 @@ def tasks() -> None:
 @json_option()
 def list_tasks(source: str, n: int | None, seed: int, split: Any, json: bool) -> None:
     """List tasks: key, split, kind and prompt."""
-    from journeyman.safe import safe  # noqa: PLC0415 - after --help
-    from journeyman.training.taskfile import load_tasks  # noqa: PLC0415
+    from journeyman.safe import safe
+    from journeyman.training.taskfile import load_tasks
 
     found = load_tasks(source, n=n, seed=seed, split=split)
     if json:
@@ -126,9 +126,9 @@ def list_tasks(source: str, n: int | None, seed: int, split: Any, json: bool) ->
 @json_option()
 def show(*, source: str, key: str, n: int | None, seed: int, split: Any, json: bool) -> None:
     """Show one task by its key, the beginning of it, or its name."""
-    from journeyman.errors import UsageError  # noqa: PLC0415 - after --help
-    from journeyman.safe import safe  # noqa: PLC0415
-    from journeyman.training.taskfile import load_tasks  # noqa: PLC0415
+    from journeyman.errors import UsageError
+    from journeyman.safe import safe
+    from journeyman.training.taskfile import load_tasks
 
     found = load_tasks(source, n=n, seed=seed, split=split)
     task = next((each for each in found if each.name == key or each.key.startswith(key)), None)
@@ -163,9 +163,9 @@ def check(source: str, n: int | None, seed: int, split: Any, json: bool) -> None
     The oracle's calls are really made, each task in a folder of its own. Every task is tried with cheats that say
     nothing, repeat the question, guess a number and recite the files, and with its own. Exits 1 if one is at fault.
     """
-    import anyio  # noqa: PLC0415 - after --help
+    import anyio
 
-    from journeyman.training.taskfile import load_tasks  # noqa: PLC0415
+    from journeyman.training.taskfile import load_tasks
 
     found = load_tasks(source, n=n, seed=seed, split=split)
     with click.progressbar(length=len(found), label="Checking", file=sys.stderr) as bar:
@@ -193,8 +193,8 @@ def export(*, source: str, out: Path, form: Any, n: int | None, seed: int, force
 
     Held-out tasks are left out. Lost: tools, policies, oracles and cheats.
     """
-    from journeyman.training.prompts import export_tasks  # noqa: PLC0415 - after --help
-    from journeyman.training.taskfile import load_tasks  # noqa: PLC0415
+    from journeyman.training.prompts import export_tasks
+    from journeyman.training.taskfile import load_tasks
 
     done = export_tasks(load_tasks(source, n=n, seed=seed), out, form, force=force)
     if json:
@@ -210,7 +210,7 @@ def export(*, source: str, out: Path, form: Any, n: int | None, seed: int, force
 @click.argument("file", type=click.Path(dir_okay=False))
 def new(file: str) -> None:
     """Write a file with two tasks to start from."""
-    from journeyman.errors import UsageError  # noqa: PLC0415 - after --help
+    from journeyman.errors import UsageError
 
     try:
         with Path(file).open("x", encoding="utf-8") as written:
@@ -224,8 +224,8 @@ def new(file: str) -> None:
 
 
 async def _prove(found: "list[Task]", step: Any) -> "list[tuple[Task, Fault]]":
-    from journeyman.training.prove import prove  # noqa: PLC0415
-    from journeyman.verifiers.desk import Desk  # noqa: PLC0415
+    from journeyman.training.prove import prove
+    from journeyman.verifiers.desk import Desk
 
     faulty = []
     async with Desk() as desk:
@@ -237,7 +237,7 @@ async def _prove(found: "list[Task]", step: Any) -> "list[tuple[Task, Fault]]":
 
 
 def _tell(faulty: "list[tuple[Task, Fault]]", n: int) -> None:
-    from journeyman.safe import safe  # noqa: PLC0415
+    from journeyman.safe import safe
 
     for task, fault in faulty:
         value = fault.score.status if fault.score.value is None else f"{fault.score.value:g}"

@@ -112,7 +112,7 @@ async def _prompted(text: str) -> str:
 def _forget_what_was_typed() -> None:
     """A key pressed before the question was there is no answer to it."""
     if os.name != "nt" and sys.stdin.isatty():
-        import termios  # noqa: PLC0415 - not there on Windows
+        import termios
 
         termios.tcflush(sys.stdin, termios.TCIFLUSH)
 

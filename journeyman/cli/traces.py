@@ -112,7 +112,7 @@ for command in (fork, replay, score, rate, verify, delete, gc, stats, rebuild):
 @json_option()
 def list_runs(filter: tuple[str, ...], limit: int, json: bool) -> None:  # noqa: A002 - its name on the command line
     """List runs, newest first; with FILTER, those it fits."""
-    from journeyman.traces.find import find  # noqa: PLC0415 - after --help
+    from journeyman.traces.find import find
 
     with opened() as store:
         runs = find(store, " ".join(filter), limit or None)
@@ -126,7 +126,7 @@ def list_runs(filter: tuple[str, ...], limit: int, json: bool) -> None:  # noqa:
 
 
 def _line(run: "RunSummary") -> str:
-    from journeyman.safe import safe  # noqa: PLC0415
+    from journeyman.safe import safe
 
     outcome = run.outcome or "unfinished"
     score = f"  {run.reward:g}" if run.reward is not None else ""
@@ -144,8 +144,8 @@ def show(run_id: str, json: bool) -> None:
 
     RUN may be a part of an id; without one, the newest run.
     """
-    from journeyman.safe import safe  # noqa: PLC0415
-    from journeyman.traces.transcript import transcript  # noqa: PLC0415
+    from journeyman.safe import safe
+    from journeyman.traces.transcript import transcript
 
     with opened() as store:
         run_id = store.resolve(run_id)
@@ -166,8 +166,8 @@ def show(run_id: str, json: bool) -> None:
 @json_option()
 def search(words: tuple[str, ...], limit: int, json: bool) -> None:
     """Find runs by what was said in them, and show where."""
-    from journeyman.safe import safe  # noqa: PLC0415
-    from journeyman.traces.find import search as look  # noqa: PLC0415
+    from journeyman.safe import safe
+    from journeyman.traces.find import search as look
 
     with opened() as store:
         hits = look(store, " ".join(words), limit)
@@ -189,8 +189,8 @@ def diff(a: str, b: str, json: bool) -> int:
 
     Times, prices and names of calls are not compared. The exit code is 1 where they differ.
     """
-    from journeyman.cli.difference import show_difference  # noqa: PLC0415
-    from journeyman.traces.diff import diff as compare  # noqa: PLC0415
+    from journeyman.cli.difference import show_difference
+    from journeyman.traces.diff import diff as compare
 
     with opened() as store:
         left, right = (list(store.events(store.resolve(each))) for each in (a, b))
@@ -212,10 +212,10 @@ def diff(a: str, b: str, json: bool) -> int:
 @click.option("--force", is_flag=True, help="Also in place of a file that is there.")
 @json_option()
 def export(*, out: Path | None, form: str | None, url: str | None, where: str, force: bool, json: bool) -> None:
-    from journeyman.errors import UsageError  # noqa: PLC0415
-    from journeyman.traces.export import export as write  # noqa: PLC0415
-    from journeyman.traces.export import send  # noqa: PLC0415
-    from journeyman.traces.find import find  # noqa: PLC0415
+    from journeyman.errors import UsageError
+    from journeyman.traces.export import export as write
+    from journeyman.traces.export import send
+    from journeyman.traces.find import find
 
     form = form or ("otel" if url else "messages")
     if (out is None) == (url is None) or (url and form != "otel"):
@@ -257,11 +257,11 @@ def export_test(run_id: str, out: Path, json: bool) -> None:
 
     The recorded model and tools are played, so the test needs neither.
     """
-    import anyio  # noqa: PLC0415
+    import anyio
 
-    from journeyman.agent.replay import replay as again  # noqa: PLC0415
-    from journeyman.errors import UsageError  # noqa: PLC0415
-    from journeyman.traces.export.pytest import write  # noqa: PLC0415
+    from journeyman.agent.replay import replay as again
+    from journeyman.errors import UsageError
+    from journeyman.traces.export.pytest import write
 
     with opened() as store:
         run_id = store.resolve(run_id)

@@ -39,9 +39,9 @@ def replay(run_id: str, live_tools: bool, live_model: str | None, json: bool) ->
     Without options nothing is live: the recorded model and tools are played, and the run must come out the same. The
     exit code is 1 where it does not.
     """
-    import anyio  # noqa: PLC0415 - after --help
+    import anyio
 
-    from journeyman.errors import UsageError  # noqa: PLC0415
+    from journeyman.errors import UsageError
 
     if live_tools and live_model:
         raise UsageError(
@@ -55,13 +55,13 @@ def replay(run_id: str, live_tools: bool, live_model: str | None, json: bool) ->
     if live_tools or live_model:
         return _show_today(anyio.run(_today, stored, live_model), stored, json=json)
 
-    from journeyman.agent.replay import replay as again  # noqa: PLC0415
+    from journeyman.agent.replay import replay as again
 
     return _show_replayed(anyio.run(again, [each.event for each in stored]), json=json)
 
 
 def _show_replayed(done: "Replayed", *, json: bool) -> int:
-    from journeyman.safe import safe  # noqa: PLC0415
+    from journeyman.safe import safe
 
     if json:
         print_json({"same": done.same, **done.model_dump(mode="json")})
@@ -81,9 +81,9 @@ async def _today(stored: "list[Stored]", model: str | None) -> "Today":
 
 
 async def _with_model(events: "list[StoredEvent]", spec: str) -> "Today":
-    from journeyman.agent.models.spec import Engine, make_model  # noqa: PLC0415
-    from journeyman.agent.today import with_model  # noqa: PLC0415
-    from journeyman.config import load_settings  # noqa: PLC0415
+    from journeyman.agent.models.spec import Engine, make_model
+    from journeyman.agent.today import with_model
+    from journeyman.config import load_settings
 
     model = make_model(spec, Engine(threads=load_settings().threads))
     try:
@@ -93,13 +93,13 @@ async def _with_model(events: "list[StoredEvent]", spec: str) -> "Today":
 
 
 async def _with_tools(events: "list[StoredEvent]") -> "Today":
-    from journeyman.agent.outfit import policy_for, tools_of, working_folder  # noqa: PLC0415
-    from journeyman.agent.today import start_of, with_tools  # noqa: PLC0415
-    from journeyman.agent.veiled import veil_of  # noqa: PLC0415
-    from journeyman.config import load_settings  # noqa: PLC0415
-    from journeyman.tools.catalog import Catalog  # noqa: PLC0415
-    from journeyman.tools.mcp_json import servers  # noqa: PLC0415
-    from journeyman.tools.pins import Pins  # noqa: PLC0415
+    from journeyman.agent.outfit import policy_for, tools_of, working_folder
+    from journeyman.agent.today import start_of, with_tools
+    from journeyman.agent.veiled import veil_of
+    from journeyman.config import load_settings
+    from journeyman.tools.catalog import Catalog
+    from journeyman.tools.mcp_json import servers
+    from journeyman.tools.pins import Pins
 
     settings = load_settings(root=start_of(events).root or None)
     root = working_folder(settings)
@@ -111,16 +111,16 @@ async def _with_tools(events: "list[StoredEvent]") -> "Today":
 
 
 def _approver() -> Any:
-    from journeyman.agent.parts import nobody  # noqa: PLC0415
-    from journeyman.cli.progress import Progress  # noqa: PLC0415
-    from journeyman.cli.terminal import AskAtTerminal, someone_there  # noqa: PLC0415
+    from journeyman.agent.parts import nobody
+    from journeyman.cli.progress import Progress
+    from journeyman.cli.terminal import AskAtTerminal, someone_there
 
     return AskAtTerminal(Progress(sys.stderr).line) if someone_there() else nobody
 
 
 def _show_today(today: "Today", stored: "list[Stored]", *, json: bool) -> int:
-    from journeyman.cli.difference import show_difference  # noqa: PLC0415
-    from journeyman.traces.writer import Stored  # noqa: PLC0415
+    from journeyman.cli.difference import show_difference
+    from journeyman.traces.writer import Stored
 
     if json:
         events = [event.model_dump(mode="json", exclude_none=True) for event in today.events]
@@ -145,10 +145,10 @@ def fork(place: str, prompt: str, **options: Any) -> int:
 
     STEP is asked anew, after PROMPT if one is given; what came before is shared with the stored run, not copied.
     """
-    import anyio  # noqa: PLC0415
+    import anyio
 
-    from journeyman.cli.run import print_result  # noqa: PLC0415
-    from journeyman.errors import UsageError  # noqa: PLC0415
+    from journeyman.cli.run import print_result
+    from journeyman.errors import UsageError
 
     run_id, _, step = place.rpartition(":")
     if not run_id or not step.isdecimal():
@@ -160,11 +160,11 @@ def fork(place: str, prompt: str, **options: Any) -> int:
 
 
 async def _fork(run_id: str, step: int, prompt: str, options: dict[str, Any]) -> "Result":
-    from journeyman.agent.models.model import Sampling  # noqa: PLC0415
-    from journeyman.agent.outfit import Rules, limits, outfit, working_folder  # noqa: PLC0415
-    from journeyman.agent.session import Order  # noqa: PLC0415
-    from journeyman.cli.terminal import stop_on_sigterm  # noqa: PLC0415
-    from journeyman.config import load_settings  # noqa: PLC0415
+    from journeyman.agent.models.model import Sampling
+    from journeyman.agent.outfit import Rules, limits, outfit, working_folder
+    from journeyman.agent.session import Order
+    from journeyman.cli.terminal import stop_on_sigterm
+    from journeyman.config import load_settings
 
     settings = load_settings(model=options["model"])
     notices: list[str] = []

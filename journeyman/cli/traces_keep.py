@@ -27,9 +27,9 @@ def verify(runs: tuple[str, ...], quiet: bool, json: bool) -> int:
     fatal: something is not what was stored, or must not be trained on. The exit code is 1 where a record is at fault;
     that a secret was typed in a run, or a stranger's text steered it, is none.
     """
-    from journeyman.traces.findings import UNTRAINED  # noqa: PLC0415 - after --help
-    from journeyman.traces.verify import last_link  # noqa: PLC0415
-    from journeyman.traces.verify import verify as check  # noqa: PLC0415
+    from journeyman.traces.findings import UNTRAINED
+    from journeyman.traces.verify import last_link
+    from journeyman.traces.verify import verify as check
 
     with opened() as store:
         ids = [store.resolve(run) for run in runs] or None
@@ -57,7 +57,7 @@ def delete(runs: tuple[str, ...], yes: bool, json: bool) -> None:
 
     What they said is overwritten in the store; that there was such a run stays known. Copies elsewhere are not reached.
     """
-    from journeyman.traces.forget import delete_runs  # noqa: PLC0415
+    from journeyman.traces.forget import delete_runs
 
     with opened() as store:
         ids = list(dict.fromkeys(store.resolve(run) for run in runs))
@@ -77,8 +77,8 @@ def delete(runs: tuple[str, ...], yes: bool, json: bool) -> None:
 @json_option()
 def gc(json: bool) -> None:
     """Remove content that no run names, and give free space back."""
-    from journeyman.traces.forget import gc as sweep  # noqa: PLC0415
-    from journeyman.traces.forget import stats as count  # noqa: PLC0415
+    from journeyman.traces.forget import gc as sweep
+    from journeyman.traces.forget import stats as count
 
     with opened() as store:
         before = count(store).bytes
@@ -96,7 +96,7 @@ def gc(json: bool) -> None:
 @json_option()
 def stats(json: bool) -> None:
     """Count runs, events and bytes."""
-    from journeyman.traces.forget import stats as count  # noqa: PLC0415
+    from journeyman.traces.forget import stats as count
 
     with opened() as store:
         found = count(store)
@@ -115,7 +115,7 @@ def stats(json: bool) -> None:
 @json_option()
 def rebuild(json: bool) -> None:
     """Make every table that questions are asked of anew, from the events."""
-    from journeyman.traces.project import rebuild as make  # noqa: PLC0415
+    from journeyman.traces.project import rebuild as make
 
     with opened() as store:
         count = make(store)

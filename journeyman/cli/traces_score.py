@@ -46,10 +46,10 @@ def score(*, filter: tuple[str, ...], source: str | None, checks: tuple[str, ...
     that verifier's score beside their reward; with --judge a model's opinion stands there, and no reward changes by it.
     Files are judged as the run left them.
     """
-    import anyio  # noqa: PLC0415 - after --help
+    import anyio
 
-    from journeyman.errors import UsageError  # noqa: PLC0415
-    from journeyman.training.taskfile import load_tasks  # noqa: PLC0415
+    from journeyman.errors import UsageError
+    from journeyman.training.taskfile import load_tasks
 
     if not (source or checks or options["judge"]):
         fix = "Say --tasks TASKS, --check VERIFIER or --judge MODEL."
@@ -79,8 +79,8 @@ def score(*, filter: tuple[str, ...], source: str | None, checks: tuple[str, ...
 
 def chosen(store: "Store", words: tuple[str, ...]) -> list[str]:
     """The runs that a part of an id, or a filter, means; oldest first."""
-    from journeyman.errors import UsageError  # noqa: PLC0415
-    from journeyman.traces.find import find  # noqa: PLC0415
+    from journeyman.errors import UsageError
+    from journeyman.traces.find import find
 
     if len(words) == 1 and words[0].replace("-", "").isalnum():
         try:
@@ -93,8 +93,8 @@ def chosen(store: "Store", words: tuple[str, ...]) -> list[str]:
 
 
 async def _score(store: "Store", runs: list[str], tasks: "list[Task]", checks: "list[Check]") -> "Again":
-    from journeyman.training.scoring import score_again  # noqa: PLC0415
-    from journeyman.verifiers.desk import Desk  # noqa: PLC0415
+    from journeyman.training.scoring import score_again
+    from journeyman.verifiers.desk import Desk
 
     async with Desk() as desk:
         with _bar(len(runs)) as bar:
@@ -102,9 +102,9 @@ async def _score(store: "Store", runs: list[str], tasks: "list[Task]", checks: "
 
 
 async def _ask(store: "Store", runs: list[str], options: dict[str, Any]) -> "Again":
-    from journeyman.agent.models.spec import Engine, make_model  # noqa: PLC0415
-    from journeyman.config import load_settings  # noqa: PLC0415
-    from journeyman.training.opinions import break_ties  # noqa: PLC0415
+    from journeyman.agent.models.spec import Engine, make_model
+    from journeyman.config import load_settings
+    from journeyman.training.opinions import break_ties
 
     settings = load_settings(model=options["judge"])
     model = make_model(options["judge"], Engine(threads=settings.threads, context=settings.context))
@@ -120,16 +120,16 @@ async def _ask(store: "Store", runs: list[str], options: dict[str, Any]) -> "Aga
 
 
 def _bar(length: int) -> AbstractContextManager[Any]:
-    import sys  # noqa: PLC0415
+    import sys
 
     return click.progressbar(length=length, label="Judging", file=sys.stderr, hidden=not sys.stderr.isatty())
 
 
 def _check(text: str) -> "Check":
-    from pydantic import ValidationError  # noqa: PLC0415
+    from pydantic import ValidationError
 
-    from journeyman.errors import UsageError  # noqa: PLC0415
-    from journeyman.verifiers.check import Check  # noqa: PLC0415
+    from journeyman.errors import UsageError
+    from journeyman.verifiers.check import Check
 
     try:
         check = Check.model_validate(jsonlib.loads(text) if text.lstrip().startswith("{") else {"verifier": text})
@@ -152,9 +152,9 @@ def rate(*, run_id: str, score: float, note: str, json: bool) -> None:
     The rating is a score called `human`. It is the run's reward where no verifier gave one; tasks count it beside their
     checks with a check of that name.
     """
-    import anyio  # noqa: PLC0415
+    import anyio
 
-    from journeyman.training.scoring import rate as keep  # noqa: PLC0415
+    from journeyman.training.scoring import rate as keep
 
     with opened() as store:
         run_id = store.resolve(run_id)

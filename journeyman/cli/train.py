@@ -65,11 +65,11 @@ metrics.jsonl; the same command goes on with what was interrupted.
 @click.option("--dry-run", is_flag=True, help="Say what would be trained on, and why other runs would not.")
 @json_option()
 def train(**options: Any) -> None:
-    from journeyman.config import load_settings  # noqa: PLC0415 - after --help
-    from journeyman.home import data_dir  # noqa: PLC0415
-    from journeyman.traces.store import Store  # noqa: PLC0415
-    from journeyman.training.base import demand_trainer  # noqa: PLC0415
-    from journeyman.training.train import Job, identity, train  # noqa: PLC0415
+    from journeyman.config import load_settings
+    from journeyman.home import data_dir
+    from journeyman.traces.store import Store
+    from journeyman.training.base import demand_trainer
+    from journeyman.training.train import Job, identity, train
 
     demand_trainer()
     plan = _plan(options)
@@ -95,9 +95,9 @@ def local_files(spec: str) -> Any:
         UsageError: it is not a local one.
         ModelNotFound, BadModelFile: it is not here.
     """
-    from journeyman.agent.models.llama import LlamaModel  # noqa: PLC0415
-    from journeyman.agent.models.spec import make_model  # noqa: PLC0415
-    from journeyman.errors import UsageError  # noqa: PLC0415
+    from journeyman.agent.models.llama import LlamaModel
+    from journeyman.agent.models.spec import make_model
+    from journeyman.errors import UsageError
 
     model = make_model(spec)
     if not isinstance(model, LlamaModel):
@@ -112,7 +112,7 @@ DEFAULTS = {"sft": (2.0, 1e-3, 4), "grpo": (1.0, 1.5e-4, 8), "dpo": (1.0, 5e-5, 
 
 
 def _plan(options: dict[str, Any]) -> "Plan":
-    from journeyman.training.recipe import Plan, Shape  # noqa: PLC0415
+    from journeyman.training.recipe import Plan, Shape
 
     epochs, rate, batch = DEFAULTS[options["method"]]
     return Plan(
@@ -133,10 +133,10 @@ def grpo_options(preset: str, settings: tuple[str, ...]) -> Any:
     Raises:
         UsageError: there is no such preset, option or value.
     """
-    from pydantic import ValidationError  # noqa: PLC0415
+    from pydantic import ValidationError
 
-    from journeyman.errors import UsageError  # noqa: PLC0415
-    from journeyman.training.recipe import PRESETS, Grpo  # noqa: PLC0415
+    from journeyman.errors import UsageError
+    from journeyman.training.recipe import PRESETS, Grpo
 
     if preset not in PRESETS:
         raise UsageError(f"There is no preset {preset!r}.", fix=f"There are {', '.join(PRESETS)}.")
@@ -159,9 +159,9 @@ def grpo_options(preset: str, settings: tuple[str, ...]) -> Any:
 
 
 def _rows(store: Any, base: Path, plan: "Plan", options: dict[str, Any]) -> "tuple[list[Row], dict[str, str], Any]":
-    from journeyman.traces.find import find  # noqa: PLC0415
-    from journeyman.training.base import tokenizer  # noqa: PLC0415
-    from journeyman.training.rows import Reader, few_of_each, general, read_rows  # noqa: PLC0415
+    from journeyman.traces.find import find
+    from journeyman.training.base import tokenizer
+    from journeyman.training.rows import Reader, few_of_each, general, read_rows
 
     reader = Reader(base, tokenizer(base))
     imitated = plan.method == "sft"
@@ -178,7 +178,7 @@ def _rows(store: Any, base: Path, plan: "Plan", options: dict[str, Any]) -> "tup
 
 
 def _dry(rows: "list[Row]", skipped: dict[str, str], counts: Any, *, as_json: bool) -> None:
-    from collections import Counter  # noqa: PLC0415
+    from collections import Counter
 
     why = Counter(skipped.values())
     found = {"rows": len(rows), "targets": sum(sum(row.drawn) for row in rows), "taken": counts, "left_out": dict(why)}

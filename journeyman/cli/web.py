@@ -27,7 +27,7 @@ Examples:
 @click.option("--resume", metavar="SESSION", help="Go on with a session: its id, a part of it, or `last`.")
 @click.option("--open", "opening", is_flag=True, help="Open the browser.")
 def web(port: int, opening: bool, **options: object) -> int:
-    import anyio  # noqa: PLC0415 - after --help
+    import anyio
 
     words = [part for name, value in options.items() if value is not None for part in (f"--{name}", str(value))]
     command = shlex.join([sys.executable, "-m", "journeyman", "chat", *words])
@@ -40,14 +40,14 @@ def web(port: int, opening: bool, **options: object) -> int:
 
 
 async def _serve(command: str, port: int, opening: bool) -> None:
-    import anyio  # noqa: PLC0415
+    import anyio
 
-    from journeyman.errors import ConfigError, install  # noqa: PLC0415
+    from journeyman.errors import ConfigError, install
 
     try:
-        import textual  # noqa: F401, PLC0415 - what is served needs it
+        import textual  # noqa: F401 - what is served needs it
 
-        from journeyman.engine.web import Browser  # noqa: PLC0415
+        from journeyman.engine.web import Browser
     except ImportError as error:
         raise ConfigError(f"The browser's parts are missing: {error}.", fix=install("journeyman[browser]")) from error
 
@@ -59,7 +59,7 @@ async def _serve(command: str, port: int, opening: bool) -> None:
     runner = await browser.start()
     click.echo(f"Open {browser.address}\nCtrl+C ends it; what runs goes on.", err=True)
     if opening:
-        import webbrowser  # noqa: PLC0415
+        import webbrowser
 
         await anyio.to_thread.run_sync(webbrowser.open, browser.address)
 
