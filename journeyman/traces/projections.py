@@ -34,29 +34,24 @@ from sqlalchemy import (
 metadata = MetaData()
 
 
-def _run_id() -> Column:
-    return Column("run_id", String(32), primary_key=True)
+def _of_run(name: str, *columns: Column | Index) -> Table:
+    return Table(name, metadata, Column("run_id", String(32), primary_key=True), *columns, sqlite_with_rowid=False)
 
 
 def _key(name: str) -> Column:
     return Column(name, Integer, primary_key=True, autoincrement=False)
 
 
-run_message = Table(
+run_message = _of_run(
     "run_message",
-    metadata,
-    _run_id(),
     _key("ordinal"),
     Column("role", String(12), nullable=False),  # user, assistant, tool_result
     Column("hash", String(32), nullable=False),
     Column("seq", Integer, nullable=False),
-    sqlite_with_rowid=False,
 )
 
-model_call = Table(
+model_call = _of_run(
     "model_call",
-    metadata,
-    _run_id(),
     _key("step"),
     Column("seq", Integer, nullable=False),
     Column("extends", Integer),
@@ -70,26 +65,20 @@ model_call = Table(
     Column("reasoning_tokens", BigInteger, nullable=False),
     Column("cost_usd", Float),
     Column("seconds", Float, nullable=False),
-    sqlite_with_rowid=False,
 )
 
-token_span = Table(
+token_span = _of_run(
     "token_span",
-    metadata,
-    _run_id(),
     _key("step"),
     _key("ordinal"),
     Column("kind", String(8), nullable=False),
     Column("n", Integer, nullable=False),
     Column("at", Integer, nullable=False),  # byte of the span's head in the event's tokens
     Column("has_logprobs", Boolean, nullable=False),
-    sqlite_with_rowid=False,
 )
 
-tool_call = Table(
+tool_call = _of_run(
     "tool_call",
-    metadata,
-    _run_id(),
     Column("call_id", Text, primary_key=True),
     Column("step", Integer, nullable=False),
     Column("seq", Integer, nullable=False),
@@ -103,41 +92,31 @@ tool_call = Table(
     Column("status", String(12)),  # NULL: the intent is stored and no result is
     Column("seconds", Float),
     Index("tool_call_by_tool", "tool"),
-    sqlite_with_rowid=False,
 )
 
-reward = Table(
+reward = _of_run(
     "reward",
-    metadata,
-    _run_id(),
     _key("seq"),
     Column("verifier", Text, nullable=False),
     Column("name", Text, nullable=False, default=""),
     Column("score", Float),
     Column("status", String(8), nullable=False),
-    sqlite_with_rowid=False,
 )
 
-sample = Table(
+sample = _of_run(
     "sample",
-    metadata,
-    _run_id(),
     Column("kind", Text, nullable=False),
     Column("split", String(8), nullable=False),
     Column("source", Text, nullable=False),
-    sqlite_with_rowid=False,
 )
 
-finding = Table(
+finding = _of_run(
     "finding",
-    metadata,
-    _run_id(),
     _key("ordinal"),
     Column("step", Integer),
     Column("level", String(8), nullable=False),
     Column("code", String(32), nullable=False),
     Column("detail", Text, nullable=False),
-    sqlite_with_rowid=False,
 )
 
 tool = Table(
@@ -149,13 +128,10 @@ tool = Table(
     Column("definition", Text, nullable=False),
 )
 
-run_tool = Table(
+run_tool = _of_run(
     "run_tool",
-    metadata,
-    _run_id(),
     _key("position"),
     Column("hash", String(64), nullable=False),
-    sqlite_with_rowid=False,
 )
 
 artifact = Table(
@@ -166,7 +142,7 @@ artifact = Table(
     Column("info", Text, nullable=False),
 )
 
-run_artifact = Table("run_artifact", metadata, _run_id(), Column("hash", String(64), nullable=False))
+run_artifact = _of_run("run_artifact", Column("hash", String(64), nullable=False))
 
 document = Table(
     "document",

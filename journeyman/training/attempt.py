@@ -12,7 +12,8 @@ import anyio
 from pydantic import JsonValue, TypeAdapter, ValidationError
 
 from journeyman.agent.budget import Limits
-from journeyman.agent.models.model import Capabilities, Model, Request, Sampling
+from journeyman.agent.models.model import Model, Sampling
+from journeyman.agent.models.wrapped import Wrapped
 from journeyman.agent.outfit import builtins
 from journeyman.agent.runtime import Runtime
 from journeyman.agent.session import Order, Result
@@ -26,7 +27,6 @@ from journeyman.tools.tool import Output, Report, Tool
 from journeyman.traces.events import (
     Event,
     FilesKept,
-    ModelDelta,
     ModelResponded,
     Sample,
 )
@@ -210,34 +210,7 @@ def _policy(task: Task, root: Path) -> Policy:
 async def kept_open(model: Model) -> AsyncGenerator[Model]:
     """A model that outlives the runtimes it is used in, until the end of the block."""
     try:
-        yield _KeptOpen(model)
+        yield Wrapped(model)
     finally:
         with anyio.CancelScope(shield=True):
             await model.close()
-
-
-@dataclass(frozen=True, slots=True)
-class _KeptOpen:
-    """A model that outlives the runtimes it is used in."""
-
-    model: Model
-
-    @property
-    def spec(self) -> str:
-        return self.model.spec
-
-    @property
-    def capabilities(self) -> Capabilities:
-        return self.model.capabilities
-
-    async def open(self) -> Mapping[str, JsonValue]:
-        return await self.model.open()
-
-    def respond(self, request: Request) -> AsyncGenerator[ModelDelta | ModelResponded, None]:
-        return self.model.respond(request)
-
-    def forget(self, run_id: str) -> None:
-        self.model.forget(run_id)
-
-    async def close(self) -> None:
-        """Not yet."""

@@ -7,37 +7,26 @@ given, some attempts come out right, and those are imitated without the hint. Th
 
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from pydantic import JsonValue
 
-from journeyman.agent.models.model import Capabilities, Model, Request
+from journeyman.agent.models.model import Model, Request
+from journeyman.agent.models.wrapped import Wrapped
 from journeyman.traces.events import ModelDelta, ModelResponded
 from journeyman.training.play import PLAN
 from journeyman.training.tasks import Task
 
 
-@dataclass(frozen=True, slots=True)
-class Guided:
+class Guided(Wrapped):
     """A model that is told which tool comes next."""
 
-    model: Model
-    task: Task
-
-    @property
-    def spec(self) -> str:
-        return self.model.spec
-
-    @property
-    def capabilities(self) -> Capabilities:
-        return self.model.capabilities
+    def __init__(self, model: Model, task: Task) -> None:
+        super().__init__(model)
+        self._order = [step.tool for step in task.oracle if step.tool != PLAN]
 
     async def open(self) -> Mapping[str, JsonValue]:
-        return {**await self.model.open(), "hint": [*self._order]}
-
-    @property
-    def _order(self) -> list[str]:
-        return [step.tool for step in self.task.oracle if step.tool != PLAN]
+        return {**await super().open(), "hint": [*self._order]}
 
     async def respond(self, request: Request) -> AsyncGenerator[ModelDelta | ModelResponded]:
         order, at = self._order, request.step - 1
@@ -47,9 +36,3 @@ class Guided:
         async with aclosing(self.model.respond(guided)) as stream:
             async for item in stream:
                 yield item
-
-    def forget(self, run_id: str) -> None:
-        self.model.forget(run_id)
-
-    async def close(self) -> None:
-        await self.model.close()

@@ -3,23 +3,23 @@
 It waits until all have asked. Where they do not ask the same, or the model cannot answer a group, each is asked alone.
 """
 
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator
 from dataclasses import replace
 from typing import Any
 
 import anyio
-from pydantic import JsonValue
 
-from journeyman.agent.models.model import Capabilities, Model, Request
+from journeyman.agent.models.model import Model, Request
+from journeyman.agent.models.wrapped import Wrapped
 from journeyman.errors import ModelError
 from journeyman.traces.events import ModelDelta, ModelResponded
 
 
-class Together:
+class Together(Wrapped):
     """`model`, for `n` runs that are under way at once."""
 
     def __init__(self, model: Model, n: int) -> None:
-        self._model: Any = model
+        super().__init__(model)
         self._n = n
         self._asked: list[Request] = []
         self._all = anyio.Event()
@@ -30,17 +30,6 @@ class Together:
     def can(model: Model, n: int) -> bool:
         return n > 1 and hasattr(model, "respond_group") and model.capabilities.parallel >= n
 
-    @property
-    def spec(self) -> str:
-        return self._model.spec
-
-    @property
-    def capabilities(self) -> Capabilities:
-        return self._model.capabilities
-
-    async def open(self) -> Mapping[str, JsonValue]:
-        return await self._model.open()
-
     async def respond(self, request: Request) -> AsyncGenerator[ModelDelta | ModelResponded, None]:
         """As `Model.respond`; the first of each run comes with those of the others."""
         answer = await self._with_others(request) if request.step == 1 else None
@@ -48,14 +37,8 @@ class Together:
             yield answer
             return
 
-        async for item in self._model.respond(request):
+        async for item in self.model.respond(request):
             yield item
-
-    def forget(self, run_id: str) -> None:
-        self._model.forget(run_id)
-
-    async def close(self) -> None:
-        """Not the model's: it is others' too."""
 
     async def _with_others(self, request: Request) -> ModelResponded | None:
         self._asked.append(request)
@@ -78,7 +61,8 @@ class Together:
         alike = {repr(replace(each, run_id="", sampling=_seedless(each))) for each in self._asked}
         if len(alike) == 1:
             runs = [each.run_id for each in self._asked]
-            answers = await self._model.respond_group(first, runs)
+            group: Any = self.model
+            answers = await group.respond_group(first, runs)
             self._answers = dict(zip(runs, answers, strict=True))
 
 
