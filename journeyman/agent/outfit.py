@@ -1,12 +1,13 @@
 """From settings to a runtime: which model, which tools, which policy, which store."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
 
 from journeyman.agent.budget import Limits
 from journeyman.agent.models.found import find_spec, unused_keys
+from journeyman.agent.models.model import Model
 from journeyman.agent.models.spec import Engine, make_model
 from journeyman.agent.runtime import Runtime
 from journeyman.agent.strategies.strategy import PARALLEL
@@ -45,11 +46,13 @@ async def outfit(
     resume: str | None = None,
     extra: Sequence[Target] = (),
     width: int = 1,
+    without: Collection[str] = (),
+    make: Callable[[str, Engine], Model] = make_model,
 ) -> Runtime:
     """The runtime a command line means. What was left out, and why, is added to `notices`.
 
     `extra` are servers beside those of the settings, which give way to one of the same name; `width` is how many runs
-    will be under way at once.
+    will be under way at once; `without` names servers to leave out, and `make` makes the model of a spec.
 
     A run that is resumed keeps its own model and folder where the command line names no others.
 
@@ -75,10 +78,11 @@ async def outfit(
         notices += unused_keys()
 
     engine = Engine(threads=settings.threads, context=settings.context, parallel=min(width, PARALLEL))
-    model = make_model(settings.model or await find_spec(), engine)
+    model = make(settings.model or await find_spec(), engine)
     names = {each.name for each in extra}
     targets = [*extra, *(each for each in found.targets if each.name not in names)]
-    catalog = Catalog([*tools_of(settings, root), *targets], pins=Pins.of_user())
+    tools = [each for each in (*tools_of(settings, root), *targets) if getattr(each, "name", "") not in without]
+    catalog = Catalog(tools, pins=Pins.of_user())
     return Runtime(model, catalog, policy, store, secrets=settings.secrets, ended=sender(settings))
 
 

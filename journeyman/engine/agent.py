@@ -16,20 +16,13 @@ from journeyman.engine import wire
 from journeyman.engine.engine import Engine
 from journeyman.engine.peer import Peer
 from journeyman.engine.session import Session
+from journeyman.engine.told import opened, options, state, used
 from journeyman.engine.turn import Turn, fault
 from journeyman.engine.wire import OURS
 from journeyman.errors import JourneymanError, UsageError
-from journeyman.tools.server import Server
 from journeyman.tools.target import Command, Target, Url, check_name
-from journeyman.traces.messages import ToolSpec
 
 Json = dict[str, Any]
-MODES = {
-    "readonly": "Nothing that changes anything.",
-    "ask": "Ask before anything is changed.",
-    "auto": "Ask only where others' text steers, or much is at stake.",
-    "yolo": "Everything the sandbox holds; what is denied stays denied.",
-}
 SETUP = {
     "type": "terminal",
     "id": "doctor",
@@ -52,12 +45,18 @@ class Agent:
         self._route = build_agent_router(cast("Any", self), use_unstable_protocol=True)
 
     async def __call__(self, method: str, params: Any, is_notification: bool) -> Any:
-        """Handle a message; what goes wrong leaves as a JSON-RPC error with a `wire.Fault`."""
+        """Handle a message; what goes wrong leaves as a JSON-RPC error with a `wire.Fault`.
+
+        The answer comes behind all that was told before it.
+        """
         try:
             return await self._route(method, params, is_notification)
         except JourneymanError as error:
             code = INVALID if isinstance(error, UsageError) else FAILED
             raise RequestError(code, str(error), fault(error)) from error
+        finally:
+            if not is_notification:
+                await self._peer.told()
 
     async def initialize(self, protocol_version: int, client_capabilities: Any = None, **_: Any) -> Json:  # noqa: ARG002
         said = (client_capabilities and client_capabilities.field_meta) or {}
@@ -98,7 +97,6 @@ class Agent:
     async def _follow(self, session_id: str, cwd: str, servers: Any, meta: Json, *, replay: bool) -> Json:
         session = await self._engine.find(session_id, Path(cwd), _given(meta), targets(servers))
         await session.follow(self._peer, replay=replay)
-        await self._peer.told()
         answer = opened(session)
         answer["_meta"][OURS]["sessionId"] = session.id  # `last`, or a part of it, will do to ask
         return answer
@@ -111,7 +109,7 @@ class Agent:
 
     async def close_session(self, session_id: str, **_: Any) -> Json:
         session = self._engine.known(session_id)
-        if session.peers == [self._peer]:
+        if session.followers.peers == [self._peer]:
             session.interrupt()
 
         session.leave(self._peer)
@@ -142,7 +140,6 @@ class Agent:
     async def _ended(self, turn: Turn) -> Json:
         """How it did; a fault is raised where ACP has no word for it."""
         await turn.ended.wait()
-        await self._peer.told()
         if turn.error is not None and turn.stop == "end_turn":
             raise turn.error
 
@@ -150,7 +147,7 @@ class Agent:
         if turn.result is not None and turn.result.denied:
             ours["denied"] = turn.result.denied
 
-        return {"stopReason": turn.stop, **_usage(turn.result), "_meta": {OURS: ours}}
+        return {"stopReason": turn.stop, **used(turn.result), "_meta": {OURS: ours}}
 
     async def cancel(self, session_id: str, **_: Any) -> None:
         self._engine.known(session_id).interrupt()
@@ -182,7 +179,10 @@ class Agent:
                 return await self._ended(session.enqueue(f"!{command}", self._peer, command=command))
             case wire.QUEUE:
                 _mind_queue(session, params)
-                return {"sessionId": session.id, "items": session.queued, "held": session.held}
+                return {"sessionId": session.id, **session.queue}
+            case wire.SERVER:
+                await session.mind_server(str(params.get("server")), str(params.get("do")))
+                return state(session)
             case wire.STATE:
                 return state(session)
 
@@ -198,16 +198,6 @@ def _given(meta: Json) -> Json:
         raise UsageError(f"_meta.{OURS} is no object.", fix="See Settings in journeyman/engine/wire.py.")
 
     return ours
-
-
-def _server(server: Server, specs: Sequence[ToolSpec]) -> Json:
-    return {
-        "name": server.name,
-        "transport": type(server.target).__name__.lower(),
-        "protocol": server.era,
-        "tools": sum(spec.server == server.name for spec in specs),
-        "stderr": server.said[-4_000:],
-    }
 
 
 def targets(servers: Sequence[Any] | None) -> list[Target]:
@@ -248,64 +238,6 @@ def said(blocks: Sequence[Any]) -> str:
     return "".join(pieces)
 
 
-def opened(session: Session) -> Json:
-    modes = [{"id": name, "name": name, "description": told} for name, told in MODES.items()]
-    if session.mode not in MODES:
-        modes.append({"id": session.mode, "name": Path(session.mode).name})
-
-    ours = {
-        "root": str(session.cwd),
-        "model": session.settings.model,
-        "running": session.turn is not None,
-        "queue": session.queued,
-    }
-    return {
-        "modes": {"currentModeId": session.mode, "availableModes": modes},
-        "configOptions": options(session),
-        "_meta": {OURS: ours},
-    }
-
-
-def options(session: Session) -> list[Json]:
-    settings = session.settings
-    now = session.runtime.model.spec if session.runtime else settings.model or "default"
-    models = dict.fromkeys([now, "local:starter"])
-    return [
-        _select("model", "Model", "model", now, models),
-        _select("think", "Thinking", "thought_level", str(settings.think), ["auto", "off", "on"]),
-        _select(
-            "effort", "Effort", "thought_level", settings.effort or "default", ["default", "low", "medium", "high"]
-        ),
-    ]
-
-
-def _select(name: str, title: str, category: str, now: str, values: Any) -> Json:
-    choices = [{"value": value, "name": value} for value in dict.fromkeys([*values, now])]
-    return {
-        "type": "select",
-        "id": name,
-        "name": title,
-        "category": category,
-        "currentValue": now,
-        "options": choices,
-    }
-
-
-def _usage(result: Any) -> Json:
-    if result is None:
-        return {}
-
-    usage = result.usage
-    counted = {
-        "totalTokens": usage.total_tokens,
-        "inputTokens": usage.prompt_tokens,
-        "outputTokens": usage.completion_tokens,
-        "cachedReadTokens": usage.cached_tokens,
-        "thoughtTokens": usage.reasoning_tokens,
-    }
-    return {"usage": counted}
-
-
 async def _history(session: Session, params: Json) -> Json:
     total = session.record.count
     until = min(int(params.get("before", total + 1)) - 1, total)
@@ -320,26 +252,3 @@ def _mind_queue(session: Session, params: Json) -> None:
         session.drop(str(drop))
     elif params.get("resume"):
         session.go_on()
-
-
-def state(session: Session) -> Json:
-    """A `wire.State`."""
-    runtime = session.runtime
-    specs = runtime.catalog.specs if runtime else ()
-    tools = [{"name": spec.identity, "description": spec.description, "read_only": spec.read_only} for spec in specs]
-    servers = [_server(each, specs) for each in runtime.catalog.servers] if runtime else []
-
-    policy = runtime.policy if runtime else None
-    return {
-        "sessionId": session.id,
-        "root": str(session.cwd),
-        "model": runtime.model.spec if runtime else session.settings.model,
-        "mode": session.mode,
-        "policy": {"name": policy.name, "digest": policy.digest, "text": policy.text} if policy else {},
-        "sandbox": dict(runtime.sandbox) if runtime else {},
-        "tools": tools,
-        "servers": servers,
-        "limits": session.limits,
-        "notices": list(session.notices),
-        "clients": len(session.peers),
-    }

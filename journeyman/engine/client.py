@@ -164,6 +164,9 @@ class Client:
     async def state(self, session_id: str) -> "wire.State":
         return await self.request(wire.STATE, {"sessionId": session_id})
 
+    async def mind_server(self, session_id: str, server: str, do: str) -> "wire.State":
+        return await self.request(wire.SERVER, {"sessionId": session_id, "server": server, "do": do})
+
     async def stop(self) -> None:
         """End the engine."""
         with suppress(Disconnected):  # it may be gone before it can say so

@@ -10,9 +10,11 @@ from anyio import to_thread
 from anyio.abc import TaskGroup
 
 from journeyman.config import Settings, load_settings
+from journeyman.engine.models import Models
 from journeyman.engine.peer import Peer
 from journeyman.engine.record import Record, Stem, first_of
 from journeyman.engine.session import Session, no_session
+from journeyman.engine.waiting import is_kept
 from journeyman.errors import JourneymanError, UsageError
 from journeyman.tools.target import Target
 from journeyman.traces import schema
@@ -36,6 +38,7 @@ class Engine:
         self.peers: set[Peer] = set()
         self.changed = anyio.Event()
         self._stores: dict[str, Store] = {}
+        self._models = Models()
         self._opening = anyio.Lock()
         self._beginning = anyio.Lock()
 
@@ -52,17 +55,19 @@ class Engine:
 
         Raises:
             UsageError: there is no such session.
-        JourneymanError: it is ending, and does not come to an end.
+            JourneymanError: it is ending, and does not come to an end.
         """
         while True:
-            if session_id not in self.sessions:
-                store = await self.store(cwd, given)
-                session_id = await to_thread.run_sync(store.resolve, session_id)
-
-            async with self._beginning:  # who else asks for it now finds this one
+            async with self._beginning:  # who else asks for it meanwhile finds this one
                 found = self.sessions.get(session_id)
                 if found is None:
-                    return await self._begin(session_id, cwd, given, servers, stored=True)
+                    store = await self.store(cwd, given)
+                    stored = await to_thread.run_sync(_resolved, store, session_id)
+                    session_id = stored or session_id
+                    found = self.sessions.get(session_id)
+
+                if found is None:
+                    return await self._begin(session_id, cwd, given, servers, stored=bool(stored))
 
             if not found.ending:
                 return found
@@ -100,7 +105,7 @@ class Engine:
         store = await self.store(cwd, given)
         record = Record(store, session_id, stored=stored, stem=stem)
         await record.measure()
-        session = Session(record, cwd, given, self.group, servers)
+        session = Session(record, cwd, given, self.group, servers, models=self._models)
         self.sessions[session_id] = session
         self.group.start_soon(self._live, session)
         return session
@@ -186,6 +191,21 @@ async def _over(session: Session) -> None:
 
     fix = "Ask once more in a while, or stop the engine: journeyman serve --stop"
     raise JourneymanError(f"The session {session.id} is ending, and what it has open does not close.", fix=fix)
+
+
+def _resolved(store: Store, session_id: str) -> str:
+    """The id of the run; nothing where nothing of the session is stored, and something waits to be said in it.
+
+    Raises:
+        UsageError: there is neither.
+    """
+    try:
+        return store.resolve(session_id)
+    except UsageError:
+        if is_kept(session_id):
+            return ""
+
+        raise
 
 
 def settings_of(cwd: Path, given: Json) -> Settings:

@@ -1,6 +1,8 @@
 """What a session asks of people: every client that follows it is shown the question, and the first answer counts."""
 
-from collections.abc import Iterable
+import json
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from secrets import token_hex
 from typing import Any
@@ -15,7 +17,8 @@ from journeyman.engine.updates import title
 from journeyman.engine.wire import OURS, SETTLED
 from journeyman.policies.finding import Finding
 from journeyman.safe import safe
-from journeyman.traces.events import ApprovalAnswered, ApprovalRequested
+from journeyman.traces.events import ApprovalAnswered, ApprovalRequested, steered
+from journeyman.traces.messages import ToolCall
 
 Json = dict[str, Any]
 PATIENCE_S = 24 * 3600.0
@@ -45,6 +48,10 @@ class Questions:
         self._peers = peers
         self._group = group
         self.open: dict[str, Question] = {}
+        self.step: Sequence[ToolCall] = ()
+        """The calls of the model's step under way."""
+        self._also: dict[str, tuple[Any, Any]] = {}
+        """Calls that were allowed with an earlier one: their arguments, and the rules of that question."""
 
     def show(self, peer: Peer) -> None:
         """To a client that has just come."""
@@ -53,7 +60,11 @@ class Questions:
 
     async def approve(self, request: ApprovalRequested) -> ApprovalAnswered:
         """The approver of a session's runs."""
-        question = Question(_of_call(self._session_id, request), request.token, request.call_id)
+        if self._also.pop(request.call_id, None) == (request.arguments, request.rules) and not steered(request.provenance):
+            return ApprovalAnswered(call_id=request.call_id, approved=True, token=request.token)
+
+        then = {call.id: upcoming for call in self._behind(request.call_id) if (upcoming := _upcoming(call))}
+        question = Question(_of_call(self._session_id, request, [*then.values()]), request.token, request.call_id)
         answer = await self._asked(question)
         meta = answer.get("_meta")
         if question.absent and not answer:
@@ -64,6 +75,11 @@ class Questions:
         option = _option(answer)
         approved = option in {"once", "session", "always"}
         arguments = said.get("arguments")
+        also = said.get("also")
+        for each in also if approved and isinstance(also, list) else ():
+            if each in then:
+                self._also[each] = then[each]["arguments"], request.rules
+
         reason = str(said.get("reason") or ("" if option else "the question was dismissed"))
         return ApprovalAnswered(
             call_id=request.call_id,
@@ -73,6 +89,10 @@ class Questions:
             keep=option if option in {"session", "always"} else "once",
             token=request.token,
         )
+
+    def _behind(self, call_id: str) -> Sequence[ToolCall]:
+        ids = [call.id for call in self.step]
+        return self.step[ids.index(call_id) + 1 :] if call_id in ids else ()
 
     async def more(self, spent: Spent) -> float | None:
         """As much again of what is spent, if a person says so."""
@@ -135,7 +155,16 @@ def _option(answer: Json) -> Any:
     return outcome.get("optionId") if chosen else None
 
 
-def _of_call(session_id: str, request: ApprovalRequested) -> Json:
+def _upcoming(call: ToolCall) -> Json | None:
+    """A `wire.Upcoming`; None where it cannot be made."""
+    with suppress(ValueError):
+        arguments = json.loads(call.arguments)
+        return {"id": call.id, "tool": call.name, "arguments": arguments} if isinstance(arguments, dict) else None
+
+    return None
+
+
+def _of_call(session_id: str, request: ApprovalRequested, then: Sequence[Json]) -> Json:
     keep = [{**each, "name": f"{each['name']}: {request.offer}", "kind": "allow_always"} for each in KEEP]
     ours = request.model_dump(
         mode="json", include={"token", "tool", "arguments", "reason", "rules", "provenance", "offer"}
@@ -150,14 +179,14 @@ def _of_call(session_id: str, request: ApprovalRequested) -> Json:
         "sessionId": session_id,
         "toolCall": call,
         "options": [ONCE, *(keep if request.offer else ()), NO],
-        "_meta": {OURS: {"kind": "call", "sources": list(sources(request)), **ours}},
+        "_meta": {OURS: {"kind": "call", "sources": list(sources(request)), "then": then, **ours}},
     }
 
 
 def _of_budget(session_id: str, spent: Spent) -> Json:
     text = f"{spent} Go on with as much again?"
     call = {"toolCallId": "budget", "title": text, "status": "pending"}
-    empty = {"tool": "", "arguments": {}, "rules": [], "provenance": {}, "sources": [], "offer": ""}
+    empty = {"tool": "", "arguments": {}, "rules": [], "provenance": {}, "sources": [], "then": [], "offer": ""}
     ours = {"kind": "budget", "reason": text, **empty}
     options = [{**ONCE, "name": "Go on"}, {**NO, "name": "Stop here"}]
     return {"sessionId": session_id, "toolCall": call, "options": options, "_meta": {OURS: ours}}

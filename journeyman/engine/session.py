@@ -4,14 +4,12 @@ Its task opens what the runs share (the model, the tools, the policy) and does o
 leaves ends nothing; the session ends when it has nothing to do and nobody follows it.
 """
 
-from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import anyio
 from anyio.abc import TaskGroup
-from pydantic import JsonValue
 
 from journeyman.agent.models.model import Sampling
 from journeyman.agent.outfit import Rules, limits, outfit, policy_for
@@ -19,16 +17,28 @@ from journeyman.agent.runtime import Runtime
 from journeyman.agent.session import Order, Result
 from journeyman.config import Settings, load_settings
 from journeyman.engine import wire
-from journeyman.engine.peer import Peer, join
+from journeyman.engine.followers import Followers
+from journeyman.engine.models import Models
+from journeyman.engine.peer import Peer
 from journeyman.engine.questions import Questions
 from journeyman.engine.record import Record
+from journeyman.engine.servers import Calls
 from journeyman.engine.turn import Turn, ended
 from journeyman.engine.updates import Updates
-from journeyman.engine.wire import OURS
+from journeyman.engine.waiting import Waiting
 from journeyman.errors import JourneymanError, UsageError
 from journeyman.safe import safe
+from journeyman.tools.catalog import Catalog
 from journeyman.tools.target import Target
-from journeyman.traces.events import BudgetRaised, BudgetWarned, Compacted, Event, ModelDelta, RunResumed
+from journeyman.traces.events import (
+    BudgetRaised,
+    BudgetWarned,
+    Compacted,
+    Event,
+    ModelDelta,
+    ModelResponded,
+    RunResumed,
+)
 from journeyman.traces.transcript import told
 from journeyman.traces.writer import Stored
 
@@ -37,24 +47,32 @@ Json = dict[str, Any]
 
 class Session:
     def __init__(
-        self, record: Record, cwd: Path, given: Json, group: TaskGroup, servers: Sequence[Target] = ()
+        self,
+        record: Record,
+        cwd: Path,
+        given: Json,
+        group: TaskGroup,
+        servers: Sequence[Target] = (),
+        *,
+        models: Models | None = None,
     ) -> None:
         """`given`: what is said over the settings."""
         self.id = record.id
         self.cwd = cwd
         self.given = given
-        self.peers: list[Peer] = []
+        self.followers = Followers(self.id)
         self.notices: list[str] = []
         self.runtime: Runtime | None = None
         self.record = record
-        self.questions = Questions(self.id, self.peers, group)
-        self.waiting: deque[Turn] = deque()
-        self.held = False
+        self.questions = Questions(self.id, self.followers.peers, group)
+        self.waiting = Waiting(self.id)
         self.turn: Turn | None = None
         self.updates = Updates()
         """Of what happens now; `record` says what happened before."""
-        self.live: list[Json] = []
-        """The updates of the turn under way."""
+        self.calls = Calls()
+        self.off: set[str] = set()
+        """Servers that it does without."""
+        self._models = models or Models()
         self._servers = servers
         self._settings: Settings | None = None
         self._fault: JourneymanError | None = None
@@ -65,8 +83,6 @@ class Session:
         self.over = anyio.Event()
         """It is none of the engine's any more."""
         self.ending = False
-        self._coming = 0
-        """Clients that are being told what was said before."""
         self._wake = anyio.Event()
         self._opened = anyio.Event()
 
@@ -75,17 +91,16 @@ class Session:
     def enqueue(self, text: str, asker: Peer | None, *, first: bool = False, command: str = "") -> Turn:
         """Have it said after what waits already, or before it; a command is run, and the model not asked."""
         turn = Turn(text, asker, command)
-        self.held = False
-        (self.waiting.appendleft if first else self.waiting.append)(turn)
+        self.waiting.add(turn, first=first)
         self._stir()
-        if self.turn is not None or len(self.waiting) > 1:
+        if self.turn is not None or len(self.waiting.turns) > 1:
             self.tell_queue()
 
         return turn
 
     def interrupt(self, *, hold: bool = True) -> None:
         """Stop the turn under way; what waits behind it is held up."""
-        self.held = hold and bool(self.waiting)
+        self.waiting.held = hold and bool(self.waiting.turns)
         if self._scope is not None:
             self._scope.cancel()
 
@@ -93,14 +108,11 @@ class Session:
 
     def drop(self, turn_id: str) -> None:
         """Forget a waiting prompt."""
-        for turn in [each for each in self.waiting if each.id == turn_id]:
-            self.waiting.remove(turn)
-            turn.ended.set()
-
+        self.waiting.drop(turn_id)
         self.tell_queue()
 
     def go_on(self) -> None:
-        self.held = False
+        self.waiting.held = False
         self._stir()
         self.tell_queue()
 
@@ -119,7 +131,7 @@ class Session:
         else:
             self.runtime.policy = policy
 
-        self._broadcast({"sessionUpdate": "current_mode_update", "currentModeId": mode})
+        self.followers.hear({"sessionUpdate": "current_mode_update", "currentModeId": mode})
 
     async def set_option(self, name: str, value: Any) -> None:
         """Another model, or way of thinking, from the next turn on.
@@ -134,6 +146,26 @@ class Session:
             fault, self.given = self._fault, before
             await self._reopen()
             raise fault
+
+    async def mind_server(self, name: str, do: str) -> None:
+        """`restart` a server, or do without it in this session: `off`, `on`.
+
+        Raises:
+            UsageError: there is no such server, or that cannot be done with it.
+            ServerError: it does not start.
+        """
+        there = self.runtime.catalog if self.runtime else Catalog()
+        server = next((each for each in there.servers if each.name == name), None)
+        if (server is None and name not in self.off) or do not in {"restart", "on", "off"}:
+            raise UsageError(f"The server {safe(name)!r} cannot be switched {safe(do)!r}.", fix="journeyman mcp list")
+
+        if server is not None and do == "restart":
+            await server.restart()
+            if any(spec.server == name for spec in there.specs):
+                return
+
+        self.off = {*self.off, name} if do == "off" else self.off - {name}
+        await self._reopen()
 
     async def _reopen(self) -> None:
         self._stale, self._opened = True, anyio.Event()
@@ -163,7 +195,7 @@ class Session:
 
     @property
     def idle(self) -> bool:
-        return self.turn is None and (not self.waiting or self.held)
+        return self.turn is None and not self.waiting
 
     def end(self) -> None:
         self.ending = True
@@ -176,13 +208,12 @@ class Session:
 
     async def follow(self, peer: Peer, *, replay: bool) -> None:
         """Let a client hear what happens from here on; with `replay`, all that was said before it first."""
-        self._coming += 1
+        self.followers.coming += 1
         try:
             await self._tell_before(peer, replay=replay)
-            if not (peer in self.peers or peer.gone.is_set()):
-                self.peers.append(peer)
+            self.followers.join(peer)
         finally:
-            self._coming -= 1
+            self.followers.coming -= 1
             self._end_if_left()
 
         self.questions.show(peer)
@@ -204,17 +235,14 @@ class Session:
             await self.record.catch_up(self.updates)
             peer.update(self.id, self.updates.spent())
 
-        for update in self.live:
-            peer.update(self.id, update)
+        self.followers.catch_up(peer)
 
     def leave(self, peer: Peer) -> None:
-        if peer in self.peers:
-            self.peers.remove(peer)
-
+        self.followers.leave(peer)
         self._end_if_left()
 
     def _end_if_left(self) -> None:
-        if self.idle and not (self.peers or self._coming):
+        if self.idle and not self.followers:
             self.end()
 
     # Its own task.
@@ -231,7 +259,7 @@ class Session:
                 self._fail(JourneymanError(f"{type(error).__name__}: {error}", fix="See the engine's log."))
 
             self.runtime = None
-            while not (self.ending or self._stale or (self.waiting and not self.held)):
+            while not (self.ending or self._stale or self.waiting):
                 await self._rest()
 
         self._fail(JourneymanError("The session has ended."))
@@ -241,12 +269,13 @@ class Session:
         self.notices.clear()
         settings = self.settings
         base = self.record.base
-        runtime = await outfit(settings, Rules(), self.notices, resume=base, extra=self._servers)
+        heard: Json = {"extra": self._servers, "without": self.off, "make": self._models.make}
+        runtime = await outfit(settings, Rules(), self.notices, resume=base, **heard)
         try:
             async with runtime:
                 self.notices += [f"{each} {each.fix}".strip() for each in runtime.catalog.problems]
                 for notice in self.notices:
-                    self.note("notice", notice)
+                    self.followers.note("notice", notice)
 
                 self._fault, self.runtime = None, runtime
                 self._is_open()
@@ -259,12 +288,9 @@ class Session:
         self._fault = error
         self._is_open()
         if not (self.ending or self._trying or self.waiting):
-            self.note("error", f"{error} {error.fix}".strip())
+            self.followers.note("error", f"{error} {error.fix}".strip())
 
-        while self.waiting:
-            turn = self.waiting.popleft()
-            turn.error = error
-            turn.ended.set()
+        self.waiting.fail(error, forget=not self.ending)
 
     def _is_open(self) -> None:
         """As far as it will open with what is said now."""
@@ -273,15 +299,15 @@ class Session:
 
     async def _turns(self, runtime: Runtime) -> None:
         while not (self.ending or self._stale):
-            if self.waiting and not self.held:
-                await self._take(self.waiting.popleft(), runtime)
+            if self.waiting:
+                await self._take(self.waiting.take(), runtime)
             else:
                 await self._rest()
 
     async def _take(self, turn: Turn, runtime: Runtime) -> None:
         self.turn = turn
         self.tell_queue()
-        self._note(wire.TURN, {"running": True})
+        self.followers.tell(wire.TURN, {"running": True})
         try:
             with anyio.CancelScope() as self._scope:
                 turn.result = await self._run(turn, runtime)
@@ -293,11 +319,13 @@ class Session:
         finally:
             self._scope = None
             self.record.count = self.updates.count
-            self.live.clear()
+            self.followers.live.clear()
             self.turn = None
-            self._note(wire.TURN, ended(turn))
+            self.followers.tell(wire.TURN, ended(turn))
             turn.ended.set()
             self._end_if_left()
+
+        self.waiting.said()  # else the engine ends, and the next one finds it
 
     async def _run(self, turn: Turn, runtime: Runtime) -> Result:
         await self.record.catch_up(self.updates)
@@ -328,6 +356,7 @@ class Session:
 
     def _stored(self, stored: Stored) -> None:
         self.record.stored = True
+        self.waiting.said()
         self._hear(stored.event, stored.at / 1e6)
 
     def _passing(self, event: Event) -> None:
@@ -335,51 +364,31 @@ class Session:
             self._hear(event, 0.0)
 
     def _hear(self, event: Event, at: float) -> None:
+        self.calls.hear(event)
         match event:
+            case ModelResponded():
+                self.questions.step = event.message.calls
             case ModelDelta(kind="status"):
-                self.note("status", event.text)
+                self.followers.note("status", event.text)
             case BudgetWarned():
-                self.note("budget", f"{event.used:g} of {event.limit:g} {event.what} used")
+                self.followers.note("budget", f"{event.used:g} of {event.limit:g} {event.what} used")
             case BudgetRaised():
-                self.note("budget", f"{event.limit:g} {event.what} from here on")
+                self.followers.note("budget", f"{event.limit:g} {event.what} from here on")
             case Compacted():
-                self.note("compacted", told(event))
+                self.followers.note("compacted", told(event))
             case RunResumed() if event.unfinished:
-                self.note("resumed", "a call was under way when this run was cut off; it may or may not have happened")
+                text = "a call was under way when this run was cut off; it may or may not have happened"
+                self.followers.note("resumed", text)
 
         for update in self.updates.of(event, at):
-            self._keep(update)
-            self._broadcast(update)
-
-    def _keep(self, update: Json) -> None:
-        """For whoever comes while the turn is under way."""
-        last = self.live[-1] if self.live else None
-        joined = last and (update if _is_newer(last, update) else join(last, update))
-        if joined:
-            self.live[-1] = joined
-        else:
-            self.live.append(update)
-
-    def _broadcast(self, update: Json) -> None:
-        echo = update["sessionUpdate"] == "user_message_chunk"
-        for peer in self.peers:
-            if not echo or peer.notes or self.turn is None or peer is not self.turn.asker:
-                peer.update(self.id, update)
-
-    def note(self, kind: str, text: str) -> None:
-        self._note(wire.NOTE, {"kind": kind, "text": safe(text)})
+            self.followers.happened(update, self.turn.asker if self.turn else None)
 
     def tell_queue(self) -> None:
-        self._note(wire.QUEUE, {"items": self.queued, "held": self.held})
+        self.followers.tell(wire.QUEUE, self.queue)
 
     @property
-    def queued(self) -> list[dict[str, JsonValue]]:
-        return [{"id": turn.id, "text": turn.text} for turn in self.waiting]
-
-    def _note(self, method: str, params: Json) -> None:
-        for peer in self.peers:
-            if peer.notes:
-                peer.tell(method, {"sessionId": self.id, **params})
+    def queue(self) -> Json:
+        return {"items": self.waiting.listed, "held": self.waiting.held}
 
     def _stir(self) -> None:
         self._wake.set()
@@ -387,14 +396,6 @@ class Session:
     async def _rest(self) -> None:
         await self._wake.wait()
         self._wake = anyio.Event()
-
-
-def _is_newer(last: Json, update: Json) -> bool:
-    """Both say how far the same call is; the second one says it all."""
-    passing = all(
-        each["sessionUpdate"] == "tool_call_update" and "seq" not in each["_meta"][OURS] for each in (last, update)
-    )
-    return passing and last["toolCallId"] == update["toolCallId"]
 
 
 def no_session(session_id: str) -> UsageError:

@@ -29,6 +29,8 @@ QUEUE = "_journeyman/queue"
 with those that an interrupt has held up. As a notification, the `Queue` whenever it changes."""
 STATE = "_journeyman/state"
 """`{sessionId}` -> `State`: what the session is made of now: model, policy, tools, servers, sandbox, budget."""
+SERVER = "_journeyman/server"
+"""`{sessionId, server, do}` -> `State`: `restart` a tool server, or do without it in this session (`off`, `on`)."""
 STOP = "_journeyman/stop"
 """`{}` -> `{}`: end the engine. Turns under way are interrupted and can be taken up again."""
 
@@ -81,6 +83,7 @@ class Opened(TypedDict):
     """As it was asked for; None: whatever is found. `State` says what it came to."""
     running: bool
     queue: "list[Queued]"
+    held: bool
 
 
 class UpdateMeta(TypedDict, total=False):
@@ -149,6 +152,8 @@ class PermissionMeta(TypedDict):
     provenance: dict[str, Any]
     sources: list[str]
     """Where each argument's value came from, a sentence each; fit to be shown."""
+    then: "list[Upcoming]"
+    """Calls that the model makes in the same step, and that are decided after this one."""
     offer: str
     """The exact rule that the options `session` and `always` would remember; empty where they are not offered."""
 
@@ -164,8 +169,18 @@ class AnswerMeta(TypedDict, total=False):
     """With an option that allows: call with these instead. They are checked and decided like the model's own."""
     reason: str
     """With `no`: for the model to read."""
+    also: list[str]
+    """With an option that allows: the ids of those of `then` that are allowed too, if they are asked about for no other
+    rule, and nobody else's text steers them."""
     by: str
     """`nobody`, with a question that is dismissed. It is an answer once nobody is at any client that follows."""
+
+
+class Upcoming(TypedDict):
+    id: str
+    tool: str
+    """As the model calls it."""
+    arguments: dict[str, Any]
 
 
 class Queued(TypedDict):
@@ -252,8 +267,17 @@ class ServerState(TypedDict):
     protocol: str
     """The version that is spoken, once it is."""
     tools: int
-    stderr: str
-    """The end of what it wrote there; untrusted."""
+    off: bool
+    """This session does without it."""
+    calls: int
+    """Of this session, in this engine."""
+    p50: NotRequired[float]
+    """Seconds that half of them took at most."""
+    p95: NotRequired[float]
+    error: str
+    """What went wrong last; untrusted."""
+    stderr: list[str]
+    """The last lines that it wrote there; untrusted."""
 
 
 class State(TypedDict):

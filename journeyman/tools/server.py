@@ -25,7 +25,7 @@ from journeyman.tools.failure import failed, first, refusal, stranger, unstarted
 from journeyman.tools.known import Known
 from journeyman.tools.pins import Pins
 from journeyman.tools.questions import elicited
-from journeyman.tools.tail import Tail
+from journeyman.tools.tail import ONE_LINE, Tail
 from journeyman.tools.target import Builtin, Target, Url
 from journeyman.tools.thread import in_thread
 from journeyman.tools.tool import Report
@@ -76,14 +76,19 @@ class Server(Known):
         self._lock = anyio.Lock()
         self._connection: _Connection | None = None
         self._deaths = 0
-        self._said = ""
+        self._stderr: list[str] = []
         self._doors: list[Door | None] = []
         """Those of the calls under way; None for one outside of a run."""
 
     @property
     def said(self) -> str:
-        """The end of what it wrote on stderr."""
-        return str(self._connection.stderr) if self._connection else self._said
+        """The end of what it wrote on stderr, on one line."""
+        return " | ".join(self.stderr[-ONE_LINE:])
+
+    @property
+    def stderr(self) -> list[str]:
+        """The last lines that it wrote there."""
+        return self._connection.stderr.lines if self._connection else self._stderr
 
     @property
     def era(self) -> str:
@@ -137,6 +142,16 @@ class Server(Known):
                     raise
 
                 return await self._ask(what, send)
+
+    async def restart(self) -> None:
+        """End it and start it, also where it was given up.
+
+        Raises:
+            ServerError: it does not start, or is in quarantine.
+        """
+        self.close()
+        self._deaths = 0
+        await self._connected()
 
     def close(self) -> None:
         """Let it go; its owner task ends soon after."""
@@ -251,7 +266,7 @@ class Server(Known):
                     connection = await self._group.start(self._own, "auto" if mode == "legacy" else "legacy")
         except TimeoutError as error:
             self.remember(silent=True)
-            raise failed(self.target, f"did not answer within {patience:g} seconds", self._said) from error
+            raise failed(self.target, f"did not answer within {patience:g} seconds", self.said) from error
 
         modern = connection.client.session.discover_result is not None
         self.remember(era="modern" if modern else "legacy", silent=False)
@@ -276,7 +291,7 @@ class Server(Known):
                 if not started:
                     raise self._unstarted(first(error), str(stderr)) from first(error)
             finally:
-                self._said = str(stderr)
+                self._stderr = stderr.lines
 
     def _unstarted(self, error: Exception, stderr: str) -> ServerError:
         if isinstance(error, ServerError):

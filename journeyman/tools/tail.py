@@ -10,7 +10,9 @@ from journeyman.safe import safe
 
 KEPT = 4096
 """Bytes."""
-LINES = 5
+LINES = 20
+ONE_LINE = 5
+"""Lines of a sentence that tells of it."""
 READ = 64 * 1024
 PAUSE_S = 0.001
 """Between two readings: a program that floods is slowed down, and nobody else."""
@@ -49,14 +51,19 @@ class Tail:
             await anyio.sleep(PAUSE_S)
 
     def __str__(self) -> str:
-        """The last lines, on one line, as a person may read them."""
+        """The last lines, on one line."""
+        return " | ".join(self.lines[-ONE_LINE:])
+
+    @property
+    def lines(self) -> list[str]:
+        """The last lines, as a person may read them."""
         with suppress(BlockingIOError, OSError):
             for _ in range(AT_ONCE):
                 if not self._read():
                     break
 
         lines = self._kept.decode(errors="replace").splitlines()[-LINES:]
-        return " | ".join(safe(line.strip(), 200) for line in lines if line.strip())
+        return [safe(line.strip(), 200) for line in lines if line.strip()]
 
     def _read(self) -> bytes:
         chunk = os.read(self._reading, READ)

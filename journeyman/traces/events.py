@@ -15,6 +15,7 @@ A search (`agent/strategies`) is a run whose steps are whole runs, each with a t
 its last event stand `candidate_tried` and `candidate_scored`, in any number, and one `candidate_chosen`.
 """
 
+from collections.abc import Mapping
 from typing import Annotated, Literal
 
 from pydantic import Field, JsonValue, TypeAdapter
@@ -161,6 +162,13 @@ class CallProposed(Value):
     """Why the call cannot be made: no such tool, or arguments that do not fit."""
 
 
+def steered(provenance: Mapping[str, JsonValue]) -> bool:
+    """A text of others chose a target, or the call carries off a secret or a link of theirs."""
+    each = (finding for found in provenance.values() if isinstance(found, list) for finding in found)
+    bad = (finding for finding in each if isinstance(finding, dict) and finding.get("enough") is False)
+    return any(finding.get("from") == "outsider" or finding.get("kind") in {"link", "secret"} for finding in bad)
+
+
 class CallDecided(Value):
     type: Literal["call_decided"] = "call_decided"
     call_id: str
@@ -175,10 +183,7 @@ class CallDecided(Value):
 
     @property
     def steered(self) -> bool:
-        """A text of others chose a target, or the call carries off a secret or a link of theirs."""
-        each = (finding for found in self.provenance.values() if isinstance(found, list) for finding in found)
-        bad = (finding for finding in each if isinstance(finding, dict) and finding.get("enough") is False)
-        return any(finding.get("from") == "outsider" or finding.get("kind") in {"link", "secret"} for finding in bad)
+        return steered(self.provenance)
 
 
 class ApprovalRequested(Value):

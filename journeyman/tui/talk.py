@@ -1,8 +1,8 @@
 """The conversation with the engine: what the user wants goes there, and what it says comes to the screen."""
 
 import re
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from journeyman.errors import Disconnected, JourneymanError
@@ -29,7 +29,7 @@ class Talk:
         self._client: Client | None = None
         self._asks: dict[str, Ask] = {}
         self._held: list[Message] | None = None
-        """Updates that came while what was before them is still being read."""
+        """What came while what was before it is still being read."""
         self._before: int | None = None
         self._reading = False
         self.session_id = ""
@@ -95,31 +95,37 @@ class Talk:
 
     async def new(self) -> None:
         """Another session."""
-        settings: Any = dict(self._opening.settings)
-        self._opened(await self.client.new(self._opening.cwd, settings or None), "")
-        self._face.show_history([], Feed(Listed()))
+        with self._holding():
+            self._opened(await self.client.new(self._opening.cwd, self._settings), "")
+            self._face.show_history([], Feed(Listed()))
 
     async def open(self, session_id: str) -> None:
         """Go on with a session: its newest page is shown, older ones come when they are looked for."""
-        self._held = []
-        try:
-            settings: Any = dict(self._opening.settings)
-            self._opened(await self.client.resume(session_id, self._opening.cwd, settings or None), session_id)
+        with self._holding() as held:
+            self._opened(await self.client.resume(session_id, self._opening.cwd, self._settings), session_id)
             page = await self.client.history(self.session_id, limit=PAGE)
+            newest = max((_seq(update) for update in page["updates"]), default=0)
+            held[:] = [each for each in held if not 0 < _seq(getattr(each, "update", {})) <= newest]
+            items, feed = items_of(page["updates"])
+            self._before = page["before"]
+            self._face.show_history(items, feed)
+            for update in page["updates"]:
+                self._meanwhile(update)
+
+    @contextmanager
+    def _holding(self) -> "Generator[list[Message]]":
+        """What comes meanwhile is taken afterwards: it is about what is only being opened, a question too."""
+        self._held = held = []
+        try:
+            yield held
         finally:
-            held, self._held = self._held or [], None
-
-        items, feed = items_of(page["updates"])
-        self._before = page["before"]
-        self._face.show_history(items, feed)
-        for update in page["updates"]:
-            self._meanwhile(update)
-
-        newest = max((_seq(update) for update in page["updates"]), default=0)
-        for message in held:
-            update = getattr(message, "update", None)
-            if update is None or not 0 < _seq(update) <= newest:
+            self._held = None
+            for message in held:
                 self._take(message)
+
+    @property
+    def _settings(self) -> Any:
+        return dict(self._opening.settings) or None
 
     async def older(self) -> None:
         """The page before the oldest that is shown."""
@@ -148,7 +154,7 @@ class Talk:
         self.running = bool(ours.get("running"))
         self.is_connected = True
         self._asks.clear()
-        self._queued({"items": ours.get("queue") or [], "held": False})
+        self._queued({"items": ours.get("queue") or [], "held": bool(ours.get("held"))})
         state = "working" if self.running else "ready"
         self._face.show_status(Status(state, str(ours.get("model") or ""), str(modes.get("currentModeId") or "")))
 
@@ -240,11 +246,10 @@ class Talk:
     def _take(self, message: "Message") -> None:
         from journeyman.engine.client import Ask, Note, Update
 
-        if getattr(message, "session_id", None) not in {None, self.session_id}:
-            return
-
-        if self._held is not None and isinstance(message, Update):
+        if self._held is not None:
             self._held.append(message)
+        elif getattr(message, "session_id", None) not in {None, self.session_id}:
+            return
         elif isinstance(message, Update):
             self._meanwhile(message.update)
             self._face.feed.take(message.update)
