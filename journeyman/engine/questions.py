@@ -60,7 +60,8 @@ class Questions:
 
     async def approve(self, request: ApprovalRequested) -> ApprovalAnswered:
         """The approver of a session's runs."""
-        if self._also.pop(request.call_id, None) == (request.arguments, request.rules) and not steered(request.provenance):
+        granted = self._also.pop(request.call_id, None) == (request.arguments, request.rules)
+        if granted and not steered(request.provenance):
             return ApprovalAnswered(call_id=request.call_id, approved=True, token=request.token)
 
         then = {call.id: upcoming for call in self._behind(request.call_id) if (upcoming := _upcoming(call))}

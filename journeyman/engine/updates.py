@@ -15,6 +15,9 @@ from journeyman.traces.events import (
     CallProgress,
     CallProposed,
     CallStarted,
+    CandidateChosen,
+    CandidateScored,
+    CandidateTried,
     Event,
     Inside,
     MessageAdded,
@@ -27,6 +30,7 @@ from journeyman.traces.events import (
     RunStarted,
 )
 from journeyman.traces.messages import ToolResult, Usage
+from journeyman.traces.transcript import Searched, tree
 
 Json = dict[str, Any]
 
@@ -63,6 +67,7 @@ class Updates:
         self._tails: dict[str, list[str]] = {}
         self._own = False
         """The last call is the user's own."""
+        self._search: list[Searched] = []
         self._inside: dict[str, dict[str, None]] = {}
         """What a call under way has made itself, and what has not ended yet."""
         self._usage = Usage()
@@ -125,9 +130,20 @@ class Updates:
                 yield self._finished(event)
             case Inside():
                 yield from self._made_inside(event, at)
+            case CandidateTried() | CandidateScored() | CandidateChosen():
+                self._search.append(event)
             case RunFinished():
+                yield from self._searched(event)
                 self._streamed.clear()
                 self._usage, self._cost = event.usage, event.cost_usd
+
+    def _searched(self, event: RunFinished) -> Iterator[Json]:
+        """A search is a thought, whose steps are runs of their own."""
+        if self._search:
+            yield _chunk("agent_thought", "\n".join(tree(self._search, str)), shown="search")
+            self._search.clear()
+            if event.answer:
+                yield _chunk("agent_message", event.answer)
 
     def _begun(self, event: RunStarted | RunResumed, at: float) -> None:
         self.started = event

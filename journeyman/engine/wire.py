@@ -97,7 +97,8 @@ class UpdateMeta(TypedDict, total=False):
     origin: Literal["user", "runtime", "compaction"]
     """runtime: the loop's own words to the model."""
     # agent_thought_chunk
-    shown: Literal["", "summary", "hidden", "redacted"]
+    shown: Literal["", "summary", "hidden", "redacted", "search"]
+    """search: what was tried, how it was judged, and what was chosen: a tree, a line each."""
     # tool_call, tool_call_update
     tool: str
     """`server.tool`, as policies call it."""

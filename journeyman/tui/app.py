@@ -170,7 +170,9 @@ class Journeyman(App[str]):
         self.chat.doing(self.chat.talk.interrupt)
 
     def do_mcp(self, _argument: str) -> None:
-        self._panel("mcp")
+        from journeyman.tui.servers import Servers
+
+        self.push_screen(Servers(self.chat))
 
     def do_sandbox(self, _argument: str) -> None:
         self._panel("sandbox")

@@ -117,7 +117,7 @@ class Approval(Vertical, can_focus=True):
             self._since = monotonic()
             self._explained = False
 
-        question, more = self.questions[0], len(self.questions) - 1
+        question, more = self.questions[0], self._more
         waits: Line = ((f"+{more} more wait ", "dim"),) if more else ()
         what = "May more be spent?" if question.tool == "budget" else f"May it call {question.tool}?"
         self.query_one("#asked", Bar).show(((what, "warning bold"),), waits)
@@ -131,6 +131,10 @@ class Approval(Vertical, can_focus=True):
         call.show(lines, stay=not fresh)
         self._show_answers(0 if fresh else call.scroll_y)
 
+    @property
+    def _more(self) -> int:
+        return len(self.questions) - 1 + len(self.questions[0].then)
+
     def _show_answers(self, top: float) -> None:
         """The answers, behind how much of the call is not on the screen."""
         if not self.questions:
@@ -139,7 +143,7 @@ class Approval(Vertical, can_focus=True):
         above, below = int(top), len(self.query_one("#call", Lines).lines) - int(top) - self._shown
         cut = f"↓ {below} more lines   " if below > 0 else f"↑ {above} more lines   " if above else ""
         answers = self.query_one("#answers", Lines)
-        line = ((cut, "warning bold"), *self._answers(self.questions[0], len(self.questions) - 1))
+        line = ((cut, "warning bold"), *self._answers(self.questions[0], self._more))
         told = wrap(line if cut else line[1:], max(20, self.size.width - 4))
         answers.styles.height = len(told)
         answers.show(told)
@@ -157,6 +161,9 @@ class Approval(Vertical, can_focus=True):
 
         if question.offer and self._explained:
             lines += wrap([(f"s and a would keep the rule: {question.offer}", "dim")], width)
+
+        for _, call in question.then:
+            lines += [((" and then", "warning"),), *(line for text in call for line in chop([(text, "")], width))]
 
         return lines
 
@@ -228,7 +235,7 @@ class Approval(Vertical, can_focus=True):
             return
 
         question = self.questions[0]
-        if answer in {"session", "always"} and not question.offer:
+        if (answer in {"session", "always"} and not question.offer) or (answer == "all" and not self._more):
             return
 
         if answer == "explain":
@@ -237,7 +244,7 @@ class Approval(Vertical, can_focus=True):
             return
 
         asked = tuple(self.questions) if answer == "all" else (question,)
-        self.post_message(self.Answered(asked, "once" if answer == "all" else answer))
+        self.post_message(self.Answered(asked, answer))
 
     def action_scroll_call(self, step: int) -> None:
         call = self.query_one("#call", Lines)

@@ -274,7 +274,8 @@ class Chat(Screen):
             self.mine.refuse(question)
         else:
             for each in event.questions:
-                self.answer(each, event.answer)
+                also = {"also": [ident for ident, _ in each.then]} if event.answer == "all" else {}
+                self.answer(each, "once" if also else event.answer, **also)
 
     @work(group="answer")
     async def answer(self, question: Question, option: str, **more: Any) -> None:

@@ -188,6 +188,10 @@ def question(ask_id: object, call: Mapping[str, Any], ours: Mapping[str, Any]) -
         sources=tuple(safe(str(source), 1_000) for source in ours.get("sources") or ()),
         offer=safe(str(ours.get("offer") or ""), None),
         edits=_edits(call.get("content")),
+        then=tuple(
+            (str(each["id"]), tuple(shown_call(str(each["tool"]), each["arguments"])))
+            for each in ours.get("then") or ()
+        ),
     )
 
 

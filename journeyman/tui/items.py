@@ -92,3 +92,5 @@ class Question(NamedTuple):
     offer: str = ""
     """The rule that `session` and `always` would remember; empty where they are not offered."""
     edits: tuple[Edit, ...] = ()
+    then: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    """Calls of the same step that are asked about after it: the id, and all of the call as in `call`."""

@@ -26,13 +26,14 @@ class Pager(Screen):
         Binding("c,ctrl+y", "copy", "copy", id="pager.copy"),
     ]
 
-    def __init__(self, title: str, lines: Sequence[Line]) -> None:
+    def __init__(self, title: str, lines: Sequence[Line], keys: str = "") -> None:
         super().__init__()
         self._title = title
+        self._keys = keys
         self._lines = lines
 
     def compose(self) -> ComposeResult:
-        yield Bar(((self._title, "bold"),), (("escape back · c copy", "dim"),))
+        yield Bar(((self._title, "bold"),), ((f"{self._keys}c copy · esc back", "dim"),))
         yield Lines()
 
     def on_mount(self) -> None:

@@ -1,4 +1,4 @@
-"""What a session is made of, looked at: servers, sandbox, policy, costs; and what pickers offer."""
+"""What a session is made of, looked at: sandbox, policy, costs; and what pickers offer."""
 
 import json
 import time
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from textual.binding import Binding
 from textual.screen import Screen
 
-from journeyman.safe import prose, safe
+from journeyman.safe import safe
 from journeyman.tui.blocks import EFFECTS
 from journeyman.tui.commands import COMMANDS
 from journeyman.tui.face import quietly
@@ -20,7 +20,7 @@ from journeyman.tui.status import WARN, Status, short
 if TYPE_CHECKING:
     from journeyman.tui.chat import Chat
 
-TITLES = {"mcp": "Tool servers", "sandbox": "Sandbox", "policy": "Permission policy", "cost": "Costs and budget"}
+TITLES = {"sandbox": "Sandbox", "policy": "Permission policy", "cost": "Costs and budget"}
 SIGNS = (
     ("@FILE", "Names a file"),
     ("!COMMAND", "Runs it in the sandbox, by the policy, as your own call"),
@@ -56,27 +56,6 @@ class Panel(Pager):
             self._lines = list(PARTS[self._part](state, self._chat.status))
 
         self.draw()
-
-
-def _mcp(state: Mapping[str, Any], _status: Status) -> Iterator[Line]:
-    tools = [str(tool.get("name", "")) for tool in state.get("tools") or ()]
-    for server in state.get("servers") or ():
-        name = safe(str(server.get("name", "")), 80)
-        facts = [server.get("transport"), server.get("protocol"), f"{server.get('tools', 0)} tools"]
-        told = " · ".join(safe(str(fact), 60) for fact in facts if fact)
-        yield ("● ", "good" if server.get("tools") else "error"), (name, "bold"), (f"  {told}", "dim")
-        for line in prose(str(server.get("stderr") or "")).split("\n")[-20:]:
-            if line:
-                yield ("    │ ", "dim"), (line, "output")
-
-        yield from (((f"    {safe(tool, 80)}", "dim"),) for tool in tools if tool.startswith(f"{name}."))
-        yield ()
-
-    for notice in state.get("notices") or ():
-        yield (("! ", "warning"), (safe(str(notice), 600), "warning"))
-
-    if not state.get("servers"):
-        yield (("There is no server. journeyman mcp add NAME COMMAND", "dim"),)
 
 
 def _sandbox(state: Mapping[str, Any], _status: Status) -> Iterator[Line]:
@@ -152,7 +131,6 @@ def _cost(_state: Mapping[str, Any], status: Status) -> Iterator[Line]:
 
 
 PARTS: dict[str, Callable[[Mapping[str, Any], Status], Iterator[Line]]] = {
-    "mcp": _mcp,
     "sandbox": _sandbox,
     "policy": _policy,
     "cost": _cost,

@@ -5,15 +5,17 @@ from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from textual import work
+from textual.binding import Binding
 
 from journeyman.errors import JourneymanError
 from journeyman.safe import safe
+from journeyman.tui import courses
+from journeyman.tui.chart import Series, curves
 from journeyman.tui.line import Line, Span
 from journeyman.tui.pager import Pager
 from journeyman.tui.shelf import Shelf
 from journeyman.tui.traces import aged
 
-HEIGHT = 10
 BATCHES = 60
 FLIPPED = 12
 
@@ -30,28 +32,50 @@ class Attempt(NamedTuple):
 
 
 class Practice(Pager):
-    """Read from the store when it is opened."""
+    """The courses of `journeyman improve`, the newest first, and then what was practised by hand."""
+
+    BINDINGS = [
+        Binding("right,n", "turn(1)", "next course", id="practice.next"),
+        Binding("left,p", "turn(-1)", "course before", id="practice.before"),
+        Binding("r", "again", "look again", id="practice.again"),
+    ]
 
     def __init__(self) -> None:
-        super().__init__("Practice", [(("reading …", "dim"),)])
+        super().__init__("Practice", [(("reading …", "dim"),)], "←→ courses · r look again · ")
+        self._at = 0
 
     def on_mount(self) -> None:
         super().on_mount()
-        self._read()
+        self.action_again()
+
+    def action_turn(self, step: int) -> None:
+        self._at += step
+        self.action_again()
 
     @work(thread=True, exclusive=True)
-    def _read(self) -> None:
+    def action_again(self) -> None:
         try:
-            shelf = Shelf()
-            attempts = read(shelf)
-            shelf.close()
+            lines = list(self._read(max(30, self.size.width - 4)))
         except JourneymanError as error:
             lines: list[Line] = [((f"{error} {error.fix}", "error"),)]
-        else:
-            lines = list(told(attempts, max(30, self.size.width - 4)))
 
         self._lines = lines
         self.app.call_from_thread(self.draw)
+
+    def _read(self, width: int) -> Iterator[Line]:
+        found = courses.folders()
+        self._at %= len(found) + 1
+        shelf = Shelf()
+        try:
+            if self._at < len(found):
+                course = courses.read(found[self._at])
+                flipped = (*course.held_out.gained, *course.held_out.lost) if course.held_out else ()
+                yield ((f"course {self._at + 1} of {len(found)}", "dim"),)
+                yield from courses.told(course, found[self._at], shelf.prompts(flipped), width)
+            else:
+                yield from told(read(shelf), width)
+        finally:
+            shelf.close()
 
 
 def read(shelf: Shelf) -> list[Attempt]:
@@ -103,23 +127,17 @@ def told(attempts: Sequence[Attempt], width: int) -> Iterator[Line]:
 
 
 def _curve(batches: Sequence[Sequence[Attempt]], width: int) -> Iterator[Line]:
-    """Mean reward by batch: `●` of tasks that are trained on, `○` of held-out ones, `◉` where both are."""
-    step = max(1, min(4, (width - 8) // max(1, len(batches))))
-    yield (("mean reward by batch   ", "bold"), ("● trained on  ", "accent"), ("○ held out", "heading"))
-    rows = [[" "] * (step * len(batches)) for _ in range(HEIGHT + 1)]
-    for at, batch in enumerate(batches):
-        for split, sign in (("train", "●"), ("held_out", "○")):
-            mean = _mean([each.reward for each in batch if each.split == split])
-            if mean is not None:
-                row, column = round((1 - mean) * HEIGHT), at * step
-                rows[row][column] = "◉" if rows[row][column] != " " else sign
-
-    roles = {"●": "accent", "○": "heading", "◉": "good"}
-    for number, row in enumerate(rows):
-        label = f"{1 - number / HEIGHT:.1f}" if number % 5 == 0 else "   "
-        yield ((f"{label} │", "dim"), *((sign, roles.get(sign, "")) for sign in row))
-
-    yield ((f"    └{'─' * (step * len(batches))}", "dim"),)
+    """Mean reward by batch, of tasks that are trained on and of held-out ones."""
+    shares = [
+        {
+            at: mean
+            for at, batch in enumerate(batches)
+            if (mean := _mean([e.reward for e in batch if e.split == split])) is not None
+        }
+        for split in ("train", "held_out")
+    ]
+    known = Series("trained on", "●", "accent", shares[0]), Series("held out", "○", "heading", shares[1])
+    yield from curves(known, len(batches), width, "mean reward by batch")
 
 
 def _table(batches: Sequence[tuple[str, Sequence[Attempt]]]) -> Iterator[Line]:

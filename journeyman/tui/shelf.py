@@ -5,13 +5,10 @@ The store's library is imported when a shelf is opened, never before.
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from journeyman.safe import safe
 from journeyman.tui.items import Item
-
-if TYPE_CHECKING:
-    pass
 
 PAGE = 200
 COLUMNS = (
@@ -140,6 +137,16 @@ class Shelf:
             )
             for (batch, task), rows in list(found.items())[:limit]
         ]
+
+    def prompts(self, tasks: Sequence[str]) -> dict[str, str]:
+        """What tasks ask, by key, as far as they were tried."""
+        from sqlalchemy import select
+
+        from journeyman.traces.schema import run
+
+        query = select(run.c.task, run.c.prompt).where(run.c.task.in_(tasks)).distinct()
+        with self.store.reading() as connection:
+            return dict(connection.execute(query).tuples())
 
     def events(self, run_id: str) -> Sequence[Any]:
         """A run's stored events."""

@@ -176,6 +176,10 @@ class Talk:
     async def state(self) -> Mapping[str, Any]:
         return await self.client.state(self.session_id)
 
+    async def mind_server(self, name: str, do: str) -> Mapping[str, Any]:
+        """Restart a server, or do without it; what the session is made of then."""
+        return await self.client.mind_server(self.session_id, name, do)
+
     # What the user wants
 
     async def say(self, text: str) -> None:

@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 from journeyman.errors import UsageError
+from journeyman.tui import servers
 from journeyman.tui.app import Journeyman
 from journeyman.tui.choice import Choice
 from journeyman.tui.face import Opening
@@ -47,7 +48,8 @@ def state(text: str) -> dict:
             "text": f'[{{"tier": "x", "rules": [{{"effect": "ask", "id": "{ascii(text)[1:9]}"}}]}}]',
         },
         "sandbox": {"backend": text, "guarantees": {text: True}},
-        "servers": [{"name": text, "transport": text, "problem": text, "stderr": text, "tools": 1}],
+        "servers": [{"name": text, "transport": text, "error": text, "stderr": [text], "tools": 1, "protocol": text}],
+        "notices": [text],
         "tools": [{"name": f"{text}.{text}"}],
     }
 
@@ -77,6 +79,7 @@ async def show(app: Journeyman, text: str) -> None:
         "rules": [text],
         "sources": [text],
         "offer": text,
+        "then": [{"id": "c2", "tool": text, "arguments": {text: text}}],
     }
     asked = question(text, {"toolCallId": "c", "content": updates(text)[-1]["content"]}, ours)
     chat.show_question(asked)
@@ -93,6 +96,7 @@ async def show(app: Journeyman, text: str) -> None:
     await asyncio.sleep(0.02)
     await app.pop_screen()
     lines = [line for part in PARTS.values() for line in part(state(text), chat.status)]
+    lines += [servers.told(state(text)["servers"][0], 80), *servers.details(state(text), state(text)["servers"][0], 80)]
     record = _record(
         {**dict.fromkeys(("run_id", "batch", "task"), "r"), **NUMBERS, "model": text, "prompt": text, "answer": text}
     )
