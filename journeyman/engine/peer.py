@@ -33,6 +33,8 @@ class Peer:
         self._connection: Connection | None = None
         self._outbox: deque[tuple[str, Json] | Callable[[], None]] = deque()
         self._wake = anyio.Event()
+        self._busy = False
+        """Something of it is being sent."""
 
     async def serve(self, connection: Connection, group: TaskGroup) -> None:
         """Be a client until the connection ends."""
@@ -70,6 +72,9 @@ class Peer:
 
     async def told(self) -> None:
         """Wait until it has been sent everything so far, or is gone."""
+        if not (self._outbox or self._busy):
+            return
+
         sent = anyio.Event()
         self._after(sent.set)
         async with anyio.create_task_group() as group:
@@ -102,6 +107,7 @@ class Peer:
         while connection is not None and not self.gone.is_set():
             await self._wake.wait()
             self._wake = anyio.Event()
+            self._busy = True
             while self._outbox and not self.gone.is_set():
                 item = self._outbox.popleft()
                 if not isinstance(item, tuple):
@@ -112,6 +118,8 @@ class Peer:
                     await connection.send_notification(*item)
                 except (ConnectionError, OSError):
                     self.gone.set()
+
+            self._busy = False
 
         if connection is not None:
             with anyio.move_on_after(LEAVING_S, shield=True), suppress(ConnectionError, OSError):

@@ -1,15 +1,32 @@
+import os
+import sys
+from typing import Any, cast
+
 import anyio
 import pytest
 from dirty_equals import IsFloat, IsInt, IsStr
 
+from journeyman.agent.models.engine import Engine as Settings
 from journeyman.engine import wire
 from journeyman.engine.engine import Engine
+from journeyman.engine.models import Models
 from journeyman.engine.peer import MOST, Peer
+from journeyman.engine.turn import Turn
 from journeyman.engine.updates import Updates
+from journeyman.engine.waiting import Waiting
 from journeyman.errors import ModelError, UsageError
-from journeyman.traces.events import CallDecided, CallFinished, CallProposed, Inside
+from journeyman.traces.events import (
+    CallDecided,
+    CallFinished,
+    CallProposed,
+    CandidateChosen,
+    CandidateTried,
+    Inside,
+    RunFinished,
+)
 from journeyman.traces.messages import ToolResult
 from journeyman.traces.store import Store
+from tests.need import need
 
 PATIENCE_S = 30
 WRITE = {"tool": "files__write", "arguments": {"path": "out.txt", "content": "hello\n"}}
@@ -163,6 +180,155 @@ async def test_an_engine_that_ends_leaves_a_run_to_go_on_with(place):
         [finished] = [each for each in seat.updates("tool_call_update") if "status" in each]
         assert finished["content"][-1]["content"]["text"].startswith("not done: ")
         assert seat.said() == "Done."
+
+
+async def test_what_waits_when_the_engine_ends_waits_in_the_next_one_until_somebody_wants_it(place):
+    async with place.engine(), place.seat() as seat, anyio.create_task_group() as group:
+        session = (await seat.client.new(place.folder, place.script(WRITE, "One.", "Two.")))["sessionId"]
+        group.start_soon(seat.client.prompt, session, "Write it")
+        await seat.asked()
+        group.start_soon(seat.client.prompt, session, "Then this")
+        await seat.until(lambda each: getattr(each, "method", "") == wire.QUEUE and each.params["items"])
+        group.cancel_scope.cancel()
+
+    async with place.engine(), place.seat() as seat:
+        opened = ours(await seat.client.resume(session, place.folder))
+        assert ([each["text"] for each in opened["queue"]], opened["held"]) == (["Then this"], True)
+        await seat.client.queue(session, resume=True)
+        await seat.ended()
+        assert (seat.said("user_message_chunk"), seat.said()) == ("Then this", "One.")
+        assert (await seat.client.queue(session))["items"] == []
+
+
+async def test_what_an_engine_was_killed_with_before_anything_was_stored_is_said_in_the_next_one(place):
+    Waiting("never-stored").add(Turn("One?", None))
+    async with place.engine(), place.seat() as seat:
+        await seat.client.resume("never-stored", place.folder, place.script("First.", "Second."))
+        await seat.client.prompt("never-stored", "Two?")
+        assert (seat.said("user_message_chunk"), seat.said()) == ("One?Two?", "First.Second.")
+
+
+async def test_sessions_with_the_same_local_model_share_it_and_the_last_one_closes_it(place):
+    need("local")
+    models = Models()
+    one, two = (models.make("local:starter", Settings()) for _ in range(2))
+    await one.open()
+    await two.open()
+    pid = cast("Any", two).pid
+    assert cast("Any", one).pid == pid
+    await one.close()
+    await one.close()
+    assert (await two.open())["file"]
+    await two.close()
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
+
+
+async def test_a_yes_to_the_other_calls_of_a_step_is_for_exactly_those_that_were_shown(place):
+    def write(name):
+        return {"tool": "files__write", "arguments": {"path": name, "content": name}}
+
+    step = [write("one"), write("two"), write("three")]
+    async with place.engine(), place.seat() as seat, anyio.create_task_group() as group:
+        session = (await seat.client.new(place.folder, place.script(step, "Done.")))["sessionId"]
+        group.start_soon(seat.client.prompt, session, "Write them")
+        first = await seat.asked()
+        assert [(each["id"], each["tool"], each["arguments"]["path"]) for each in first.ours["then"]] == [
+            ("c1_2", "files__write", "two"),
+            ("c1_3", "files__write", "three"),
+        ]
+        await seat.client.answer(first, "once", also=["c1_2", "c9"])
+        second = await seat.asked()
+        assert (second.call["toolCallId"], second.ours["then"]) == ("c1_3", [])
+        await seat.client.answer(second, "no")
+        await seat.ended()
+        assert sorted(each.name for each in place.folder.iterdir()) == ["one", "two"]
+
+
+async def test_a_session_does_without_a_server_and_with_it_again(place):
+    def tools(state):
+        return {each["name"].partition(".")[0] for each in state["tools"]}
+
+    def off(state):
+        return [each["name"] for each in state["servers"] if each["off"]]
+
+    look = {"tool": "files__list", "arguments": {}}
+    async with place.engine(), place.seat() as seat:
+        session = (await seat.client.new(place.folder, place.script(look, "Empty.")))["sessionId"]
+        await seat.client.prompt(session, "Look")
+        state = await seat.client.state(session)
+        [files] = [each for each in state["servers"] if each["name"] == "files"]
+        assert files == {
+            "name": "files",
+            "transport": "builtin",
+            "protocol": IsStr(min_length=1),
+            "tools": IsInt(gt=5),
+            "off": False,
+            "calls": 1,
+            "p50": IsFloat(),
+            "p95": IsFloat(),
+            "error": "",
+            "stderr": [],
+        }
+        state = await seat.client.mind_server(session, "files", "off")
+        assert ("files" in tools(state), off(state)) == (False, ["files"])
+        state = await seat.client.mind_server(session, "files", "on")
+        assert ("files" in tools(state), off(state)) == (True, [])
+        with pytest.raises(UsageError, match="'nobody' cannot be switched"):
+            await seat.client.mind_server(session, "nobody", "restart")
+
+
+async def test_a_server_that_died_says_why_and_is_started_again(place):
+    server = place.folder / "server.py"
+    server.write_text(MORTAL, "utf-8")
+    told = {"name": "mine", "command": sys.executable, "args": [str(server)], "env": []}
+    die = {"tool": "mine__die", "arguments": {}}
+    async with place.engine(), place.seat() as seat:
+        opened = await seat.client.new(place.folder, place.script(die, "Gone.") | {"policy": "yolo"}, [told])
+        session = opened["sessionId"]
+        await seat.client.prompt(session, "Die")
+        [mine] = [each for each in (await seat.client.state(session))["servers"] if each["name"] == "mine"]
+        assert (mine["calls"], mine["protocol"]) == (1, "")
+        assert "died during die" in mine["error"]
+        state = await seat.client.mind_server(session, "mine", "restart")
+        [mine] = [each for each in state["servers"] if each["name"] == "mine"]
+        assert mine["protocol"]
+
+
+MORTAL = """
+import os, sys
+from mcp.server.mcpserver import MCPServer
+
+server = MCPServer("mine")
+
+
+@server.tool()
+def die() -> str:
+    print("dying", file=sys.stderr, flush=True)
+    os._exit(3)
+
+
+server.run()
+"""
+
+
+def test_a_search_is_a_thought_with_what_was_tried_and_then_its_answer():
+    tried = [
+        CandidateTried(run_id=f"r{at}", index=at, strategy="vote(2)", outcome="answered", answer=text)
+        for at, text in enumerate(("Four.", "Five."))
+    ]
+    chosen = CandidateChosen(run_id="r1", why="the first of two")
+    updates = Updates()
+    told = [each for event in (*tried, chosen) for each in updates.of(event)]
+    assert told == []
+    thought, said = updates.of(RunFinished(outcome="answered", answer="Five."))
+    assert (said["sessionUpdate"], said["content"]["text"]) == ("agent_message_chunk", "Five.")
+    assert ours(thought)["shown"] == "search"
+    assert thought["content"]["text"].splitlines() == [
+        "├─ candidate 0 r0 vote(2): Four. (0 tokens, price unknown, 0.0 s)",
+        "└─ * candidate 1 r1 vote(2): Five. (0 tokens, price unknown, 0.0 s)",
+        "chosen r1: the first of two",
+    ]
 
 
 async def test_an_interrupt_stops_the_turn_and_holds_up_what_waits(place):
@@ -355,7 +521,7 @@ async def test_clients_that_come_back_at_once_follow_one_session_and_its_end_is_
                 coming.start_soon(come_back, peer)
 
         [one] = set(found.values())
-        assert set(one.peers) == set(found)
+        assert set(one.followers.peers) == set(found)
         for peer in found:
             engine.leave(peer)
 

@@ -1,3 +1,5 @@
+import time
+
 import pytest
 from inline_snapshot import snapshot
 from textual.widgets import Input
@@ -120,14 +122,14 @@ async def test_practice_is_a_curve_a_table_and_what_changed(store):
 
 def test_a_learning_curve_has_those_held_out_beside_those_trained_on():
     tried = [
-        Attempt(f"batch-{at}", task, split, reward, 10, 0, 0.0, f"What is {task}?")
+        Attempt(f"batch-{at}", task, split, reward, 10, 0, time.time(), f"What is {task}?")
         for at, rewards in enumerate(((0.0, 0.0), (1.0, 0.0), (1.0, 1.0)))
         for task, split, reward in zip(("a", "b"), ("train", "held_out"), rewards, strict=True)
     ]
     lines = [plain(line).rstrip() for line in told(tried, 60)]
     assert "\n".join(lines) == snapshot("""\
 mean reward by batch   ● trained on  ○ held out
-1.0 │    ●   ◉
+1.0 │        ●       ◉
     │
     │
     │
@@ -137,13 +139,13 @@ mean reward by batch   ● trained on  ○ held out
     │
     │
     │
-0.0 │◉   ○
-    └────────────
+0.0 │◉       ○
+    └────────────────────────
 
 batch                     age  runs  pass@1            pass@k                 mixed  tokens  denied
-batch-0                 20779d     2  0.00 [0.00 0.00]  0.00 [0.00 0.00] k=1      0%      10      0%
-batch-1                 20779d     2  0.50 [0.00 1.00]  0.50 [0.00 1.00] k=1      0%      10      0%
-batch-2                 20779d     2  1.00 [1.00 1.00]  1.00 [1.00 1.00] k=1      0%      10      0%
+batch-0                   now     2  0.00 [0.00 0.00]  0.00 [0.00 0.00] k=1      0%      10      0%
+batch-1                   now     2  0.50 [0.00 1.00]  0.50 [0.00 1.00] k=1      0%      10      0%
+batch-2                   now     2  1.00 [1.00 1.00]  1.00 [1.00 1.00] k=1      0%      10      0%
 
 changed from batch-0 to batch-2
 ▲ 0.00 → 1.00  What is a?
