@@ -6,10 +6,11 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-from journeyman.agent.models.engine import free_threads
+from journeyman.agent.models.engine import cores
 from journeyman.agent.models.files import check_gguf
 from journeyman.errors import BadModelFile, ConfigError, install
 from journeyman.training.recipe import Shape
+from journeyman.training.shared import attend
 
 NEEDED = ("torch", "transformers", "peft", "trl", "gguf")
 
@@ -44,17 +45,20 @@ def load_base(path: Path) -> Any:
         ModelNotFound, BadModelFile: there is none, or none that the trainer knows.
     """
     import torch
-    from transformers import AutoModelForCausalLM, GgufConfig
+    from transformers import AttentionInterface, AttentionMaskInterface, AutoModelForCausalLM, GgufConfig
+    from transformers.masking_utils import sdpa_mask
 
     check_gguf(path, "model")
-    torch.set_num_threads(free_threads())
+    AttentionInterface.register("shared", attend)
+    AttentionMaskInterface.register("shared", sdpa_mask)
+    torch.set_num_threads(cores())
     try:
         model = AutoModelForCausalLM.from_pretrained(
             path.parent,
             gguf_file=path.name,
             dtype=torch.bfloat16,
             quantization_config=GgufConfig(dequantize=True),
-            attn_implementation="sdpa",
+            attn_implementation="shared",
         )
     except (ValueError, KeyError, NotImplementedError) as error:
         raise BadModelFile(

@@ -36,11 +36,22 @@ def threads(cores: int, load: float) -> int:
 
 def free_threads() -> int:
     """Threads for the engine on this machine now."""
-    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
-    return threads(_cores(), load)
+    return threads(cores(), min(_loads()))
 
 
-def _cores() -> int:
+def _loads() -> list[float]:
+    """What runs beside us: in the last minute, which has our own past in it, and now, which may be a mere moment."""
+    loads = [os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0]
+    try:
+        running, _ = Path("/proc/loadavg").read_text(encoding="ascii").split()[3].split("/")
+        loads.append(int(running) - 1)  # one of them reads this
+    except OSError:
+        pass  # only Linux says how many run
+
+    return loads
+
+
+def cores() -> int:
     """Physical cores that this process may use, as far as the system tells."""
     usable = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set(range(os.cpu_count() or 1))
     siblings = Path("/sys/devices/system/cpu")
