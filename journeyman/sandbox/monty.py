@@ -46,7 +46,7 @@ class Monty:
     async def probe(self) -> Probe:
         """Try on this machine what is promised: a few milliseconds."""
         try:
-            sandbox = await self.open(Spec(limits=Limits(wall_s=0.05, memory_mb=16)))
+            sandbox = await self.open(Spec(limits=Limits(memory_mb=16)))
         except SandboxError as error:
             return Probe(backend=self.name, available=False, reason=str(error))
 
@@ -326,7 +326,8 @@ _ATTACKS = (
 
 
 async def _holds(sandbox: MontySandbox, attack: str, expected: str) -> bool:
-    return (await sandbox.run_python(attack)).status == expected
+    limit = 0.05 if expected == "timeout" else None  # on a busy machine the others may take longer than that
+    return (await sandbox.run_python(attack, timeout=limit)).status == expected
 
 
 def _os_policy(seed: int | None) -> "OSPolicy":

@@ -231,7 +231,7 @@ async def test_a_question_that_is_open_when_the_call_ends_is_withdrawn():
     SENT.clear()
     memory = Memory()
     who = crew([call("hasty"), "done"], hasty, send, memory=memory, policy=POLICY.ask("send"), approver=reading)
-    with anyio.fail_after(20):
+    with anyio.fail_after(50):
         async with anyio.create_task_group() as group:
             await execute(Order(prompt="Do it", plan=False), who)
             await withdrawn.wait()

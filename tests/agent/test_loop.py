@@ -301,12 +301,15 @@ async def test_results_are_recorded_as_soon_as_those_before_them_are() -> None:
         return "quick"
 
     @tool
-    async def hang() -> None:
-        await anyio.sleep_forever()
+    async def look() -> list[str]:
+        while not results(memory):
+            await anyio.lowlevel.checkpoint()
 
-    await run([[call("quick"), call("hang")]], quick, hang, memory=memory, timeout=0.2)
+        return [text for _, text in results(memory)]
 
-    assert results(memory) == [("ok", "quick")]
+    await run([[call("quick"), call("look")], "seen"], quick, look, memory=memory)
+
+    assert results(memory) == [("ok", "quick"), ("ok", '["quick"]')]
 
 
 async def test_an_answer_that_was_cut_off_refused_or_too_long_is_no_answer() -> None:

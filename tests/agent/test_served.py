@@ -54,7 +54,7 @@ async def served(place, script: list[Any], answer: dict[str, Any] | None = None)
 
 async def result(client: Client, task: str) -> str:
     answered: set[str] = set()
-    with anyio.fail_after(30):
+    with anyio.fail_after(50):
         while True:
             found, _, seconds = await look(client, task, answered)
             if found is not None:

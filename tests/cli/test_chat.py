@@ -141,7 +141,7 @@ def test_on_a_dumb_terminal_an_interrupt_stops_the_turn_and_not_the_conversation
     seen += until("answer: Otherwise, then.")
     os.write(ours, b"/quit\n")
     seen += until("resume with: journeyman chat --resume")
-    assert talk.wait(timeout=20) == 0
+    assert talk.wait(timeout=50) == 0
     os.close(ours)
     assert ESC not in seen
     assert not (journeyman.folder / "out.txt").exists()

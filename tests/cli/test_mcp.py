@@ -149,7 +149,7 @@ async def test_a_server_of_ours_serves_over_http_says_where_and_ends_when_interr
                 result = await client.call_tool("calculate", {"expression": "2**10"})
 
         process.send_signal(signal.SIGINT)
-        assert process.wait(20) == 130
+        assert process.wait(50) == 130
 
     assert [part.text for part in result.content if part.type == "text"] == ["1024"]
 
@@ -175,7 +175,7 @@ async def test_the_agent_serves_over_http_only_who_shows_the_token(journeyman, o
                     tools = [tool.name for tool in (await client.list_tools()).tools]
 
         process.send_signal(signal.SIGINT)
-        assert process.wait(20) == 130
+        assert process.wait(50) == 130
 
     assert tools == ["run_agent"]
     assert (len(shown) > 15, shown == "$JOURNEYMAN_MCP_TOKEN") == (True, bool(own))

@@ -234,13 +234,13 @@ def test_two_runs_at_once_share_one_store(folder: Path) -> None:
 
 
 def wait_for(condition: Any, what: str) -> None:
-    for _ in range(400):
+    for _ in range(1000):
         if condition():
             return
 
         time.sleep(0.05)
 
-    pytest.fail(f"waited 20 s for {what}")
+    pytest.fail(f"waited 50 s for {what}")
 
 
 def stored(folder: Path) -> list[str]:

@@ -11,7 +11,7 @@ from journeyman.engine.client import Ask, Note, Update, connect
 from journeyman.engine.serve import on_socket
 from journeyman.errors import Disconnected
 
-PATIENCE_S = 30
+PATIENCE_S = 60
 
 
 @pytest.fixture

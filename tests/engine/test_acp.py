@@ -65,7 +65,7 @@ async def test_the_sdks_own_client_holds_a_conversation_over_standard_input_and_
         assert {each.session_id for each in listed.sessions} == {opened.session_id, forked.session_id}
         await agent.close_session(session_id=forked.session_id)
         process.stdin.close()
-        with anyio.fail_after(20):
+        with anyio.fail_after(50):
             assert await process.wait() == 0
 
 

@@ -28,7 +28,7 @@ from journeyman.traces.messages import ToolResult
 from journeyman.traces.store import Store
 from tests.need import need
 
-PATIENCE_S = 30
+PATIENCE_S = 60
 WRITE = {"tool": "files__write", "arguments": {"path": "out.txt", "content": "hello\n"}}
 
 

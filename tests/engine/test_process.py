@@ -74,7 +74,7 @@ async def test_who_comes_while_an_engine_ends_gets_the_next_one(place):
         first = pid(client)
         await client.new(place.folder, place.script("Hello."))
         os.kill(first, signal.SIGTERM)
-        with anyio.fail_after(50):
+        with anyio.fail_after(90):
             async for _ in client.messages:
                 pass
 
@@ -91,13 +91,13 @@ async def test_who_comes_while_an_engine_ends_gets_the_next_one(place):
 async def test_an_engine_that_no_longer_listens_and_is_not_gone_yet_is_waited_for(place):
     before = len(client_room._started)
     async with anyio.create_task_group() as group:
-        with _alone(socket_path()), anyio.fail_after(40):
+        with _alone(socket_path()), anyio.fail_after(90):
             group.start_soon(_stop)
             while not any(each.poll() == 0 for each in client_room._started[before:]):  # noqa: ASYNC110 - a process
                 await anyio.sleep(0.02)
 
 
 async def _stop():
-    with anyio.fail_after(40):
+    with anyio.fail_after(90):
         async with connect() as client:
             await client.stop()

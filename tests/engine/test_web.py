@@ -33,7 +33,7 @@ def browser(tmp_path):
     yield "http://" + told.split("ws://")[1].partition("/")[0]
     process.terminate()
     process.stderr.close()
-    process.wait(20)
+    process.wait(50)
 
 
 class Page:
@@ -49,7 +49,7 @@ class Page:
         return (await self.heard(id=number))["result"]
 
     async def heard(self, **fields):
-        with anyio.fail_after(25):
+        with anyio.fail_after(60):
             while True:
                 message = await self._socket.receive_json()
                 if fields.items() <= message.items():
@@ -89,7 +89,7 @@ def served(place):
     yield next(line for line in process.stderr if "http" in line).split()[1]
     process.terminate()
     process.stderr.close()
-    process.wait(20)
+    process.wait(50)
     subprocess.run([sys.executable, "-m", "journeyman", "serve", "--stop"], check=False, capture_output=True)
 
 

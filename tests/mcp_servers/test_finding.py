@@ -122,7 +122,7 @@ async def test_a_pattern_that_never_ends_is_stopped_and_blocks_nobody(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (folder / "slow.txt").write_text("a" * 5000 + "b\n")
-    monkeypatch.setattr("journeyman.mcp_servers.files.finding.SECONDS", 0.5)
+    monkeypatch.setattr("journeyman.mcp_servers.files.finding.SECONDS", 2.0)
     async with files(folder) as call, anyio.create_task_group() as others:
         told: list[str] = []
 
@@ -130,7 +130,7 @@ async def test_a_pattern_that_never_ends_is_stopped_and_blocks_nobody(
             told.append(await call("grep", pattern="(a|a)*$|(a+)+c", path="slow.txt"))
 
         others.start_soon(grep)
-        with anyio.fail_after(5):
+        with anyio.fail_after(50):
             assert await call("read", path="notes.md") == "# Notes"
             assert told == []
             while not told:
@@ -213,7 +213,7 @@ async def test_any_part_of_a_very_long_file_can_be_read(folder: Path) -> None:
         others.start_soon(read)
         assert await call("read", path="notes.md") == "# Notes"
         assert told == []
-        with anyio.fail_after(20):
+        with anyio.fail_after(50):
             while not told:
                 await anyio.lowlevel.checkpoint()
 

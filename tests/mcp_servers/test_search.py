@@ -345,9 +345,9 @@ def test_pieces_carry_the_headings_above_them() -> None:
 
 
 def test_a_line_that_almost_rules_a_table_takes_no_time() -> None:
-    started = time.perf_counter()
+    started = time.process_time()
     assert len(list(chunks(["a | b", "-|" * 20_000 + "x"], ".md"))) == 1
-    assert time.perf_counter() - started < 1
+    assert time.process_time() - started < 5
 
 
 def test_in_code_every_line_stays_alone() -> None:

@@ -60,7 +60,7 @@ async def test_each_server_runs_over_stdio_and_keeps_stderr_clean(name: str, fol
     tool, good, right, bad, wrong = CALLS[name]
     parameters = StdioServerParameters(command=sys.executable, args=["-c", PROGRAM, name, str(folder)])
     with (folder / ".stderr").open("w+") as stderr:
-        async with Client(stdio_client(parameters, errlog=stderr), read_timeout_seconds=20) as client:
+        async with Client(stdio_client(parameters, errlog=stderr), read_timeout_seconds=50) as client:
             assert tool in [offered.name for offered in (await client.list_tools()).tools]
             for arguments, is_error, text in ((good, False, right), (bad, True, wrong)):
                 result = await client.call_tool(tool, arguments)
@@ -78,7 +78,7 @@ def test_a_server_ends_when_its_client_goes_away(folder: Path) -> None:
         input="",
         capture_output=True,
         text=True,
-        timeout=20,
+        timeout=50,
         check=False,
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
@@ -97,12 +97,12 @@ async def test_a_server_runs_over_http_on_this_machine_only(folder: Path) -> Non
             await serve("code", folder, ("127.0.0.1", 0), ready=ready)
 
         tasks.start_soon(run)
-        with anyio.fail_after(10):
+        with anyio.fail_after(50):
             await listening.wait()
 
         (url,) = urls
         for mode in ("auto", "legacy"):
-            async with Client(url, mode=mode, read_timeout_seconds=10) as client:
+            async with Client(url, mode=mode, read_timeout_seconds=50) as client:
                 result = await client.call_tool("python", {"code": "n = 41" if mode == "auto" else "n + 1"})
                 (content,) = result.content
                 assert isinstance(content, TextContent)
@@ -133,7 +133,7 @@ async def test_a_server_with_a_token_answers_nobody_who_does_not_bear_it() -> No
             await offer(build("calculator", Path()), ("127.0.0.1", 0), ready=ready, token="open sesame")
 
         tasks.start_soon(run)
-        with anyio.fail_after(10):
+        with anyio.fail_after(50):
             await listening.wait()
 
         right = {"Authorization": "Bearer open sesame"}
@@ -150,7 +150,7 @@ async def test_a_server_with_a_token_answers_nobody_who_does_not_bear_it() -> No
         assert [await status(url, headers) for headers, _ in cases] == [code for _, code in cases]
         async with (
             httpx2.AsyncClient(headers=right) as http,
-            Client(streamable_http_client(url, http_client=http), read_timeout_seconds=10) as client,
+            Client(streamable_http_client(url, http_client=http), read_timeout_seconds=50) as client,
         ):
             assert not (await client.call_tool("calculate", {"expression": "1/3"})).is_error
 
@@ -160,7 +160,7 @@ async def test_a_server_with_a_token_answers_nobody_who_does_not_bear_it() -> No
 async def status(url: str, headers: dict[str, str]) -> int:
     body = {"jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": {}}
     accept = {"Accept": "application/json, text/event-stream"}
-    async with httpx2.AsyncClient(timeout=5) as http:
+    async with httpx2.AsyncClient(timeout=50) as http:
         return (await http.post(url, json=body, headers={**accept, **headers})).status_code
 
 
@@ -191,5 +191,5 @@ import journeyman.mcp_servers, journeyman.sandbox.select, journeyman.mcp_servers
 import journeyman.mcp_servers.search.index, journeyman.mcp_servers.files.workspace
 print([name for name in ("mcp", "mcp_types", "pydantic_monty", "uvicorn", "starlette", "rich") if name in sys.modules])
 """
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=20, check=True)
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=50, check=True)
     assert done.stdout == "[]\n"

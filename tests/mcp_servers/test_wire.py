@@ -66,7 +66,7 @@ def test_messages_of_any_size_pass_whole_and_stray_output_does_not(tmp_path: Pat
         program.stdin.close()
         assert [len(answers[n]["result"]["content"][0]["text"]) for n in (2, 3)] == [3, 300_000]
         assert "stray" in program.stderr.read()
-        assert program.wait(20) == 0
+        assert program.wait(50) == 0
 
 
 def test_a_file_as_input_is_read_too(tmp_path: Path) -> None:
@@ -77,7 +77,7 @@ def test_a_file_as_input_is_read_too(tmp_path: Path) -> None:
             stdin=asked,
             capture_output=True,
             text=True,
-            timeout=30,
+            timeout=50,
             check=False,
         )
 

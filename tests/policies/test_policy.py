@@ -148,9 +148,9 @@ def test_a_project_that_is_not_trusted_has_no_word_in_the_question(home):
 def test_no_pattern_takes_longer_than_it_is_long():
     pattern = f"x{'*a' * 40}*b.{'*a' * 40}*b"
     rule = Rule(effect="deny", tool=(pattern,))
-    started = time.perf_counter()
+    started = time.process_time()
     assert not rule.fits(spec(f"x{'a' * 60}.{'a' * 60}"), STRANGE)
-    assert time.perf_counter() - started < 1
+    assert time.process_time() - started < 5
 
 
 def test_auto_asks_before_files_that_others_obey_are_changed(tmp_path):

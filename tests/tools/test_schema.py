@@ -95,11 +95,11 @@ def test_each_missing_argument_is_named_once():
 def test_no_schema_takes_longer_than_it_is_long():
     doubled = {f"a{n}": {"allOf": [{"$ref": f"#/$defs/a{n - 1}"}] * 2} for n in range(1, 40)}
     schema = {"type": "object", "$defs": doubled, "properties": {"a": {"$ref": "#/$defs/a39"}}}
-    started = time.perf_counter()
+    started = time.process_time()
     assert broken(schema) == ""
     Schema(ToolSpec(name="x", server="x", tool="x", parameters=schema)).parse('{"a": 1}')
     Schema(SPEC).parse(json.dumps({"path": "a" * 40 + "b"}))
-    assert time.perf_counter() - started < 0.5
+    assert time.process_time() - started < 5
 
 
 @pytest.mark.parametrize("arguments", ["[" * 100_000, "9" * 10_000, "x" * 2_000_000])

@@ -103,7 +103,7 @@ async def test_what_a_server_has_started_ends_with_it(tmp_path):
     async with Catalog([raw("odd")]) as catalog:
         await call(catalog, "raw__spawn", f'{{"mark": "{tmp_path / "pid"}"}}')
 
-    with anyio.fail_after(5):
+    with anyio.fail_after(50):
         while is_alive(int((tmp_path / "pid").read_text())):
             await anyio.lowlevel.checkpoint()
 
@@ -147,7 +147,7 @@ async def test_progress_is_passed_on_and_cancelling_stops_waiting():
     async with Catalog([good()]) as catalog:
         slow = catalog.find("good__slow")
         assert slow is not None
-        with anyio.fail_after(10):
+        with anyio.fail_after(50):
             async with anyio.create_task_group() as group:
 
                 def report(text, fraction):
@@ -199,13 +199,13 @@ async def test_a_server_that_ended_between_two_calls_is_started_again_and_listed
             assert (await call(catalog, "raw__fine")).text == "done"
             connection = catalog._servers[0]._connection
             assert connection is not None
-            with anyio.fail_after(10):
+            with anyio.fail_after(50):
                 await connection.ended.wait()
 
 
 async def test_an_answer_that_names_its_call_nowhere_ends_the_connection_and_the_next_call_works():
     async with Catalog([raw("odd")]) as catalog:
-        with anyio.fail_after(30):
+        with anyio.fail_after(50):
             error = await failure(catalog, "raw__big", '{"size": 20000000, "nameless": true}')
             assert isinstance(error, ServerError)
             assert (await call(catalog, "raw__fine")).text == "done"
@@ -300,7 +300,7 @@ async def test_servers_that_fail_are_problems_and_the_others_work(tmp_path):
         Url("nobody", "http://127.0.0.1:9/mcp"),
         raw("fine", "fine"),
     ]
-    async with Catalog(sources, patience=Patience(start=0.5)) as catalog:
+    async with Catalog(sources, patience=Patience(start=4)) as catalog:
         assert [spec.name for spec in catalog.specs] == ["fine__fine"]
         told = sorted((str(problem)[12:], problem.fix.split(":")[0]) for problem in catalog.problems)
 
@@ -317,7 +317,7 @@ async def test_servers_that_fail_are_problems_and_the_others_work(tmp_path):
             ),
             ("nobody' does not answer: All connection attempts failed", "check 127.0.0.1"),
             (
-                "silent' did not answer within 0.5 seconds. It last said: I say nothing",
+                "silent' did not answer within 4 seconds. It last said: I say nothing",
                 "run it by hand and look",
             ),
         ]
@@ -384,11 +384,17 @@ async def test_an_error_in_the_body_comes_out_as_itself_and_the_server_is_gone(t
 
 
 async def test_cancelling_while_servers_start_leaves_none_behind(tmp_path):
-    with anyio.move_on_after(0.5) as scope:
+    async def start() -> None:
         async with Catalog([raw("silent", PID_FILE=str(tmp_path / "pid"))]):
-            pass
+            pytest.fail("it says nothing, and yet it is there")
 
-    assert scope.cancelled_caught
+    async with anyio.create_task_group() as group:
+        group.start_soon(start)
+        while not (tmp_path / "pid").exists() or not (tmp_path / "pid").read_text():  # noqa: ASYNC110 - a process
+            await anyio.sleep(0.01)
+
+        group.cancel_scope.cancel()
+
     assert_gone(tmp_path / "pid")
 
 
@@ -406,7 +412,7 @@ async def test_a_result_that_is_none_is_an_error_the_model_reads():
 
 
 async def test_a_server_that_never_lists_its_tools_is_a_problem():
-    async with Catalog([raw("secretive")], patience=Patience(start=2)) as catalog:
+    async with Catalog([raw("secretive")], patience=Patience(start=4)) as catalog:
         assert [str(problem) for problem in catalog.problems] == [
             "MCP server 'raw' does not list its tools: TimeoutError"
         ]

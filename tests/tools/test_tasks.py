@@ -55,7 +55,7 @@ async def test_an_answer_that_did_not_reach_the_server_is_given_again():
 
 
 async def _end(client: Client, task: str, answered: set[str]) -> Any:
-    with anyio.fail_after(30):
+    with anyio.fail_after(50):
         while True:
             result, _, seconds = await look(client, task, answered)
             if result is not None:

@@ -36,7 +36,7 @@ def server() -> Iterator[str]:
     process = running.get_postmaster_info().process
     assert process is not None
     process.send_signal(signal.SIGQUIT)  # at once: nobody wants what is in it any more
-    process.wait(10)
+    process.wait(50)
     running.cleanup()
 
 

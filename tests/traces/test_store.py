@@ -96,7 +96,7 @@ async def test_what_is_not_behind_a_barrier_is_committed_soon(store: Store, tmp_
     recorder = store.recorder(new_run_id())
     recorder.record(started())
 
-    with anyio.fail_after(5):
+    with anyio.fail_after(50):
         while not store.runs():  # noqa: ASYNC110 - committed by a thread that tells nobody
             await anyio.sleep(0.01)
 

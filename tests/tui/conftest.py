@@ -22,7 +22,7 @@ def engine():
     started = _serve(socket_path())
     yield started
     started.send_signal(signal.SIGTERM)
-    started.wait(20)
+    started.wait(50)
 
 
 @pytest.fixture
@@ -32,7 +32,7 @@ def mortal(tmp_path):
     started = _serve(place, "--socket", str(place))
     yield started, place
     started.kill()
-    started.wait(20)
+    started.wait(50)
 
 
 def _serve(place: Path, *more: str) -> subprocess.Popen[bytes]:

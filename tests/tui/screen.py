@@ -59,7 +59,7 @@ async def talking(
         yield app, pilot
 
 
-async def until(pilot: Pilot, true: Callable[[], object], seconds: float = 15.0) -> None:
+async def until(pilot: Pilot, true: Callable[[], object], seconds: float = 60.0) -> None:
     """Wait for the screen to come to something."""
     with anyio.fail_after(seconds):
         while not true():

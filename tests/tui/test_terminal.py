@@ -21,7 +21,7 @@ def terminal(folder):
 
     def run(*more: str) -> Terminal:
         opened.append(Terminal([*command, *more], os.environ["JOURNEYMAN_HOME"]))
-        assert opened[-1].until(lambda written: b"ready" in written, 40)
+        assert opened[-1].until(lambda written: b"ready" in written)
         return opened[-1]
 
     yield run

@@ -65,7 +65,7 @@ def tiny(folder, name):
 
 
 def ask(run, messages, step=1, choice="auto", **sampling):
-    wanted = Sampling.model_validate({"max_tokens": 300, "temperature": 1.0, "seed": step, **sampling})
+    wanted = Sampling.model_validate({"max_tokens": 900, "temperature": 1.0, "seed": step, **sampling})
     return Request(run, step, "Be kind.", messages, (ADD, INFO), choice=choice, sampling=wanted)
 
 

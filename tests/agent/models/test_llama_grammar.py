@@ -117,7 +117,7 @@ def test_a_required_call_fits_its_schema(llama, properties):
         "required": list(properties),
         "additionalProperties": False,
     }
-    response = anyio.run(said, llama, ask("schema", [tool(parameters)]))
+    response = anyio.run(said, llama, ask("schema", [tool(parameters)], tokens=1000))
     llama.forget("schema")
 
     (call,) = response.message.calls
@@ -147,7 +147,10 @@ async def test_no_call_can_be_made_where_none_may(llama):
 async def test_a_typed_answer_fits_its_schema(llama):
     schema: Any = {
         "type": "object",
-        "properties": {"city": {"type": "string", "maxLength": 20}, "year": {"type": "integer"}},
+        "properties": {
+            "city": {"type": "string", "maxLength": 20},
+            "year": {"type": "integer", "minimum": 0, "maximum": 9999},
+        },
         "required": ["city", "year"],
     }
     request = Request("typed", 1, "", [UserMessage(text="Where and when?")], (), choice="none", returns=schema)

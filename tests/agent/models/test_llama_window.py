@@ -26,27 +26,36 @@ def anyio_backend():
 
 
 class Pushed(LlamaModel):
-    """Goes on calling, where a small model would rather answer."""
+    """Reads one page after the other, whatever it would rather do."""
 
     async def respond(self, request):
-        choice = "required" if request.choice == "auto" else request.choice
-        async for item in super().respond(replace(request, choice=choice)):
+        if request.choice == "auto":
+            request = replace(request, choice="required", offered=frozenset({f"page_{request.step}"}))
+
+        async for item in super().respond(request):
             yield item
 
 
-@tool(read_only=True)
-def read_page(number: int) -> str:
-    """Read a page of the book."""
-    return f"Page {number}. " + "The river runs by the old mill. " * 12 + f"Now call read_page with {number + 1}."
+def page(number):
+    @tool(name=f"page_{number}", read_only=True)
+    def read() -> str:
+        """Read it."""
+        return f"Page {number}. " + "The river runs by the old mill. " * 12
+
+    return read
+
+
+PAGES = [page(number) for number in range(1, STEPS + 1)]
 
 
 async def test_each_time_room_is_made_a_new_sequence_begins_and_no_other_time(starter):
     model = Pushed(starter, Engine(threads=1, context=WINDOW), small=True, untrained=False)
     memory = Memory()
-    prompt, limits = "Read page 1 of the book, and then every following page.", Limits(steps=STEPS)
-    order = Order(prompt, limits=limits, sampling=Sampling(max_tokens=48), plan=False, compact_at=0.4)
+    order = Order(
+        "Read the book.", limits=Limits(steps=STEPS), sampling=Sampling(max_tokens=48), plan=False, compact_at=0.4
+    )
     try:
-        result = await execute(order, replace(crew([], read_page, memory=memory), model=model))
+        result = await execute(order, replace(crew([], *PAGES, memory=memory), model=model))
     finally:
         await model.close()
 

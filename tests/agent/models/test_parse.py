@@ -79,7 +79,7 @@ def test_any_number_of_spaces_is_read_at_once(before, after):
     started = time.process_time()
     parsed(before + " " * 200_000 + after)
 
-    assert time.process_time() - started < 1
+    assert time.process_time() - started < 5
 
 
 MARKED = st.lists(

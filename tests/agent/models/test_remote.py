@@ -44,7 +44,7 @@ async def test_a_call_comes_streamed_and_its_result_goes_back(kind, served, star
     if starter.adapter is None:
         pytest.skip("the starter has no adapter here: it cannot call tools by itself")
 
-    *deltas, response = await said(model_of(kind, served), ask([QUESTION], choice="required"))
+    *deltas, response = await said(model_of(kind, served), ask([QUESTION], choice="required", max_tokens=600))
     (call,) = response.message.calls
     assert call.id == "c1"
     assert isinstance(json.loads(call.arguments), dict)
@@ -54,9 +54,11 @@ async def test_a_call_comes_streamed_and_its_result_goes_back(kind, served, star
     assert response.usage.completion_tokens > 5
 
     asked = AssistantMessage(parts=(ToolCall(id="c1", name=ADD.name, arguments='{"expression": "3*4"}'),))
-    result = ToolResult(call_id="c1", name=ADD.name, text="12")
-    answer = (await said(model_of(kind, served), ask([QUESTION, asked, result], 2)))[-1]
-    assert "12" in answer.message.text
+    results = [ToolResult(call_id="c1", name=ADD.name, text="12 " * times) for times in (1, 201)]
+    short, long = [
+        (await said(model_of(kind, served), ask([QUESTION, asked, result], 2, max_tokens=1)))[-1] for result in results
+    ]
+    assert long.usage.prompt_tokens >= short.usage.prompt_tokens + 200
 
 
 async def test_a_prompt_that_was_read_before_is_counted_as_cached(kind, served):
@@ -82,7 +84,6 @@ async def test_thinking_comes_apart_ends_at_its_limit_and_can_be_left_out(kind, 
     whole = (await said(model_of(kind, thinking_served), asked("on")))[-1]
     assert whole.message.thinking
     none = (await said(model_of(kind, thinking_served), asked("off")))[-1]
-    assert none.message.text
     assert not none.message.thinking
 
 

@@ -19,7 +19,7 @@ SECRET = "ghp_q7Jz0pWm4Xv9Tn2Lr8Bs6Yd3"
 
 
 class Calling:
-    """The model, which must call a tool first."""
+    """The model, which must call a tool first, and then answers in one piece, so that no id of it is unknown."""
 
     def __init__(self, model: LlamaModel) -> None:
         self._model = model
@@ -29,7 +29,9 @@ class Calling:
         return await self._model.open()
 
     async def respond(self, request: Request) -> AsyncGenerator[ModelDelta | ModelResponded, None]:
-        async for item in self._model.respond(replace(request, choice="required" if request.step == 1 else "none")):
+        first, whole = request.step == 1, request.sampling.model_copy(update={"logprobs": True})
+        changed = {"choice": "required"} if first else {"choice": "none", "sampling": whole}
+        async for item in self._model.respond(replace(request, **changed)):
             yield item
 
     def forget(self, run_id: str) -> None:

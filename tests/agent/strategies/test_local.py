@@ -30,7 +30,7 @@ async def test_voters_without_tools_read_their_prompt_once(tmp_path, monkeypatch
     sampling = Sampling(seed=3, max_tokens=12)
     with Store.open(tmp_path / "runs.db") as store:
         async with Agent(model, tools=[], store=store, sampling=sampling, strategy="vote(3)") as agent:
-            with anyio.move_on_after(60), suppress(JourneymanError):  # how it is asked counts, not what it says
+            with anyio.move_on_after(100), suppress(JourneymanError):  # how it is asked counts, not what it says
                 await agent.run(LONG)
 
         search = [each.event for each in store.events(store.resolve("last"))]
