@@ -16,7 +16,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mappi
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, overload
 
 from journeyman.agent.budget import Limits
 from journeyman.agent.instructions import DEFAULT
@@ -37,7 +37,7 @@ from journeyman.given import Approve, Source, adapter_of, approver_of, expect, p
 from journeyman.policies.policy import Policy
 from journeyman.stream import Stream
 from journeyman.tools.catalog import Catalog
-from journeyman.tools.mcp_json import targets
+from journeyman.tools.mcp_json import confined, targets
 from journeyman.tools.pins import Pins
 from journeyman.tools.target import Builtin, Command, Target, target
 from journeyman.traces.store import Store
@@ -273,14 +273,27 @@ class Agent:
 class _Mcp:
     """Names a server; see `mcp`."""
 
-    def __call__(self, command_or_url: str, *, name: str | None = None, env: Mapping[str, str] | None = None) -> Target:
+    def __call__(
+        self,
+        command_or_url: str,
+        *,
+        name: str | None = None,
+        env: Mapping[str, str] | None = None,
+        sandbox: Mapping[str, Sequence[str]] | Literal["off"] | None = None,
+    ) -> Target:
         """A server by its command (`uvx mcp-server-time`) or URL; nothing is started before a run.
 
+        A command runs in the sandbox, where it sees its own installation and what the command names; `sandbox` lets it
+        `read` and `write` other paths and reach `hosts`, or run outside ("off").
+
         Raises:
-            ConfigError: it is neither, or the name will not do.
+            ConfigError: it is neither, or the name will not do, or `sandbox` is not right.
         """
         found = target(command_or_url, name)
-        return Command(found.name, found.command, dict(env)) if env and isinstance(found, Command) else found
+        if not isinstance(found, Command):
+            return found
+
+        return replace(found, env=dict(env or {}), sandbox=confined(sandbox or {}, Path.cwd()))
 
     def json(self, path: str | Path) -> Sequence[Target]:
         """Every server of a `.mcp.json` file, which you thereby trust.

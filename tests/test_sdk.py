@@ -19,7 +19,7 @@ from journeyman.agent.budget import Limits
 from journeyman.agent.outfit import sender
 from journeyman.config import load_settings
 from journeyman.errors import BudgetExceeded, ConfigError, ModelError, PolicyError, UsageError
-from journeyman.tools.target import Command, Url
+from journeyman.tools.target import Command, Confined, Url
 from journeyman.traces.events import ApprovalRequested, CallDecided, RunFinished
 from journeyman.traces.store import Store
 from tests.traces.collector import collector
@@ -230,11 +230,20 @@ def test_servers_are_named_by_command_url_or_file(tmp_path: Path) -> None:
     path = tmp_path / ".mcp.json"
     path.write_text(json.dumps({"mcpServers": {"time": {"command": "uvx", "args": ["mcp-server-time"]}}}))
 
-    assert mcp("uvx mcp-server-time", env={"TZ": "UTC"}) == Command("time", ("uvx", "mcp-server-time"), {"TZ": "UTC"})
+    words = ("uvx", "mcp-server-time")
+    assert mcp("uvx mcp-server-time", env={"TZ": "UTC"}) == Command("time", words, {"TZ": "UTC"}, sandbox=Confined())
+    assert mcp("uvx mcp-server-time", sandbox="off") == Command("time", words)
+    may = {"write": [str(tmp_path)], "hosts": ["example.org"]}
+    assert mcp("uvx mcp-server-time", sandbox=may) == Command(
+        "time", words, sandbox=Confined(write=(tmp_path,), hosts=("example.org",))
+    )
     assert mcp("https://wiki.example/mcp", name="wiki") == Url("wiki", "https://wiki.example/mcp")
-    assert mcp.json(path) == (Command("time", ("uvx", "mcp-server-time"), {}, tmp_path),)
+    assert mcp.json(path) == (Command("time", words, {}, tmp_path, Confined()),)
     with pytest.raises(ConfigError):
         mcp.json(tmp_path / "missing.json")
+
+    with pytest.raises(ConfigError, match="says not what the sandbox lets a server do"):
+        mcp("uvx mcp-server-time", sandbox={"net": ["*"]})
 
 
 def test_what_is_no_tool_is_refused() -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from journeyman.cli.group import Group
-from journeyman.cli.mcp_try import login, logout, test
+from journeyman.cli.mcp_try import login, logout, sandbox_options, tell_sandbox, test
 from journeyman.cli.output import json_option, print_json
 from journeyman.cli.register import doctor, import_, register, unregister
 from journeyman.errors import UsageError
@@ -38,6 +38,7 @@ Try:
 ADD = """\b
 Try:
   journeyman mcp add time -- uvx mcp-server-time --local-timezone Europe/Paris
+  journeyman mcp add notes --write ~/notes -- npx -y some-notes-server ~/notes
   journeyman mcp add -e 'TOKEN=${WIKI_TOKEN}' wiki -- npx -y wiki-mcp
   journeyman mcp add --header 'Authorization: Bearer ${WIKI_TOKEN}' wiki https://wiki.example/mcp
 
@@ -183,18 +184,22 @@ def _row(name: str, origin: str, state: str, reaches: str) -> dict[str, str]:
 @click.argument("target", nargs=-1, required=True, metavar="(-- COMMAND [ARGS]... | URL)")
 @click.option("-e", "--env", multiple=True, metavar="NAME=VALUE", help="A variable for the command; repeatable.")
 @click.option("--header", multiple=True, metavar="NAME: VALUE", help="A header for the URL; repeatable.")
+@sandbox_options
 @where_option("Into ./.mcp.json, or into your own file (the default).")
-def add(name: str, target: tuple[str, ...], env: tuple[str, ...], header: tuple[str, ...], project: bool) -> None:
+def add(
+    name: str, target: tuple[str, ...], *, env: tuple[str, ...], header: tuple[str, ...], sandbox: Any, project: bool
+) -> None:
     """Add an MCP server of yours.
 
-    A command that speaks MCP on stdin and stdout, or a URL. Calls of its tools are asked about unless your policy
-    allows them.
+    A command that speaks MCP on stdin and stdout, or a URL. A command runs in the sandbox, where it sees its own files,
+    what it names, and what you let it see. Calls of its tools are asked about unless your policy allows them.
     """
     from journeyman.tools import mcp_json
 
-    path, entry = _file(project=project), _entry(target, env, header)
+    path, entry = _file(project=project), _entry(target, env, header, sandbox)
     ours = mcp_json.add(path, name, entry)
     click.echo(f"added {name} to {path}: {entry}")
+    tell_sandbox(name, entry, path)
     for key, value in {**entry.env, **entry.headers}.items():
         if "${" not in value:
             click.echo(f"{key} stands there in clear; to take it from the environment: '{key}=${{NAME}}'", err=True)
@@ -203,7 +208,7 @@ def add(name: str, target: tuple[str, ...], env: tuple[str, ...], header: tuple[
         click.echo("The file held servers already that you have not trusted: journeyman mcp trust", err=True)
 
 
-def _entry(target: tuple[str, ...], env: tuple[str, ...], header: tuple[str, ...]) -> "Entry":
+def _entry(target: tuple[str, ...], env: tuple[str, ...], header: tuple[str, ...], sandbox: Any) -> "Entry":
     from journeyman.tools.mcp_json import Entry
 
     if not target[0].startswith(URL):
@@ -213,9 +218,11 @@ def _entry(target: tuple[str, ...], env: tuple[str, ...], header: tuple[str, ...
         if header or not target[0]:
             raise UsageError("--header goes with a URL, a command is not empty", fix="journeyman mcp add --help")
 
-        entry = {"command": target[0], "args": list(target[1:]), "env": _pairs(env, "=", "-e")}
-    elif len(target) > 1 or env:
-        raise UsageError("a URL takes neither arguments nor -e", fix='send secrets with --header "NAME: VALUE"')
+        entry = {"command": target[0], "args": list(target[1:]), "env": _pairs(env, "=", "-e"), "sandbox": sandbox}
+    elif len(target) > 1 or env or sandbox:
+        raise UsageError(
+            "a URL takes no arguments, no -e and no sandbox", fix='send secrets with --header "NAME: VALUE"'
+        )
     else:
         entry = {"url": target[0], "headers": _pairs(header, ":", "--header")}
 

@@ -1,21 +1,25 @@
 """`journeyman mcp test | login | logout`: one server, tried or logged in to."""
 
+import functools
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from journeyman.cli.output import json_option, print_json
-from journeyman.errors import UsageError
+from journeyman.errors import ConfigError, UsageError
 
 if TYPE_CHECKING:
+    from journeyman.tools.mcp_json import Entry
     from journeyman.tools.target import Target, Url
     from journeyman.tools.verdict import Verdict
 
 TEST = """\b
 Try:
   journeyman mcp test time
-  journeyman mcp test 'uvx mcp-server-time --local-timezone UTC'
+  journeyman mcp test 'uvx mcp-server-time --local-timezone UTC' --host '*'
   journeyman mcp test https://wiki.example/mcp --json
 
 \b
@@ -31,23 +35,74 @@ Try:
   journeyman mcp logout wiki"""
 
 
+def sandbox_options(function: Any) -> Any:
+    """What a command may do in the sandbox, as one value: see `mcp_json.Sandbox`."""
+
+    @functools.wraps(function)
+    def gathered(
+        *args: Any, read: tuple[str, ...], write: tuple[str, ...], host: tuple[str, ...], no_sandbox: bool, **more: Any
+    ) -> Any:
+        given = {"read": list(map(_whole, read)), "write": list(map(_whole, write)), "hosts": list(host)}
+        said = {key: value for key, value in given.items() if value}
+        if no_sandbox and said:
+            raise UsageError("--no-sandbox lets it do all of that and more", fix="leave out the others, or it")
+
+        return function(*args, sandbox="off" if no_sandbox else said, **more)
+
+    for option, metavar, told in (
+        ("--no-sandbox", None, "Run the command outside the sandbox: it may then do what you may."),
+        ("--host", "HOST[:PORT]", "Let the command reach a host, or *.one; repeatable."),
+        ("--write", "PATH", "Let the command read and change what is below; repeatable."),
+        ("--read", "PATH", "Let the command read what is below; repeatable."),
+    ):
+        how: dict[str, Any] = {"multiple": True, "metavar": metavar} if metavar else {"is_flag": True}
+        gathered = click.option(option, help=told, **how)(gathered)
+
+    return gathered
+
+
+def _whole(path: str) -> str:
+    """Relative to the folder of now, not to the file's that will hold it."""
+    return path if path.startswith(("~", "${")) else str(Path(path).absolute())
+
+
+def tell_sandbox(name: str, entry: "Entry", path: Path) -> None:
+    """What a command of such an entry may do."""
+    from journeyman.tools.confined import told
+    from journeyman.tools.mcp_json import target_of
+    from journeyman.tools.target import Command
+
+    with suppress(ConfigError):  # a variable may be set later
+        if isinstance(target := target_of(name, entry, path), Command):
+            click.echo(f"  {told(target)}")
+
+
 @click.command(epilog=TEST)
 @click.argument("server", metavar="NAME|'COMMAND ...'|URL")
 @click.option("--patience", type=click.FloatRange(0.1, 600), default=2.5, show_default=True, help="Seconds to wait.")
+@sandbox_options
 @json_option()
-def test(server: str, patience: float, json: bool) -> int:
+def test(server: str, patience: float, sandbox: Any, json: bool) -> int:
     """Start a server and say whether it can be used.
 
     It is asked for its tools, which are compared with those that were pinned, and left. A command is run as it stands
-    here.
+    here, in the sandbox.
     """
     import anyio
 
     from journeyman.safe import safe
+    from journeyman.tools.mcp_json import confined
     from journeyman.tools.pins import Pins
+    from journeyman.tools.target import Command
     from journeyman.tools.verdict import verdict
 
     target = _target(server)
+    if sandbox and (target.name == server or not isinstance(target, Command)):
+        raise UsageError("that goes with a command typed here", fix="what a server of yours may do stands in mcp.json")
+
+    if sandbox and isinstance(target, Command):
+        target = replace(target, sandbox=confined(sandbox, Path.cwd()))
+
     found = anyio.run(verdict, target, Pins.of_user(), patience)
     if target.name != server:  # typed here, so nothing in it need be hidden
         whole = found.fix.replace(f"by hand and look: {target}", f"by hand and look: {safe(server)}")
@@ -68,6 +123,9 @@ def _tell(found: "Verdict") -> None:
     else:
         click.echo(f"{found.name}: {found.problem}")
         click.echo(f"  {found.fix}")
+
+    if found.where:
+        click.echo(f"  {found.where}")
 
     for mark, lines in ((" ", found.tools), ("-", found.left_out), ("~", found.changed)):
         for line in lines:

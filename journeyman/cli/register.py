@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from journeyman.cli.mcp_try import tell_sandbox
 from journeyman.cli.output import json_option, print_json
 from journeyman.errors import ConfigError, ServerError, UsageError
 from journeyman.mcp_servers.registry import SERVERS, WEB
@@ -118,7 +119,7 @@ def import_(servers: tuple[str, ...], name: str | None, yes: bool) -> None:
     for each, (title, entry) in found.items():
         if each in mine:
             click.echo(f"{each}: yours has that name already")
-        elif _wanted(each, title, entry, yes=yes):
+        elif _wanted(each, title, entry, path, yes=yes):
             mcp_json.add(path, each, entry)
             click.echo(f"added {each} to {path}")
 
@@ -126,13 +127,14 @@ def import_(servers: tuple[str, ...], name: str | None, yes: bool) -> None:
         click.echo("no other program has a server that could be taken")
 
 
-def _wanted(name: str, title: str, entry: "Entry", *, yes: bool) -> bool:
+def _wanted(name: str, title: str, entry: "Entry", path: Path, *, yes: bool) -> bool:
     import sys
 
     from journeyman.safe import safe
 
     variables = f" (with {', '.join(map(safe, entry.env))})" if entry.env else ""
     click.echo(f"{safe(name)}, of {title}: {entry}{variables}")
+    tell_sandbox(name, entry, path)
     if yes or not sys.stdin.isatty():
         return yes
 

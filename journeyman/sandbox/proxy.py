@@ -21,7 +21,7 @@ from anyio.abc import ByteStream, Listener, SocketListener
 
 from journeyman.errors import ToolError
 from journeyman.sandbox.egress import Decision, Egress
-from journeyman.sandbox.inside.supervisor import DOOR
+from journeyman.sandbox.inside.door import DOOR
 
 if TYPE_CHECKING:
     import h11

@@ -14,6 +14,9 @@ def failed(target: Target, what: str, stderr: str = "", *, maybe_done: bool = Fa
     """That a server did something wrong, with its last words."""
     said = f". It last said: {stderr}" if stderr else ""
     look = f"run it by hand and look: {target}" if isinstance(target, Command) else f"check {target}"
+    if isinstance(target, Command) and target.sandbox is not None:
+        look += "; if that works, it wants more than the sandbox lets it: journeyman mcp add --help"
+
     return ServerError(f"MCP server {target.name!r} {what}{said}", fix=safe(look), maybe_done=maybe_done)
 
 

@@ -3,6 +3,9 @@
     {"mcpServers": {"time": {"command": "uvx", "args": ["mcp-server-time"]},
                     "wiki": {"url": "https://wiki.example/mcp", "headers": {"Authorization": "Bearer ${WIKI_TOKEN}"}}}}
 
+A command runs in the sandbox (`confined.py`): "sandbox": {"read": [PATH], "write": [PATH], "hosts": ["example.org"]}
+lets it do more there, "sandbox": "off" lets it run outside.
+
 Two files: the user's (`mcp.json` in the config folder) and the project's (`.mcp.json` in the working folder). A project
 can be a clone of somebody else's and starting its servers is running its programs, so its file counts only once the
 user has trusted exactly this content (`journeyman.home.trust`); until then it is a notice. `${NAME}` and
@@ -13,21 +16,32 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from journeyman.errors import ConfigError
 from journeyman.home import config_dir, is_trusted, replace_text, trust
 from journeyman.safe import safe
+from journeyman.sandbox.egress import Egress
 from journeyman.tomlfile import as_text, read_once
 from journeyman.tools.pins import Pins
-from journeyman.tools.target import Command, Target, Url, check_name
+from journeyman.tools.target import Command, Confined, Target, Url, check_name
 
 SERVERS = "mcpServers"
 VARIABLE = re.compile(r"\$\{(\w+)(?::-([^}]*))?\}")
+
+
+class Sandbox(BaseModel):
+    """See `Confined`; paths are relative to the file's folder, and `~` is the user's home."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    read: list[str] = []
+    write: list[str] = []
+    hosts: list[str] = []
 
 
 class Entry(BaseModel):
@@ -42,6 +56,8 @@ class Entry(BaseModel):
     url: str | None = Field(None, pattern=r"^https?://")
     headers: dict[str, str] = {}
     disabled: bool = False
+    sandbox: Literal["off"] | Sandbox = Sandbox()
+    """Of a command."""
 
     @model_validator(mode="after")
     def _one_way(self) -> "Entry":
@@ -52,7 +68,16 @@ class Entry(BaseModel):
 
     def __str__(self) -> str:
         """What it reaches, for a person."""
-        return safe(self.url or " ".join([self.command or "", *self.args]))
+        where = " ".join(f"{key}={','.join(value)}" for key, value in self._more.items())
+        return safe(" ".join(filter(None, [self.url or self.command, *self.args, f"[{where}]" if where else ""])))
+
+    @property
+    def _more(self) -> dict[str, list[str]]:
+        """What it may do beyond what the sandbox lets any program do."""
+        if self.sandbox == "off":
+            return {"sandbox": ["off"]}
+
+        return {key: value for key, value in self.sandbox.model_dump().items() if value}
 
 
 class Found(NamedTuple):
@@ -107,7 +132,7 @@ def standing(name: str, entry: Entry, path: Path, pins: Pins) -> str:
     they were when it was last used. `silent`: it did not answer then.
     """
     try:
-        target = _target(name, entry, path)
+        target = target_of(name, entry, path)
         known = pins.remembered(target)
     except ConfigError:
         return "incomplete"
@@ -119,7 +144,7 @@ def standing(name: str, entry: Entry, path: Path, pins: Pins) -> str:
 
 
 def _targets(known: Mapping[str, Entry], path: Path) -> tuple[Target, ...]:
-    return tuple(_target(name, entry, path) for name, entry in known.items() if not entry.disabled)
+    return tuple(target_of(name, entry, path) for name, entry in known.items() if not entry.disabled)
 
 
 def _untrusted(data: bytes, path: Path) -> tuple[str, ...]:
@@ -233,7 +258,12 @@ def _entry(name: str, raw: Any, path: Path) -> Entry:
         raise ConfigError(f"{path}: {place}: {message}", fix=f"mend it or journeyman mcp remove {safe(name)}") from None
 
 
-def _target(name: str, entry: Entry, path: Path) -> Target:
+def target_of(name: str, entry: Entry, path: Path) -> Target:
+    """What an entry of a file means.
+
+    Raises:
+        ConfigError: its name will not do, or a variable in it is not set.
+    """
     check_name(name)
 
     def filled(text: str) -> str:
@@ -244,7 +274,32 @@ def _target(name: str, entry: Entry, path: Path) -> Target:
 
     words = (filled(entry.command or ""), *(filled(word) for word in entry.args))
     folder = path.parent / filled(entry.cwd or "") if entry.cwd or path != user_file() else None
-    return Command(name, words, {key: filled(value) for key, value in entry.env.items()}, folder)
+    env = {key: filled(value) for key, value in entry.env.items()}
+    return Command(name, words, env, folder, confined(entry.sandbox, path.parent, filled))
+
+
+def confined(
+    sandbox: Literal["off"] | Sandbox | Mapping[str, Sequence[str]],
+    folder: Path,
+    filled: Callable[[str], str] = str,
+) -> Confined | None:
+    """What a definition lets a program do, with its paths where they are; None outside of the sandbox.
+
+    Raises:
+        ConfigError: it is none, or a host of it is none.
+    """
+    if sandbox == "off":
+        return None
+
+    try:
+        said = sandbox if isinstance(sandbox, Sandbox) else Sandbox.model_validate(sandbox)
+    except ValidationError as error:
+        fix = 'write {"read": [PATH], "write": [PATH], "hosts": [HOST]}, with none, some or all of them, or "off"'
+        raise ConfigError(f"{sandbox!r} says not what the sandbox lets a server do", fix=fix) from error
+
+    Egress(said.hosts)
+    read, write = ([folder / Path(filled(each)).expanduser() for each in paths] for paths in (said.read, said.write))
+    return Confined(tuple(read), tuple(write), tuple(said.hosts))
 
 
 def _filled(text: str, environment: Mapping[str, str], unset: Callable[[str], ConfigError]) -> str:

@@ -20,13 +20,14 @@ from pydantic import JsonValue
 
 from journeyman.errors import JourneymanError, ServerError, UsageError
 from journeyman.tools.client import Patience, client, traced
+from journeyman.tools.confined import demand
 from journeyman.tools.door import Door, current, opened
 from journeyman.tools.failure import failed, first, refusal, stranger, unstarted, words
 from journeyman.tools.known import Known
 from journeyman.tools.pins import Pins
 from journeyman.tools.questions import elicited
 from journeyman.tools.tail import ONE_LINE, Tail
-from journeyman.tools.target import Builtin, Target, Url
+from journeyman.tools.target import Builtin, Command, Target, Url
 from journeyman.tools.thread import in_thread
 from journeyman.tools.tool import Report
 
@@ -253,6 +254,9 @@ class Server(Known):
             from journeyman.tools.login import granted  # noqa: PLC0415 - the SDK
 
             self._auth = await granted(self.target)
+
+        if isinstance(self.target, Command):
+            await demand(self.target)
 
         patience = self.patience.again if remembered.get("silent") else self.patience.start
         try:

@@ -15,12 +15,12 @@ from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
-from subprocess import PIPE
 from typing import TYPE_CHECKING, Any
 
 import anyio
 from anyio.abc import ByteReceiveStream, ByteSendStream, ObjectReceiveStream, ObjectSendStream, Process
 
+from journeyman.tools.confined import started
 from journeyman.tools.tail import Tail
 from journeyman.tools.target import Command
 
@@ -53,45 +53,34 @@ async def stdio(target: Command, stderr: Tail, probe: float) -> AsyncGenerator[A
         probe: seconds for it to say anything to `server/discover`.
 
     Raises:
-        OSError: the program cannot be started.
+        OSError, ServerError: the program cannot be started.
     """
-    from mcp.client.stdio import get_default_environment  # noqa: PLC0415
+    async with started(target, stderr) as process:
+        if process.stdin is None or process.stdout is None:
+            raise AssertionError  # both are pipes
 
-    process = await anyio.open_process(
-        target.command,
-        stdin=PIPE,
-        stdout=PIPE,
-        stderr=stderr.writing,
-        env=get_default_environment() | dict(target.env),
-        cwd=target.cwd,
-        start_new_session=True,
-    )
-    stderr.close_writing()
-    told, hearing = anyio.create_memory_object_stream[Any](0)
-    speaking, said = anyio.create_memory_object_stream[Any](0)
-    if process.stdin is None or process.stdout is None:
-        raise AssertionError  # both are pipes
+        told, hearing = anyio.create_memory_object_stream[Any](0)
+        speaking, said = anyio.create_memory_object_stream[Any](0)
+        try:
+            async with anyio.create_task_group() as group:
+                heard = anyio.Event()
+                group.start_soon(_hear, process.stdout, told, heard)
+                probed = partial(group.start_soon, _probe, heard, told, probe)
+                group.start_soon(_speak, said, process.stdin, told, probed)
+                group.start_soon(stderr.follow)
+                try:
+                    yield hearing, speaking
+                finally:
+                    with anyio.CancelScope(shield=True):
+                        await _end(process, GRACE_S if heard.is_set() else SOON_S)
 
-    try:
-        async with anyio.create_task_group() as group:
-            heard = anyio.Event()
-            group.start_soon(_hear, process.stdout, told, heard)
-            probed = partial(group.start_soon, _probe, heard, told, probe)
-            group.start_soon(_speak, said, process.stdin, told, probed)
-            group.start_soon(stderr.follow)
-            try:
-                yield hearing, speaking
-            finally:
-                with anyio.CancelScope(shield=True):
-                    await _end(process, GRACE_S if heard.is_set() else SOON_S)
+                    group.cancel_scope.cancel()
+        finally:
+            for stream in (told, hearing, speaking, said):
+                stream.close()
 
-                group.cancel_scope.cancel()
-    finally:
-        for stream in (told, hearing, speaking, said):
-            stream.close()
-
-        with anyio.CancelScope(shield=True), suppress(*GONE):
-            await process.aclose()
+            with anyio.CancelScope(shield=True), suppress(*GONE):
+                await process.aclose()
 
 
 @dataclass(frozen=True, slots=True)

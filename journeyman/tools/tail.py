@@ -1,6 +1,7 @@
 """The last words of a program on its stderr: a pipe that is always emptied and of which only the end is kept."""
 
 import os
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Self
 
@@ -27,6 +28,9 @@ class Tail:
         self._reading, self.writing = os.pipe()
         os.set_blocking(self._reading, False)
         self._kept = b""
+        self._told: dict[str, None] = {}
+        self.refused: Callable[[], list[str]] = list
+        """The hosts that the sandbox would not let it reach since this was last asked."""
 
     def __enter__(self) -> Self:
         return self
@@ -63,6 +67,8 @@ class Tail:
                     break
 
         lines = self._kept.decode(errors="replace").splitlines()[-LINES:]
+        self._told |= dict.fromkeys(self.refused()[:LINES])
+        lines += [f"the sandbox let it not reach {each}" for each in list(self._told)[:LINES]]
         return [safe(line.strip(), 200) for line in lines if line.strip()]
 
     def _read(self) -> bytes:

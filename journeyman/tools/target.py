@@ -31,6 +31,17 @@ class Builtin:
 
 
 @dataclass(frozen=True, slots=True)
+class Confined:
+    """What a program sees in the sandbox beside itself, the system and what its own command names."""
+
+    read: tuple[Path, ...] = ()
+    write: tuple[Path, ...] = ()
+    """It has a home of its own besides, which is kept."""
+    hosts: tuple[str, ...] = ()
+    """As in `Egress`."""
+
+
+@dataclass(frozen=True, slots=True)
 class Command:
     """A program that speaks MCP on its standard input and output."""
 
@@ -39,6 +50,8 @@ class Command:
     env: Mapping[str, str] = field(default_factory=dict, repr=False)
     """Beside the few harmless variables that every server gets."""
     cwd: Path | None = None
+    sandbox: Confined | None = None
+    """None: it runs as any program of the user's."""
 
     def __str__(self) -> str:
         """The program; what follows may hold a secret."""
@@ -64,6 +77,8 @@ Target = Builtin | Command | Url
 def target(text: str, name: str | None = None) -> Command | Url:
     """`uvx mcp-server-time` is the command `time`; `https://host/mcp` is the URL `host`; a name given wins.
 
+    A command runs in the sandbox.
+
     Raises:
         ConfigError: the text or the name will not do.
     """
@@ -78,7 +93,7 @@ def target(text: str, name: str | None = None) -> Command | Url:
     if not words:
         raise ConfigError("an empty command starts no MCP server", fix='give a command or a URL: "uvx mcp-server-time"')
 
-    return Command(check_name(name or _guess(words)), tuple(words))
+    return Command(check_name(name or _guess(words)), tuple(words), sandbox=Confined())
 
 
 def check_name(name: str) -> str:

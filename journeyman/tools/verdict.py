@@ -6,9 +6,10 @@ from typing import Any
 from journeyman.errors import JourneymanError
 from journeyman.safe import safe
 from journeyman.tools.client import Patience
+from journeyman.tools.confined import told
 from journeyman.tools.pins import Pins, differences
 from journeyman.tools.remote import offered
-from journeyman.tools.target import Target, Url
+from journeyman.tools.target import Command, Target, Url
 from journeyman.tools.visit import visited
 from journeyman.traces.messages import Value
 
@@ -23,6 +24,8 @@ class Verdict(Value):
     era: str = ""
     """The version of the protocol that it speaks."""
     seconds: float = 0.0
+    where: str = ""
+    """Of a command: in the sandbox and what it may do there, or outside."""
     tools: tuple[str, ...] = ()
     """Those that can be used."""
     left_out: tuple[str, ...] = ()
@@ -43,7 +46,7 @@ async def verdict(target: Target, pins: Pins, seconds: float = SOON_S) -> Verdic
         pins: what it may have looked like before.
         seconds: for it to start and to list its tools, and again if it is to be started in the older protocol.
     """
-    found: dict[str, Any] = {"name": target.name}
+    found: dict[str, Any] = {"name": target.name, "where": told(target) if isinstance(target, Command) else ""}
     begun = perf_counter()
     try:
         async with visited(target, Patience(answer=seconds, start=seconds), await authority(target, pins)) as server:

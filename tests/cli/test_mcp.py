@@ -10,6 +10,8 @@ import httpx2
 import pytest
 from inline_snapshot import snapshot
 
+from tests.need import need
+
 
 def test_ours_are_always_there(journeyman):
     assert journeyman("mcp", "list", "--json").json == snapshot(
@@ -96,7 +98,7 @@ def test_a_name_in_both_files_is_the_user_s_and_removing_it_must_say_which(journ
     [
         (["add", "calculator", "--", "x"], 3, "the server name 'calculator' is journeyman's own"),
         (["add", "a b", "--", "x"], 3, "'a b' cannot be a server's name"),
-        (["add", "x", "https://x/mcp", "-e", "A=B"], 2, "a URL takes neither arguments nor -e"),
+        (["add", "x", "https://x/mcp", "-e", "A=B"], 2, "a URL takes no arguments, no -e and no sandbox"),
         (["add", "x", "--header", "A: B", "--", "make"], 2, "--header goes with a URL"),
         (["add", "x", "--", ""], 2, "a command is not empty"),
         (["add", "x", "ftp://host/mcp"], 2, "a server is not reached by ftp"),
@@ -181,6 +183,19 @@ async def test_the_agent_serves_over_http_only_who_shows_the_token(journeyman, o
     assert (len(shown) > 15, shown == "$JOURNEYMAN_MCP_TOKEN") == (True, bool(own))
 
 
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("add", "--no-sandbox", "--host", "example.org", "x", "--", "y"), "--no-sandbox lets it do all of that"),
+        (("test", "--host", "example.org", "files"), "that goes with a command typed here"),
+        (("test", "--host", "http://example.org/", "./x"), "is no host that can be allowed"),
+    ],
+)
+def test_a_sandbox_that_makes_no_sense_is_refused(journeyman, words, told):
+    done = journeyman("mcp", *words)
+    assert (done.code in {2, 3}, told in done.err) == (True, True)
+
+
 def test_a_token_that_can_be_guessed_is_refused(journeyman):
     done = journeyman("serve", "--mcp", "--http", "0", JOURNEYMAN_MCP_TOKEN="short")
     assert (done.code, "JOURNEYMAN_MCP_TOKEN is no safe token" in done.err) == (3, True)
@@ -191,7 +206,7 @@ def test_a_changed_server_is_shown_refused_and_accepted(journeyman, tmp_path):
     tools = tmp_path / "tools.json"
     tool = {"name": "fine", "description": "All is well", "inputSchema": {"type": "object"}}
     tools.write_text(json.dumps([tool]), "utf-8")
-    journeyman("mcp", "add", "-e", f"TOOLS_FILE={tools}", "odd", "--", sys.executable, server, "file")
+    journeyman("mcp", "add", "--no-sandbox", "-e", f"TOOLS_FILE={tools}", "odd", "--", sys.executable, server, "file")
     assert journeyman("mcp", "diff").out == "odd: not pinned yet: it was never used\n"
     assert journeyman("mcp", "pin", "odd").out == "odd: pinned\n"
     assert journeyman("mcp", "diff").out == "odd: as pinned\n"
@@ -213,25 +228,28 @@ RAW = str(Path(__file__).parents[1] / "tools" / "servers" / "raw.py")
 
 
 def test_a_server_is_tried_by_its_command_or_its_name_and_found_fine(journeyman):
+    need("native")
     command = f"{sys.executable} {RAW} bad_schema"
     tried = journeyman("mcp", "test", "--patience", "30", command)
-    assert (tried.code, tried.out.splitlines()[1:4]) == (
+    assert (tried.code, tried.out.splitlines()[2:5]) == (
         0,
         ["    fine", "    loose", "  - the tool 'schemaless' is left out: inputSchema: Field required"],
     )
     assert tried.out.startswith("raw: fine, 2 tools in ")
-    journeyman("mcp", "add", "odd", "--", *command.split())
+    assert tried.out.splitlines()[1].endswith("; writes a home of its own; reaches no host")
+    added = journeyman("mcp", "add", "--write", ".", "--host", "example.org", "odd", "--", *command.split())
+    assert added.out.endswith(f"; writes a home of its own, {journeyman.folder}; reaches example.org\n")
     named = journeyman("mcp", "test", "odd", "--patience", "30", "--json").json
     assert (named["name"], named["ok"], named["tools"], len(named["left_out"])) == ("odd", True, ["fine", "loose"], 7)
 
 
 def test_advice_about_a_command_that_was_typed_names_all_of_it(journeyman):
-    tried = journeyman("mcp", "test", "--patience", "30", "cat /etc/hosts")
+    tried = journeyman("mcp", "test", "--patience", "30", "--no-sandbox", "cat /etc/hosts")
     assert (tried.code, tried.out.splitlines()[1]) == (7, "  run it by hand and look: cat /etc/hosts")
 
 
 def test_a_server_that_cannot_be_used_is_told_with_its_last_words(journeyman):
-    tried = journeyman("mcp", "test", "--patience", "30", f"{sys.executable} {RAW} dying")
+    tried = journeyman("mcp", "test", "--patience", "30", "--no-sandbox", f"{sys.executable} {RAW} dying")
     assert (tried.code, tried.out.splitlines()[0]) == (
         7,
         (
@@ -239,7 +257,7 @@ def test_a_server_that_cannot_be_used_is_told_with_its_last_words(journeyman):
             "It last said: cannot ⟪U+001B⟫[31mstart | no API_KEY"
         ),
     )
-    silent = journeyman("mcp", "test", "--patience", "0.5", "--json", f"{sys.executable} {RAW} silent")
+    silent = journeyman("mcp", "test", "--patience", "0.5", "--no-sandbox", "--json", f"{sys.executable} {RAW} silent")
     assert (silent.code, silent.json["ok"]) == (7, False)
     assert silent.json["problem"].startswith("MCP server 'raw' did not answer within 0.5 seconds")
 

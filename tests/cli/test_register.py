@@ -31,7 +31,9 @@ def test_servers_of_other_programs_are_taken_only_with_consent(journeyman):
     path.parent.mkdir(parents=True)
     path.write_text('[mcp_servers.time]\ncommand = "uvx"\nargs = ["mcp-server-time"]\nenv = { ZONE = "s3cret" }\n')
     shown = journeyman("mcp", "import", **home)
-    assert (shown.code, shown.out) == (0, "time, of Codex: uvx mcp-server-time (with ZONE)\n")
+    first, second = shown.out.splitlines()
+    assert (shown.code, first) == (0, "time, of Codex: uvx mcp-server-time (with ZONE)")
+    assert second.startswith("  in the sandbox: reads ")
     assert "time" not in journeyman("mcp", "list", **home).out
     taken = journeyman("mcp", "import", "--yes", "time", **home)
     mine = journeyman.home / "config/mcp.json"

@@ -1,5 +1,6 @@
 import json
 import os
+from pathlib import Path
 
 import pytest
 
@@ -17,7 +18,7 @@ from journeyman.tools.mcp_json import (
     targets,
     user_file,
 )
-from journeyman.tools.target import Command, Url
+from journeyman.tools.target import Command, Confined, Url
 
 
 @pytest.fixture
@@ -53,11 +54,32 @@ def test_the_user_s_servers_are_targets(project, monkeypatch):
     )
     assert servers(project) == (
         (
-            Command("time", ("uvx", "mcp-server-time"), {"TZ": "UTC"}, config_dir() / "x"),
+            Command("time", ("uvx", "mcp-server-time"), {"TZ": "UTC"}, config_dir() / "x", Confined()),
             Url("wiki", "https://w/mcp", {"Authorization": "Bearer t"}),
         ),
         (),
     )
+
+
+def test_what_a_command_may_do_in_the_sandbox_is_said_by_its_entry(project, monkeypatch):
+    monkeypatch.setenv("NOTES", "/notes")
+    write(
+        user_file(),
+        more={**TIME, "sandbox": {"read": ["${NOTES}", "~"], "write": ["here"], "hosts": ["example.org"]}},
+        out={**TIME, "sandbox": "off"},
+    )
+    assert [each.sandbox for each in servers(project).targets if isinstance(each, Command)] == [
+        Confined((Path("/notes"), Path.home()), (config_dir() / "here",), ("example.org",)),
+        None,
+    ]
+    assert [str(each) for each in load(user_file()).values()] == [
+        "uvx mcp-server-time [read=${NOTES},~ write=here hosts=example.org]",
+        "uvx mcp-server-time [sandbox=off]",
+    ]
+    for wrong in ({"net": True}, {"hosts": ["http://x/"]}, "on"):
+        write(user_file(), time={**TIME, "sandbox": wrong})
+        with pytest.raises(ConfigError):
+            servers(project)
 
 
 def test_without_files_there_are_none(project):
@@ -72,14 +94,16 @@ def test_a_project_s_servers_are_not_started_before_it_is_trusted(project):
         (f"{path} is not trusted, so its servers are not started: evil (rm -rf ⟪U+001B⟫[2J)",),
     )
     trust(path, path.read_bytes())
-    assert servers(project) == ((Command("evil", ("rm", "-rf", "\x1b[2J"), cwd=project),), ())
+    assert servers(project) == ((Command("evil", ("rm", "-rf", "\x1b[2J"), cwd=project, sandbox=Confined()),), ())
     write(path, evil={"command": "worse"})
     assert servers(project).targets == ()
 
 
 def test_a_file_that_the_caller_names_is_trusted(project):
     write(project_file(project), time=TIME, off={"command": "x", "disabled": True})
-    assert targets(project_file(project)) == (Command("time", ("uvx", "mcp-server-time"), cwd=project),)
+    assert targets(project_file(project)) == (
+        Command("time", ("uvx", "mcp-server-time"), cwd=project, sandbox=Confined()),
+    )
     assert "does not exist" in problem(targets, project / "none.json")[0]
 
 
@@ -135,7 +159,7 @@ def test_the_user_s_server_wins_over_a_project_s_namesake(project):
     write(project_file(project), time={"command": "other"})
     trust(project_file(project), project_file(project).read_bytes())
     found = servers(project)
-    assert found.targets == (Command("time", ("uvx", "mcp-server-time")),)
+    assert found.targets == (Command("time", ("uvx", "mcp-server-time"), sandbox=Confined()),)
     assert found.notices == (f"{project_file(project)}: time is left out: the user's own server has that name",)
 
 

@@ -7,11 +7,14 @@ Sources: the kernel's include/uapi headers and its table of system calls.
 import ctypes
 import os
 import platform
+import socket
+import sys
 from typing import Any
 
 NEW_NS, NEW_CGROUP, NEW_UTS, NEW_IPC, NEW_USER, NEW_PID, NEW_NET = (
     0x00020000, 0x02000000, 0x04000000, 0x08000000, 0x10000000, 0x20000000, 0x40000000,
 )  # fmt: skip
+NAMESPACES = NEW_NS | NEW_CGROUP | NEW_UTS | NEW_IPC | NEW_USER | NEW_PID | NEW_NET
 MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_REMOUNT = 1, 2, 4, 8, 32
 MS_BIND, MS_REC, MS_PRIVATE = 4096, 16384, 1 << 18
 MNT_DETACH = 2
@@ -97,6 +100,13 @@ def map_ids(inside: int, user: int, group: int) -> None:
         number = os.open(f"/proc/self/{name}", os.O_WRONLY)
         os.write(number, text.encode())
         os.close(number)
+
+
+def loopback() -> None:
+    """Have 127.0.0.1, which in a new network namespace is all there is."""
+    request = bytearray(b"lo".ljust(16, b"\0") + (1).to_bytes(2, sys.byteorder) + bytes(22))
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
+        _libc.ioctl(any_socket.fileno(), 0x8914, (ctypes.c_char * 40).from_buffer(request))
 
 
 def _checked(result: int, path: str | None = None) -> int:

@@ -28,6 +28,7 @@ from journeyman.errors import ToolError
 from journeyman.sandbox.inside import kernel, proc, worker
 from journeyman.sandbox.inside.children import Children
 from journeyman.sandbox.inside.copies import Copies, fill, pack
+from journeyman.sandbox.inside.door import DOOR, hand_over
 from journeyman.sandbox.inside.frames import Frame, Malformed, Reader, joined, split
 from journeyman.sandbox.inside.frames import pack as frame
 from journeyman.sandbox.inside.job import End, Job
@@ -35,9 +36,6 @@ from journeyman.sandbox.paths import Root
 
 REQUEST_MAX = 512 * 1024 * 1024
 ENVIRONMENT = {"PATH": "/usr/local/bin:/usr/bin:/bin", "LANG": "C.UTF-8", "MPLBACKEND": "agg"}
-DOOR = "door"
-"""The socket over which a container hands its proxy's listener to the host."""
-PROXY = ("127.0.0.1", 3128)
 LOST = "; variables are lost"
 _LEAST, _MOST = 1 << 14, 1 << 20
 """Bytes of one read: as in the host's `Wire`."""
@@ -249,15 +247,6 @@ def main() -> NoReturn:
 
     Supervisor(source, sink, Copies(home), alone=os.getpid() == 1).serve()
     os._exit(0)
-
-
-def hand_over(door: socket.socket) -> None:
-    """Listen where the code will look for a proxy; whoever is behind the door serves it."""
-    with socket.create_server(PROXY) as listener:
-        socket.send_fds(door, [b"x"], [listener.fileno()])
-
-    where = f"http://{PROXY[0]}:{PROXY[1]}"
-    os.environ.update(dict.fromkeys(("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"), where))
 
 
 if __name__ == "__main__":

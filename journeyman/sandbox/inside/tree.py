@@ -49,30 +49,65 @@ def python_folders() -> list[str]:
 
 def build(root: str, folders: Iterable[str], room_mb: int) -> None:
     """Make the tree on the folder `root` and enter it; the old root is gone then. Raises OSError."""
-    mount("none", "/", flags=MS_REC | MS_PRIVATE)
-    mount("tmpfs", root, "tmpfs", MS_NOSUID | MS_NODEV, "size=4m,mode=755")
-    for path in dict.fromkeys([*SYSTEM, *folders]):
-        _show(root, path)
-
-    for name, text in _FILES.items():
-        with open(f"{_folder(root, os.path.dirname(name))}/{os.path.basename(name)}", "w") as file:
-            file.write(text)
-
-    for name in ("proc", "tmp", "dev/shm", HOME, STATE):
+    begin(root)
+    furnish_system(root, folders)
+    for name in ("tmp", "dev/shm", HOME, STATE):
         _folder(root, name)
 
-    mount("/proc", f"{root}/proc", flags=MS_BIND | MS_REC)
     mount("tmpfs", _folder(root, TEMPLATES), "tmpfs", MS_NOSUID | MS_NODEV, f"size={room_mb}m,mode=755")
+    os.chmod(f"{root}{TEMPLATES}", 0o777)  # noqa: S103 - nobody else gets there
+    end(root)
+
+
+def build_home(root: str, home: tuple[str, str], read: Iterable[str], write: Iterable[str], room_mb: int) -> None:
+    """The same for a program that is not a sandbox's worker. Raises OSError.
+
+    Args:
+        root: an empty folder.
+        home: a folder that is all its own, and where it sees that.
+        read: what it sees besides.
+        write: what it may change too.
+        room_mb: for scratch files, which lie in memory.
+    """
+    begin(root)
+    for name in ("tmp", "dev/shm"):
+        mount("tmpfs", _folder(root, name), "tmpfs", MS_NOSUID | MS_NODEV, f"size={room_mb}m,mode=777")
+
+    show(root, home[1], source=home[0], writable=True)
+    furnish_system(root, sorted(read, key=len))
+    for path in sorted(write, key=len):
+        show(root, path, writable=True)
+
+    end(root)
+
+
+def begin(root: str) -> None:
+    mount("none", "/", flags=MS_REC | MS_PRIVATE)
+    mount("tmpfs", root, "tmpfs", MS_NOSUID | MS_NODEV, "size=4m,mode=755")
+
+
+def end(root: str) -> None:
+    enter(root)
+    lock("/", ATTR_RDONLY, below=False)
+
+
+def furnish_system(root: str, folders: Iterable[str]) -> None:
+    """System programs, these folders and a few devices. Raises OSError."""
+    for path in dict.fromkeys([*SYSTEM, *folders]):
+        show(root, path)
+
+    for name, text in _FILES.items():
+        if not os.path.lexists(f"{root}/{name}"):
+            with open(f"{_folder(root, os.path.dirname(name))}/{os.path.basename(name)}", "w") as file:
+                file.write(text)
+
+    mount("/proc", _folder(root, "proc"), flags=MS_BIND | MS_REC)
     for name in DEVICES:
-        os.close(os.open(f"{root}/dev/{name}", os.O_CREAT | os.O_WRONLY))
+        os.close(os.open(f"{_folder(root, 'dev')}/{name}", os.O_CREAT | os.O_WRONLY))
         mount(f"/dev/{name}", f"{root}/dev/{name}", flags=MS_BIND)
 
     for name, target in (("fd", "/proc/self/fd"), ("stdin", "fd/0"), ("stdout", "fd/1"), ("stderr", "fd/2")):
         os.symlink(target, f"{root}/dev/{name}")
-
-    os.chmod(f"{root}{TEMPLATES}", 0o777)  # noqa: S103 - nobody else gets there
-    enter(root)
-    lock("/", ATTR_RDONLY, below=False)
 
 
 def furnish(template: str | None, disk_mb: int, inodes: int) -> None:
@@ -102,22 +137,27 @@ def _folder(root: str, path: str) -> str:
     return place
 
 
-def _show(root: str, path: str) -> None:
-    """Have a path of the host's in the tree, read-only: a link as a link, anything else by a mount."""
-    place = f"{root}{path}"
-    if os.path.lexists(place) or not os.path.lexists(path):
+def show(root: str, path: str, *, source: str = "", writable: bool = False) -> None:
+    """Have a path of the host's in the tree, read-only unless said: a link as a link, anything else by a mount."""
+    place, source = f"{root}{path}", source or path
+    if not os.path.lexists(source) or (not writable and _is_there(source, place)):
         return
 
     parent = _folder(root, os.path.dirname(path))
-    if os.path.islink(path) and not path.startswith("/etc/"):
-        os.symlink(os.readlink(path), place)
+    if os.path.islink(source) and not path.startswith("/etc/"):
+        os.symlink(os.readlink(source), place)
         return
 
-    if os.path.isdir(path):
-        os.mkdir(place)
-    else:
+    if os.path.isdir(source):
+        os.makedirs(place, exist_ok=True)
+    elif not os.path.lexists(place):
         os.close(os.open(f"{parent}/{os.path.basename(path)}", os.O_CREAT | os.O_WRONLY))
 
     with suppress(FileNotFoundError):
-        mount(path, place, flags=MS_BIND | MS_REC)
-        lock(place, ATTR_RDONLY | ATTR_NOSUID | ATTR_NODEV)
+        mount(source, place, flags=MS_BIND | MS_REC)
+        lock(place, ATTR_NOSUID | ATTR_NODEV | (0 if writable else ATTR_RDONLY))
+
+
+def _is_there(source: str, place: str) -> bool:
+    """It is seen already, as part of a folder above it."""
+    return os.path.lexists(place) and (os.path.islink(source) or os.path.samefile(source, place))

@@ -9,7 +9,6 @@ The host starts one for each set of preloaded modules and sends it two kinds of 
 It never runs untrusted code. When the host goes, it goes, and every sandbox with it. Only the standard library.
 """
 
-import ctypes
 import gc
 import importlib
 import json
@@ -27,15 +26,12 @@ from typing import Any, NoReturn
 from journeyman.sandbox.beneath import best_open
 from journeyman.sandbox.inside import kernel, landlock, seccomp, tree, worker
 from journeyman.sandbox.inside.copies import Copies, fill
+from journeyman.sandbox.inside.door import hand_over
 from journeyman.sandbox.inside.frames import pack
 from journeyman.sandbox.inside.layers import Layers
-from journeyman.sandbox.inside.supervisor import ENVIRONMENT, States, Supervisor, hand_over
+from journeyman.sandbox.inside.supervisor import ENVIRONMENT, States, Supervisor
 
 INSIDE = 1000
-NAMESPACES = (
-    kernel.NEW_NS | kernel.NEW_CGROUP | kernel.NEW_UTS | kernel.NEW_IPC
-    | kernel.NEW_USER | kernel.NEW_PID | kernel.NEW_NET
-)  # fmt: skip
 TEMPLATES_KEPT = 64
 _LINGER_MS = 20
 MESSAGE_MAX = 1 << 16
@@ -112,7 +108,7 @@ class Zygote:
     def _open(self, message: dict[str, Any], stream: socket.socket, door: socket.socket | None = None) -> int | None:
         user, group = os.getuid(), os.getgid()
         try:
-            pid = kernel.clone(NAMESPACES) if self._namespaces else os.fork()
+            pid = kernel.clone(kernel.NAMESPACES) if self._namespaces else os.fork()
         except OSError as error:
             stream.sendall(pack({"failed": f"no new namespaces: {error.strerror}"}))
             stream.close()
@@ -208,7 +204,7 @@ def _housed(message: dict[str, Any], user: int, group: int) -> tuple[States, Cal
     tree.furnish(message.get("template"), message["disk_mb"], message["inodes"])
     files = Layers(tree.HOME, "template" if message.get("template") else None)
     socket.sethostname("sandbox")
-    _loopback()
+    kernel.loopback()
     return files, _confine
 
 
@@ -232,13 +228,6 @@ def _confine() -> None:
         landlock.restrict(["/"], [tree.WRITABLE, "/tmp", "/dev"])  # noqa: S108
 
     seccomp.refuse(_FILTER)
-
-
-def _loopback() -> None:
-    """Have 127.0.0.1, which in a new network namespace is all there is."""
-    request = bytearray(b"lo".ljust(16, b"\0") + (1).to_bytes(2, sys.byteorder) + bytes(22))
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
-        ctypes.CDLL(None).ioctl(any_socket.fileno(), 0x8914, (ctypes.c_char * 40).from_buffer(request))
 
 
 _FILTER = seccomp.assemble()

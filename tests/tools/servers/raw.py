@@ -3,6 +3,7 @@
 
 import json
 import os
+import socket
 import subprocess
 import sys
 import time
@@ -20,6 +21,7 @@ TOOLS = {
         {"name": "fine", "inputSchema": OBJECT},
         {"name": "spawn", "inputSchema": OBJECT},
     ],
+    "thief": [{"name": name, "inputSchema": OBJECT} for name in ("take", "plant", "reach", "knock", "look")],
     "bad_schema": [
         {"name": "fine", "inputSchema": OBJECT},
         {"name": "loose", "inputSchema": {}},
@@ -86,7 +88,60 @@ def hang(_):
     time.sleep(600)
 
 
-CALLS = {"big": big, "die": die, "die_once": die_once, "environment": environment, "hang": hang, "spawn": spawn}
+def tried(what):
+    """What came of it, or why nothing did."""
+    try:
+        return what()
+    except OSError as error:
+        return f"{type(error).__name__}: {error.strerror}"
+
+
+def take(arguments):
+    return tried(lambda: Path(arguments["path"]).expanduser().read_text("utf-8"))
+
+
+def plant(arguments):
+    return tried(lambda: str(Path(arguments["path"]).expanduser().write_text("planted", "utf-8")))
+
+
+def reach(arguments):
+    """Connect straight there, and then through the proxy, if there is one."""
+
+    def straight():
+        with socket.create_connection((arguments["host"], arguments["port"]), timeout=5):
+            return "connected"
+
+    def through():
+        proxy = os.environ["http_proxy"].rpartition("/")[2].split(":")
+        with socket.create_connection((proxy[0], int(proxy[1])), timeout=5) as connection:
+            where = f"{arguments['host']}:{arguments['port']}"
+            connection.sendall(f"CONNECT {where} HTTP/1.1\r\nHost: {where}\r\n\r\n".encode())
+            return connection.recv(65_536).decode().splitlines()[0]
+
+    return f"{tried(straight)}; {tried(through)}"
+
+
+def knock(arguments):
+    """Connect to a socket of somebody else's, in the file system."""
+
+    def connect():
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.connect(arguments["path"])
+            return "connected"
+
+    return tried(connect)
+
+
+def look(_):
+    """What there is to be seen: processes, who it is, and the folders at the top."""
+    pids = [each for each in Path("/proc").iterdir() if each.name.isdigit()]
+    home = sorted(each.name for each in Path.home().iterdir())
+    return json.dumps({"pids": len(pids), "home": home, "parent": os.getppid()})
+
+
+CALLS = {
+    each.__name__: each for each in (take, plant, reach, knock, look, big, die, die_once, environment, hang, spawn)
+}
 
 
 def call(name, arguments):

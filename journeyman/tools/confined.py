@@ -1,0 +1,204 @@
+"""A stranger's program, started in the sandbox: what it sees there, and how that is told.
+
+It sees the system's programs, its own installation, what its command names, and what its definition lets it read or
+write; it has a home of its own, which is kept, and reaches the hosts that are named. What cannot work so runs outside
+only where its definition says so.
+"""
+
+import json
+import os
+import shutil
+import socket
+import sys
+from collections.abc import AsyncGenerator, Iterator, Sequence
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from subprocess import PIPE
+from typing import TYPE_CHECKING
+
+import anyio
+from anyio.abc import Process
+
+from journeyman.errors import ServerError
+from journeyman.home import state_dir
+from journeyman.safe import safe
+from journeyman.tools.pins import key
+from journeyman.tools.tail import Tail
+from journeyman.tools.target import Command
+from journeyman.tools.thread import in_thread
+
+if TYPE_CHECKING:
+    from journeyman.sandbox.proxy import Outlet
+
+BOOT = "import sys; sys.path.insert(0, {code!r}); from journeyman.sandbox.inside.jail import main; main()"
+MARKS = ("pyproject.toml", "package.json", ".git")
+"""What the folder of a program has."""
+CERTIFICATES = ("/etc/ssl/certs", "/etc/ssl/openssl.cnf", "/etc/ca-certificates", "/etc/pki/tls/certs")
+NARROW = 3
+"""Parts of a path; one that has fewer is not one program's."""
+OUTSIDE = "outside the sandbox"
+
+
+async def demand(target: Command) -> None:
+    """Go on only where this machine has the sandbox that the program is to run in.
+
+    Raises:
+        ServerError: it has none.
+    """
+    from journeyman.sandbox.native import Native  # noqa: PLC0415 - for such programs only
+    from journeyman.sandbox.proven import proven  # noqa: PLC0415
+
+    if target.sandbox is not None and not (probe := await proven(Native())).available:
+        raise ServerError(
+            f"MCP server {target.name!r} is not started, for want of a sandbox: {probe.reason}",
+            fix=f'{probe.fix}; or let it run {OUTSIDE}: "sandbox": "off" in its entry of mcp.json',
+        )
+
+
+@asynccontextmanager
+async def started(target: Command, stderr: Tail) -> AsyncGenerator[Process]:
+    """The program, at work; while this is open it has its way to the hosts that it may reach.
+
+    Raises:
+        OSError: it cannot be started.
+        ServerError, ConfigError: the sandbox cannot be as it is defined.
+    """
+    from mcp.client.stdio import get_default_environment  # noqa: PLC0415
+
+    env = get_default_environment() | dict(target.env)
+    if target.sandbox is None:
+        yield await _process(target.command, stderr, env, cwd=target.cwd)
+        return
+
+    from journeyman.sandbox.proxy import Outlet  # noqa: PLC0415 - for such programs only
+    from journeyman.sandbox.server import CODE  # noqa: PLC0415
+
+    settings = await in_thread(lambda: _settings(target))
+    outlet = Outlet(target.sandbox.hosts)
+    stderr.refused = lambda: [f"{each.host}:{each.port}" for each in outlet.decisions() if not each.allowed]
+    door, threshold = socket.socketpair()
+    try:
+        with threshold:
+            told = json.dumps({**settings, "door": threshold.fileno()})
+            boot = (sys.executable, "-I", "-S", "-c", BOOT.format(code=CODE), told)
+            process = await _process((*boot, *target.command), stderr, env, pass_fds=[threshold.fileno()])
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(_let_out, outlet, door)
+            yield process
+            group.cancel_scope.cancel()
+    finally:
+        outlet.close()
+
+
+async def _process(
+    command: Sequence[str],
+    stderr: Tail,
+    env: dict[str, str],
+    *,
+    cwd: Path | None = None,
+    pass_fds: Sequence[int] = (),
+) -> Process:
+    process = await anyio.open_process(
+        command,
+        stdin=PIPE,
+        stdout=PIPE,
+        stderr=stderr.writing,
+        env=env,
+        cwd=cwd,
+        start_new_session=True,
+        pass_fds=pass_fds,
+    )
+    stderr.close_writing()
+    return process
+
+
+async def _let_out(outlet: "Outlet", door: socket.socket) -> None:
+    with suppress(OSError):  # it died first, and its stderr says of what
+        await in_thread(lambda: outlet.begin(door))
+
+
+def _settings(target: Command) -> dict[str, object]:
+    """What `inside.jail` is told. Raises OSError, ServerError."""
+    program = _program(target)
+    if program is None or target.sandbox is None:
+        raise FileNotFoundError(target.command[0])
+
+    for path in (*target.sandbox.read, *target.sandbox.write):
+        if not path.exists():
+            told = f"MCP server {target.name!r} is to see {path}, which is not there"
+            raise ServerError(told, fix=f"make it (mkdir {path}), or correct the server's entry")
+
+    homes = state_dir() / "servers"
+    root, home = homes / ".root", homes / key(target).replace(" ", "-")
+    for folder in (root, home):
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+
+    return {
+        "root": str(root),
+        "home": [str(home), str(Path.home())],
+        "read": [*map(str, seen(target)), *CERTIFICATES],
+        "write": [str(path) for each in target.sandbox.write for path in (each, each.resolve())],
+        "cwd": str(target.cwd or Path.cwd()),
+        "program": str(program),
+        "host": os.getpid(),
+    }
+
+
+def seen(target: Command) -> list[Path]:
+    """What it may read besides the system's folders: its own installation first."""
+    program = _program(target)
+    named = [path for word in target.command[1:] for path in _named(word, target.cwd or Path.cwd())]
+    given = [*(target.sandbox.read if target.sandbox else ()), *([target.cwd] if target.cwd else [])]
+    found = [*(_installation(program) if program else ()), *named, *given]
+    return list(dict.fromkeys(path for each in found for path in (each, each.resolve())))
+
+
+def told(target: Command) -> str:
+    """Where it runs and what it may do there, in a line for a person."""
+    if target.sandbox is None:
+        return f"{OUTSIDE}: it may do what you may"
+
+    reads = [_short(path) for path in seen(target) if not path.is_relative_to("/usr")]
+    writes = ["a home of its own", *map(_short, target.sandbox.write)]
+    hosts = target.sandbox.hosts or ("no host",)
+    pieces = (f"reads {', '.join(reads) or 'nothing of yours'}", f"writes {', '.join(writes)}")
+    return safe(f"in the sandbox: {'; '.join(pieces)}; reaches {', '.join(hosts)}", None)
+
+
+def _program(target: Command) -> Path | None:
+    found = shutil.which(target.command[0], path=target.env.get("PATH"))
+    return Path(found).absolute() if found else None
+
+
+def _installation(program: Path) -> Iterator[Path]:
+    """The folders that a program comes with; of a virtual environment, those of its Python too."""
+    for each in dict.fromkeys((program, program.resolve())):
+        prefix = each.parent.parent
+        if _is_wide(prefix) or not (prefix / "lib").is_dir():
+            yield each
+            continue
+
+        yield prefix
+        if (prefix / "pyvenv.cfg").exists() and each.name != "python":
+            yield from _installation(prefix / "bin" / "python")
+
+
+def _named(word: str, folder: Path) -> Iterator[Path]:
+    """What a word of the command names, if anything; of a file of a program all of that program."""
+    for text in {word, word.partition("=")[2]}:
+        path = Path(os.path.normpath(folder / text))
+        if not {"/", "."} & set(text) or "://" in text or _is_wide(path) or not path.exists():
+            continue
+
+        above = [] if path.is_dir() else [each for each in path.parents if not _is_wide(each)]
+        yield next((each for each in above if any((each / mark).exists() for mark in MARKS)), path)
+
+
+def _is_wide(path: Path) -> bool:
+    """Too much to be seen unless somebody says so: the user's whole home, or what is everybody's."""
+    return Path.home().is_relative_to(path) or path == Path.home() / ".local" or len(path.parts) < NARROW
+
+
+def _short(path: Path) -> str:
+    return f"~/{path.relative_to(Path.home())}" if path.is_relative_to(Path.home()) else str(path)
