@@ -7,8 +7,8 @@ folder above ours that hands the controllers down, because a folder that has pro
 import atexit
 import os
 from collections import defaultdict
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Generator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from secrets import token_hex
@@ -43,9 +43,14 @@ class Group:
             self.remove()
             raise
 
-    def add(self, pid: int) -> None:
-        for folder in set(self._folders.values()):
-            (folder / "cgroup.procs").write_text(str(pid))
+    @contextmanager
+    def doors(self) -> Generator[list[int]]:
+        """Descriptors by which a process joins it that may not open them itself: it writes `0` to each."""
+        with ExitStack() as held:
+            yield [
+                held.enter_context(open(folder / "cgroup.procs", "wb", 0)).fileno()  # noqa: PTH123 - a descriptor
+                for folder in set(self._folders.values())
+            ]
 
     def oom(self) -> bool:
         """Whether the kernel has killed for want of memory since this was last asked."""
@@ -85,13 +90,15 @@ class Group:
 _idle: defaultdict[Limits, list[Group]] = defaultdict(list)
 
 
-def take(limits: Limits) -> Group | None:
-    """One that is free, or a new one; None where none can be had. Raises OSError."""
-    try:
-        return _idle[limits].pop()
-    except IndexError:
-        found = parents()
-        return Group(found, limits) if found is not None else None
+def spare(limits: Limits) -> Group | None:
+    """One that is free."""
+    return _idle[limits].pop() if _idle[limits] else None
+
+
+def made(limits: Limits) -> Group | None:
+    """A new one; None where none can be had. Raises OSError."""
+    found = parents()
+    return Group(found, limits) if found is not None else None
 
 
 def stock(limits: Limits, n: int) -> None:

@@ -20,14 +20,14 @@ import anyio.to_thread
 
 from journeyman.errors import SandboxError
 from journeyman.sandbox.box import GRACE_S, MEBIBYTE, Box, rlimits
-from journeyman.sandbox.cgroup import Group, stock, take
+from journeyman.sandbox.cgroup import Group, made, spare, stock
 from journeyman.sandbox.egress import Decision
 from journeyman.sandbox.inside.copies import pack
 from journeyman.sandbox.inside.frames import Malformed, Reader
 from journeyman.sandbox.proof import PROMISES, TIGHT, prove
 from journeyman.sandbox.proven import proven
 from journeyman.sandbox.proxy import Outlet
-from journeyman.sandbox.sandbox import Limits, Probe, Spec
+from journeyman.sandbox.sandbox import Probe, Spec
 from journeyman.sandbox.server import NOBODY, Server, running, server
 from journeyman.sandbox.wire import Wire
 
@@ -110,46 +110,50 @@ class Native:
     async def _open(self, spec: Spec, probe: Probe) -> Box:
         line = await self._line(await self._server(spec), spec)
         box = Box(spec, probe, line, lambda again: self._open(again, probe), decided=line.decisions)
-        try:
-            limits = {**rlimits(spec.limits), **({"NPROC": spec.limits.pids + 2} if self._namespaces else {})}
-            await box.begin(
-                seed=spec.seed, preload=spec.preload, rlimits=limits, memory=spec.limits.memory_mb * MEBIBYTE
-            )
-            if spec.workspace and not self._namespaces:
+        if spec.workspace and not self._namespaces:
+            try:
                 await box.fill(await anyio.to_thread.run_sync(pack, str(spec.workspace)))
-        except BaseException:
-            await box.close()
-            raise
+            except BaseException:
+                await box.close()
+                raise
 
         return box
 
     async def _line(self, server: Server, spec: Spec) -> "_Line":
-        message = {"op": "open", "disk_mb": spec.limits.disk_mb, "inodes": spec.limits.inodes}
-        home = None
+        limits, home, group = spec.limits, None, None
+        message = {
+            "op": "open", "disk_mb": limits.disk_mb, "inodes": limits.inodes, "seed": spec.seed,
+            "rlimits": {**rlimits(limits), **({"NPROC": limits.pids + 2} if self._namespaces else {})},
+            "memory": limits.memory_mb * MEBIBYTE, "door": bool(spec.allow_hosts),
+        }  # fmt: skip
         try:
             if self._namespaces:
                 most = 16 * spec.limits.disk_mb * MEBIBYTE
                 message["template"] = await server.template(spec.workspace, most) if spec.workspace else None
+                group = spare(limits) or await anyio.to_thread.run_sync(made, limits)
             else:
                 home = message["home"] = await anyio.to_thread.run_sync(_folder)
 
-            return await _connected(server, message, spec, home)
+            return await _connected(server, message, spec, home, group)
         except OSError as error:
             raise SandboxError(f"{self.name} does not open: {error}", fix="try again") from error
 
 
-async def _connected(server: Server, message: dict[str, Any], spec: Spec, home: str | None) -> "_Line":
+async def _connected(
+    server: Server, message: dict[str, Any], spec: Spec, home: str | None, group: Group | None
+) -> "_Line":
     """Have a sandbox forked. Raises OSError, SandboxError."""
     ours, theirs = socket.socketpair()
     door, threshold = socket.socketpair() if spec.allow_hosts else (None, None)
-    line = _Line(Wire(ours), home, Outlet(spec.allow_hosts) if door else None)
+    line = _Line(Wire(ours), home, group, Outlet(spec.allow_hosts) if door else None)
     try:
         with ExitStack() as held:
             for each in filter(None, (theirs, threshold, door)):
                 held.enter_context(each)
 
-            await server.send(message, theirs.fileno(), *([threshold.fileno()] if threshold else []))
-            await line.start(spec)
+            doors = held.enter_context(group.doors()) if group else []
+            await server.send(message, theirs.fileno(), *doors, *([threshold.fileno()] if threshold else []))
+            await line.start()
             if door is not None and line.outlet is not None:
                 await anyio.to_thread.run_sync(line.outlet.begin, door)
     except BaseException:
@@ -183,37 +187,31 @@ def _folder() -> str:
 class _Line:
     """One sandbox; see `box.Line`."""
 
-    def __init__(self, stream: Wire, home: str | None, outlet: Outlet | None) -> None:
+    def __init__(self, stream: Wire, home: str | None, group: Group | None, outlet: Outlet | None) -> None:
         self.stream = stream
         self.outlet = outlet
         self.pid = 0
         self._home = home
         self._watch = -1
-        self._group: Group | None = None
+        self._group = group
         self._oom = False
 
-    async def start(self, spec: Spec) -> None:
-        """Take hold of its first process, before that runs anything. Raises SandboxError."""
-        reader, frame = Reader(1 << 16), None
+    async def start(self) -> None:
+        """Take hold of its first process, and wait until that has all it needs. Raises SandboxError."""
+        reader, told = Reader(1 << 16), {}
         try:
             with anyio.fail_after(GRACE_S):
-                while frame is None:
-                    frame = reader.feed(await self.stream.receive())
+                while not told.keys() >= {"pid", "ready"} and "failed" not in told:
+                    frame = reader.feed(b"") or reader.feed(await self.stream.receive())
+                    told |= frame[0] if frame else {}
+                    if self._watch < 0 and "pid" in told:
+                        self.pid = int(told["pid"])
+                        self._watch = os.pidfd_open(self.pid)
         except (TimeoutError, Malformed, anyio.EndOfStream, anyio.BrokenResourceError) as error:
             raise SandboxError("the sandbox server does not answer", fix="start journeyman again") from error
 
-        if "failed" in frame[0]:
-            raise SandboxError(str(frame[0]["failed"]), fix=_FIX)
-
-        self.pid = int(frame[0]["pid"])
-        self._watch = os.pidfd_open(self.pid)
-        if self._home is None:
-            await anyio.to_thread.run_sync(self._hold, spec.limits)
-
-    def _hold(self, limits: Limits) -> None:
-        self._group = take(limits)
-        if self._group is not None:
-            self._group.add(self.pid)
+        if "failed" in told:
+            raise SandboxError(str(told["failed"]), fix=_FIX)
 
     def decisions(self) -> tuple[Decision, ...]:
         return self.outlet.decisions() if self.outlet else ()

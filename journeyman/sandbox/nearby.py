@@ -1,6 +1,5 @@
 """What was probably meant by a path that does not exist: the nearest names, or else what there is."""
 
-import difflib
 from typing import Protocol
 
 from journeyman.errors import ToolError
@@ -26,7 +25,9 @@ def hint(root: Folder, path: str) -> str:
         parent, name, names = "", path.rpartition("/")[2], _names(root, ".")
 
     prefix = f"{parent}/" if parent else ""
-    close = difflib.get_close_matches(name, [found.removesuffix("/") for found in names], n=3, cutoff=0.6)
+    from difflib import get_close_matches  # noqa: PLC0415 - seldom needed, and copied with each sandbox
+
+    close = get_close_matches(name, [found.removesuffix("/") for found in names], n=3, cutoff=0.6)
     if meant := [f"{prefix}{found}" for found in close] or _below(root, name):
         return f"; did you mean {' or '.join(meant)}?"
 

@@ -8,7 +8,6 @@ hard links that somebody else put into the folder, and mounts below it, count as
 
 import contextlib
 import os
-import secrets
 import stat
 from collections.abc import Callable, Generator
 from functools import partial
@@ -213,7 +212,7 @@ def _replace(
 ) -> bool:
     was = _mode_of_target(folder, name, path)
     mode = was if mode is None else mode
-    temporary = f".{secrets.token_hex(8)}.tmp"
+    temporary = f".{os.urandom(8).hex()}.tmp"
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     descriptor = os.open(temporary, flags, 0o666, dir_fd=folder)
     try:

@@ -54,7 +54,7 @@ class Server:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._control = ours
         command = [sys.executable, "-S", "-P", "-c", _BOOT.format(code=CODE), str(theirs.fileno())]
-        nothing, env = subprocess.DEVNULL, {"PYTHONHASHSEED": "0"}
+        nothing, env = subprocess.DEVNULL, {"PYTHONHASHSEED": "0", "LD_BIND_NOW": "1"}  # bound once, not in each copy
         with tempfile.TemporaryFile() as errors:
             self._process = subprocess.Popen(
                 command, stdin=nothing, stdout=nothing, stderr=errors, env=env, cwd="/", pass_fds=[theirs.fileno()]

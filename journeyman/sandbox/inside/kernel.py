@@ -5,8 +5,8 @@ Sources: the kernel's include/uapi headers and its table of system calls.
 """
 
 import ctypes
+import fcntl
 import os
-import platform
 import socket
 import sys
 from typing import Any
@@ -23,10 +23,14 @@ SET_DUMPABLE, DEATH_SIGNAL, NO_NEW_PRIVILEGES, CHILD_SUBREAPER = 4, 1, 38, 36
 _AT_RECURSIVE = 0x8000
 _SIGCHLD = 17
 _MOUNT_SETATTR = 442
-_CLONE, _PIVOT_ROOT = {"x86_64": (56, 155), "aarch64": (220, 41)}.get(platform.machine(), (-1, -1))
+_CLONE, _PIVOT_ROOT = {"x86_64": (56, 155), "aarch64": (220, 41)}.get(os.uname().machine, (-1, -1))
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _holding = ctypes.PyDLL(None, use_errno=True)  # keeps the interpreter's lock, which a forked child needs
+_before, _after, _after_in_child = (
+    getattr(ctypes.pythonapi, f"PyOS_{name}") for name in ("BeforeFork", "AfterFork_Parent", "AfterFork_Child")
+)
+_TWO, _SIX, _ATTRIBUTES = ctypes.c_uint32 * 2, ctypes.c_uint32 * 6, ctypes.c_uint64 * 4
 
 
 def call(number: int, *arguments: Any) -> int:
@@ -56,7 +60,7 @@ def detach(target: str) -> None:
 
 def lock(target: str, attributes: int, *, below: bool = True) -> None:
     """Add attributes to a mount and those below it."""
-    wanted = (ctypes.c_uint64 * 4)(attributes, 0, 0, 0)
+    wanted = _ATTRIBUTES(attributes, 0, 0, 0)
     flags = _AT_RECURSIVE if below else 0
     call(_MOUNT_SETATTR, -100, os.fsencode(target), flags, wanted, ctypes.sizeof(wanted))
 
@@ -70,20 +74,19 @@ def enter(root: str) -> None:
 
 
 def drop_capabilities() -> None:
-    header = (ctypes.c_uint32 * 2)(0x20080522, 0)
-    _checked(_libc.capset(header, (ctypes.c_uint32 * 6)()))
+    _checked(_libc.capset(_TWO(0x20080522, 0), _SIX()))
 
 
 def clone(flags: int) -> int:
     """Fork into new namespaces; 0 in the child, which is the first process of a new pid namespace among them."""
-    ctypes.pythonapi.PyOS_BeforeFork()
+    _before()
     pid = _holding.syscall(ctypes.c_long(_CLONE), ctypes.c_ulong(flags | _SIGCHLD), 0, 0, 0, 0)
     error = ctypes.get_errno()
     if pid == 0:
-        ctypes.pythonapi.PyOS_AfterFork_Child()
+        _after_in_child()
         return 0
 
-    ctypes.pythonapi.PyOS_AfterFork_Parent()
+    _after()
     if pid < 0:
         raise OSError(error, os.strerror(error))
 
@@ -104,9 +107,9 @@ def map_ids(inside: int, user: int, group: int) -> None:
 
 def loopback() -> None:
     """Have 127.0.0.1, which in a new network namespace is all there is."""
-    request = bytearray(b"lo".ljust(16, b"\0") + (1).to_bytes(2, sys.byteorder) + bytes(22))
+    request = b"lo".ljust(16, b"\0") + (1).to_bytes(2, sys.byteorder) + bytes(22)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
-        _libc.ioctl(any_socket.fileno(), 0x8914, (ctypes.c_char * 40).from_buffer(request))
+        fcntl.ioctl(any_socket, 0x8914, request)
 
 
 def _checked(result: int, path: str | None = None) -> int:

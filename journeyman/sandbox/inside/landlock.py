@@ -15,6 +15,7 @@ READ = _EXECUTE | _READ_FILE | _READ_DIR
 _OF_FILES = _EXECUTE | _WRITE_FILE | _READ_FILE | 1 << 14 | 1 << 15
 _BY_VERSION = ((1, (1 << 13) - 1), (2, 1 << 13), (3, 1 << 14), (5, 1 << 15))
 _BIND_TCP, _CONNECT_TCP = 1, 2
+_RULESET = ctypes.c_uint64 * 3
 _SCOPES = 3  # abstract unix sockets and signals
 
 
@@ -39,7 +40,7 @@ def restrict(readable: Sequence[str], writable: Sequence[str], *, network: bool 
     everything = sum(bits for since, bits in _BY_VERSION if has >= since)
     net = _BIND_TCP | _CONNECT_TCP if has >= 4 and not network else 0  # noqa: PLR2004 - the version
     scopes = _SCOPES if has >= 6 else 0  # noqa: PLR2004 - the same
-    ruleset = (ctypes.c_uint64 * 3)(everything, net, scopes)
+    ruleset = _RULESET(everything, net, scopes)
     number = call(_CREATE, ruleset, 24 if has >= 6 else 16 if has >= 4 else 8, 0)  # noqa: PLR2004 - the same
     try:
         for path in readable:

@@ -6,7 +6,7 @@ filter: include/uapi/linux/filter.h and seccomp.h. Only the standard library.
 """
 
 import ctypes
-import platform
+import os
 import struct
 
 from journeyman.sandbox.inside.kernel import prctl
@@ -62,10 +62,10 @@ def assemble(*, lone: int = 0) -> bytes:
     Raises:
         OSError: there is no table for this architecture.
     """
-    if platform.machine() not in _TABLES:
-        raise OSError(f"there is no filter of system calls for {platform.machine()}")
+    if (machine := os.uname().machine) not in _TABLES:
+        raise OSError(f"there is no filter of system calls for {machine}")
 
-    architecture, column = _TABLES[platform.machine()]
+    architecture, column = _TABLES[machine]
     code = [
         _op(_LOAD, _ARCHITECTURE), _op(_EQUAL, architecture, 1, 0), _op(_RETURN, _KILL), _op(_LOAD, _NUMBER),
         _op(_GREATER, NEWEST, 0, 1), _op(_RETURN, _ERRNO | _ENOSYS),

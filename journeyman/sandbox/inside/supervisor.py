@@ -107,6 +107,12 @@ class Supervisor:
         while left:
             left = left[os.write(self._sink, left) :]
 
+    def begin(self, settings: Header) -> None:
+        """Take what workers and commands get, and have the first worker before it is asked for."""
+        self._children.settings = settings
+        self._children.hire()
+        self._reply(frame({"ready": True}))
+
     def _do_begin(self, header: Header, _: bytes) -> bytes:
         sys.path.extend(path for path in header.get("paths", ()) if path not in sys.path)
         for name in header.get("preload", ()):

@@ -2,8 +2,9 @@
 
 The host starts one for each set of preloaded modules and sends it two kinds of message, each with a descriptor:
 
-    open      a stream's end: fork a sandbox whose supervisor speaks on it; its pid is told there first. A second
-              one, if there is a way to the network: where the supervisor hands over what its proxy listens on
+    open      a stream's end: fork a sandbox whose supervisor speaks on it; its pid is told there first. Then the
+              control groups that it joins, and last, if there is a way to the network (`door`), where the supervisor
+              hands over what its proxy listens on
     template  an archive: have a folder that workspaces can begin with
 
 It never runs untrusted code. When the host goes, it goes, and every sandbox with it. Only the standard library.
@@ -33,6 +34,7 @@ from journeyman.sandbox.inside.supervisor import ENVIRONMENT, States, Supervisor
 
 INSIDE = 1000
 TEMPLATES_KEPT = 64
+NUMBERS_MAX = 8
 _LINGER_MS = 20
 MESSAGE_MAX = 1 << 16
 
@@ -90,7 +92,7 @@ class Zygote:
                     self._bury(source)
                     continue
 
-                message, numbers, _, _ = socket.recv_fds(self._control, MESSAGE_MAX, 2)
+                message, numbers, _, _ = socket.recv_fds(self._control, MESSAGE_MAX, NUMBERS_MAX)
                 if not message:
                     return
 
@@ -100,28 +102,31 @@ class Zygote:
     def _obey(self, message: dict[str, Any], numbers: list[int]) -> int | None:
         """A descriptor that becomes readable when the sandbox that was opened is dead."""
         if message["op"] == "open":
-            return self._open(message, *[socket.socket(fileno=number) for number in numbers])
+            return self._open(message, socket.socket(fileno=numbers[0]), numbers[1:])
 
         self._keep(message["name"], numbers[0])
         return None
 
-    def _open(self, message: dict[str, Any], stream: socket.socket, door: socket.socket | None = None) -> int | None:
+    def _open(self, message: dict[str, Any], stream: socket.socket, others: list[int]) -> int | None:
         user, group = os.getuid(), os.getgid()
         try:
             pid = kernel.clone(kernel.NAMESPACES) if self._namespaces else os.fork()
         except OSError as error:
-            stream.sendall(pack({"failed": f"no new namespaces: {error.strerror}"}))
-            stream.close()
-            return None
+            pid, told = -1, {"failed": f"no new namespaces: {error.strerror}"}
+        else:
+            told = {"pid": pid}
 
         if pid == 0:
             self._control.close()
-            _live(message, stream, door, user, group, namespaces=self._namespaces)
+            _live(message, stream, others, user, group, namespaces=self._namespaces)
 
-        stream.sendall(pack({"pid": pid}))
+        stream.sendall(pack(told))
         stream.close()
-        if door is not None:
-            door.close()
+        for number in others:
+            os.close(number)
+
+        if pid < 0:
+            return None
 
         template = message.get("template")
         if template in self._templates:
@@ -173,7 +178,7 @@ class Zygote:
 def _live(
     message: dict[str, Any],
     stream: socket.socket,
-    door: socket.socket | None,
+    others: list[int],
     user: int,
     group: int,
     *,
@@ -181,6 +186,11 @@ def _live(
 ) -> NoReturn:
     """A sandbox's first process, from its first breath to its last."""
     try:
+        door = socket.socket(fileno=others.pop()) if message.get("door") else None
+        for number in others:
+            os.write(number, b"0")
+            os.close(number)
+
         files, confine = _housed(message, user, group) if namespaces else _bare(message)
         if door is not None:
             hand_over(door)
@@ -191,7 +201,9 @@ def _live(
         os.environ["HOME"] = files.home
         gc.enable()
         number = stream.detach()
-        Supervisor(number, number, files, confine=confine, alone=namespaces).serve()
+        supervisor = Supervisor(number, number, files, confine=confine, alone=namespaces)
+        supervisor.begin(message)
+        supervisor.serve()
     except OSError as error:
         with suppress(OSError):
             os.write(stream.fileno(), pack({"failed": f"{error.strerror or error} ({error.filename})"}))
