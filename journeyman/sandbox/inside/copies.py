@@ -34,6 +34,9 @@ class Copies:
         if number == 0:
             self._known = stamps(self.home)
 
+    def tidy(self) -> None:
+        """Nothing is left behind."""
+
     def begin(self) -> None:
         """What is there now is what it begins with."""
         self._states = [pack(self.home)]

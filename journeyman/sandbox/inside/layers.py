@@ -25,6 +25,7 @@ class Layers:
         """For each, its layers, the uppermost first."""
         self._below: list[str] = []
         self._count = 0
+        self._left = ""
         os.mkdir("empty")
         self._mount()
 
@@ -48,11 +49,15 @@ class Layers:
         if not 0 <= number < len(self._states):
             raise OSError(f"there is no snapshot {number}")
 
-        old = f"{self._count}"
+        self._left = f"{self._count}"
         self._below = self._states[number]
         detach(self.home)
         self._mount()
-        shutil.rmtree(old, ignore_errors=True)
+
+    def tidy(self) -> None:
+        if self._left:
+            shutil.rmtree(self._left, ignore_errors=True)
+            self._left = ""
 
     def begin(self) -> None:
         """What is there now is what it begins with."""

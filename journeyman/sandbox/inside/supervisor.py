@@ -61,6 +61,10 @@ class States(Protocol):
 
     def restore(self, number: int) -> None: ...
 
+    def tidy(self) -> None:
+        """Throw away what `restore` left, while nobody waits."""
+        ...
+
     def begin(self) -> None: ...
 
     def changed(self) -> list[str]: ...
@@ -87,11 +91,14 @@ class Supervisor:
             request = reader.feed(data)
             while request is not None:
                 self._reply(self._answer(request))
+                self._files.tidy()
                 self._children.reap()
                 with suppress(OSError):
                     self._children.hire()  # before it is asked for
 
                 request = reader.feed(b"")
+
+        self._children.fire()
 
     def _answer(self, request: Frame) -> bytes:
         header, body = request

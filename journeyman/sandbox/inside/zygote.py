@@ -35,6 +35,8 @@ from journeyman.sandbox.inside.supervisor import ENVIRONMENT, States, Supervisor
 INSIDE = 1000
 TEMPLATES_KEPT = 64
 NUMBERS_MAX = 8
+REHEARSALS = 20
+"""Times that code runs until it changes itself no more: what it writes later is copied in each sandbox."""
 _LINGER_MS = 20
 MESSAGE_MAX = 1 << 16
 
@@ -78,8 +80,11 @@ class Zygote:
         for name in self._settings["preload"]:
             importlib.import_module(name)
 
-        best_open()  # found out once, for all of them; so is what a first cell would have to
-        worker.rehearse()
+        best_open()  # found out once, for all of them
+        worker.rehearse(REHEARSALS)
+        if self._namespaces:
+            _rehearse()
+
         gc.freeze()  # what no collection looks at or frees stays shared
 
     def serve(self) -> None:
@@ -173,6 +178,20 @@ class Zygote:
             fill(f"{folder}.new", file.read())
             os.rename(f"{folder}.new", folder)
             self._templates[name] = 0
+
+
+def _rehearse() -> None:
+    """Serve some cells, our own."""
+    ours, theirs = socket.socketpair()
+    ours.sendall(pack({"op": "cell", "timeout": 1, "room": 1}, b"1") * REHEARSALS)
+    ours.shutdown(socket.SHUT_WR)
+    supervisor = Supervisor(theirs.fileno(), theirs.fileno(), Copies(tree.HOME), alone=False)
+    supervisor.begin({})
+    supervisor.serve()
+    ours.close()
+    theirs.close()
+    signal.set_wakeup_fd(-1)
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
 
 
 def _live(
