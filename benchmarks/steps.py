@@ -15,7 +15,8 @@ from pydantic import BaseModel
 
 from journeyman.agent.budget import Limits
 from journeyman.agent.models.scripted import ScriptedModel
-from journeyman.agent.session import Crew, Order, Result, execute
+from journeyman.agent.order import Order, Result
+from journeyman.agent.session import Crew, execute
 from journeyman.policies.policy import Policy
 from journeyman.tools.function import tool
 from journeyman.traces.store import Store, new_run_id

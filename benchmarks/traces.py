@@ -17,8 +17,9 @@ from sqlalchemy import text
 from benchmarks.steps import Box, one_run, script
 from journeyman.agent.budget import Limits
 from journeyman.agent.models.scripted import ScriptedModel
+from journeyman.agent.order import Order
 from journeyman.agent.replay import replay
-from journeyman.agent.session import Crew, Order, execute
+from journeyman.agent.session import Crew, execute
 from journeyman.policies.policy import Policy
 from journeyman.tools.function import tool
 from journeyman.traces.events import ModelResponded, RunFinished, RunStarted

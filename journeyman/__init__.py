@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from journeyman.agent.models.scripted import ScriptedModel as ScriptedModel
-    from journeyman.agent.session import Result as Result
+    from journeyman.agent.order import Result as Result
     from journeyman.errors import JourneymanError as JourneymanError
     from journeyman.errors import ToolError as ToolError
     from journeyman.policies.policy import Policy as Policy
@@ -31,7 +31,7 @@ _HOME = {
     "Agent": "journeyman.sdk:Agent",
     "JourneymanError": "journeyman.errors:JourneymanError",
     "Policy": "journeyman.policies.policy:Policy",
-    "Result": "journeyman.agent.session:Result",
+    "Result": "journeyman.agent.order:Result",
     "ScriptedModel": "journeyman.agent.models.scripted:ScriptedModel",
     "Task": "journeyman.training.tasks:Task",
     "ToolError": "journeyman.errors:ToolError",

@@ -53,6 +53,11 @@ class JourneymanError(Exception):
         self.fix = fix
         self.run_id: str | None = None
 
+    @property
+    def told(self) -> dict[str, str | None]:
+        """For other programs."""
+        return {"kind": self.kind, "message": str(self), "fix": self.fix, "run_id": self.run_id}
+
 
 class UsageError(JourneymanError, kind="usage", exit_code=2): ...
 

@@ -15,9 +15,9 @@ from typing import Any
 import anyio
 
 from journeyman.agent.models.model import Sampling
+from journeyman.agent.order import Order, Result
 from journeyman.agent.parts import Approver, nobody
 from journeyman.agent.runtime import Runtime
-from journeyman.agent.session import Order, Result
 from journeyman.errors import UsageError
 from journeyman.traces.events import Sample
 from journeyman.traces.export import Exported, export

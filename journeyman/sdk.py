@@ -23,11 +23,11 @@ from journeyman.agent.instructions import DEFAULT
 from journeyman.agent.models.found import find_spec
 from journeyman.agent.models.model import Model, Sampling
 from journeyman.agent.models.spec import Engine, make_model
+from journeyman.agent.order import Order, Result
 from journeyman.agent.outfit import limits as limits_of
 from journeyman.agent.outfit import reaching, sender, tools_of, working_folder
 from journeyman.agent.run import Listener
 from journeyman.agent.runtime import Runtime
-from journeyman.agent.session import Order, Result
 from journeyman.agent.strategies.spec import strategy as make_strategy
 from journeyman.agent.strategies.strategy import PARALLEL, Strategy
 from journeyman.background import Background

@@ -68,3 +68,18 @@ async def nobody(request: ApprovalRequested) -> ApprovalAnswered:
         by="nobody",
         reason="this needs a person's permission and nobody is there to ask",
     )
+
+
+class WithOwn:
+    """A toolbox, and the run's own tools in it."""
+
+    def __init__(self, toolbox: Toolbox, own: Sequence[Tool]) -> None:
+        self.specs: Sequence[ToolSpec] = (*toolbox.specs, *(tool.spec for tool in own))
+        self._toolbox = toolbox
+        self._own = {tool.spec.name: tool for tool in own}
+
+    def find(self, name: str) -> Tool | None:
+        return self._own.get(name) or self._toolbox.find(name)
+
+    def suggest(self, name: str) -> str:
+        return self._toolbox.suggest(name)

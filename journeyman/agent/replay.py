@@ -17,13 +17,14 @@ from typing import Never
 import anyio
 
 from journeyman.agent.models.model import Sampling
+from journeyman.agent.order import Order, as_limited
 from journeyman.agent.own import answer_of
 from journeyman.agent.parts import nobody
 from journeyman.agent.plan import SPEC as PLAN
 from journeyman.agent.played import PlayedModel, PlayedPolicy, PlayedTools, Unveiled
 from journeyman.agent.rest import Rests
 from journeyman.agent.run import MAX_RESULT, Run
-from journeyman.agent.session import Crew, Order, as_limited, execute, fork, resume, window_of
+from journeyman.agent.session import Crew, execute, fork, resume, window_of
 from journeyman.agent.strategies.cot import reader
 from journeyman.errors import UsageError
 from journeyman.traces.events import (

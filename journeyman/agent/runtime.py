@@ -15,10 +15,11 @@ from anyio.abc import TaskGroup
 from pydantic import JsonValue
 
 from journeyman.agent.models.model import Model
+from journeyman.agent.order import Order, Result
 from journeyman.agent.own import shell_of
-from journeyman.agent.parts import Approver, Toolbox, nobody
+from journeyman.agent.parts import Approver, Toolbox, WithOwn, nobody
 from journeyman.agent.run import Listener
-from journeyman.agent.session import Crew, Order, Result, WithOwn, execute, fork, resume
+from journeyman.agent.session import Crew, execute, fork, resume
 from journeyman.agent.veiled import veil_of
 from journeyman.errors import UsageError
 from journeyman.home import state_dir

@@ -14,8 +14,8 @@ from typing import Any
 from mcp.shared.exceptions import MCPError
 from mcp_types import INVALID_PARAMS, CallToolResult, ElicitRequestFormParams, TextContent
 
+from journeyman.agent.order import Order, Result
 from journeyman.agent.runtime import Runtime
-from journeyman.agent.session import Order, Result
 from journeyman.errors import ConfigError, UsageError
 from journeyman.mcp_servers.base import ToolServer, hints
 from journeyman.mcp_servers.tasks import Task, Tasks, Work, background

@@ -13,10 +13,11 @@ from typing import Any, Self
 from pydantic import JsonValue
 
 from journeyman.agent.models.model import Model
+from journeyman.agent.order import Order, as_limited
 from journeyman.agent.parts import Approver, Policy, Toolbox
 from journeyman.agent.plan import SPEC as PLAN
 from journeyman.agent.played import PlayedModel, Unveiled, output_of
-from journeyman.agent.session import Crew, Order, as_limited, execute
+from journeyman.agent.session import Crew, execute
 from journeyman.errors import ToolError, UsageError
 from journeyman.policies.decision import Decision
 from journeyman.tools.tool import Output, Report

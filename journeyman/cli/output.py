@@ -29,7 +29,7 @@ def json_option(name: str = "--json", help_text: str = "Print one JSON value ins
 def show_error(error: JourneymanError) -> None:
     """As JSON on stdout where the command was asked for JSON, as words on stderr where not."""
     if _wanted:
-        print_json({"error": error_json(error)})
+        print_json({"error": error.told})
         return
 
     from journeyman.safe import safe
@@ -45,7 +45,7 @@ def show_click_error(error: click.ClickException, words: Sequence[str]) -> None:
     if _wanted or not {"--json", "--stream-json"}.isdisjoint(words):
         context = getattr(error, "ctx", None)
         fix = f"{context.command_path} --help" if context else "journeyman --help"
-        print_json({"error": error_json(UsageError(error.format_message(), fix=fix))})
+        print_json({"error": UsageError(error.format_message(), fix=fix).told})
         return
 
     error.show()
@@ -62,10 +62,6 @@ def confirm(question: str) -> None:
         raise UsageError("Nobody is there to ask.", fix="Say --yes to do it without a question.")
 
     click.confirm(question, abort=True, err=True)
-
-
-def error_json(error: JourneymanError) -> dict[str, Any]:
-    return {"kind": error.kind, "message": str(error), "fix": error.fix, "run_id": error.run_id}
 
 
 def print_json(value: Any) -> None:

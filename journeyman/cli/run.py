@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from journeyman.cli.output import error_json, json_option, print_json
+from journeyman.cli.output import json_option, print_json
 
 if TYPE_CHECKING:
-    from journeyman.agent.session import Order, Result
+    from journeyman.agent.order import Order, Result
     from journeyman.agent.strategies.strategy import Strategy
     from journeyman.config import Settings
     from journeyman.traces.writer import Stored
@@ -209,8 +209,8 @@ def _settings(options: dict[str, Any]) -> "Settings":
 
 def _order(prompt: str, settings: "Settings", options: dict[str, Any]) -> "Order":
     from journeyman.agent.models.model import Sampling
+    from journeyman.agent.order import Order
     from journeyman.agent.outfit import limits, working_folder
-    from journeyman.agent.session import Order
 
     return Order(
         prompt=prompt,
@@ -286,7 +286,7 @@ def print_result(result: "Result", options: dict[str, Any]) -> None:
                 **({"chosen": result.chosen} if result.chosen else {}),
                 "plan": [step.model_dump() for step in result.plan],
                 "exit_code": result.exit_code,
-                **({"error": error_json(result.error)} if result.error else {}),
+                **({"error": result.error.told} if result.error else {}),
             }
         )
         return

@@ -78,9 +78,9 @@ async def _stop(socket: Path | None) -> None:
 
 
 async def _mcp(port: int | None) -> None:
+    from journeyman.agent.order import Order
     from journeyman.agent.outfit import Rules, limits, outfit, working_folder
     from journeyman.agent.served import Served
-    from journeyman.agent.session import Order
     from journeyman.config import load_settings
     from journeyman.home import state_dir
     from journeyman.mcp_servers.serve import offer

@@ -4,13 +4,13 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from typing import Any, Literal
 
 import anyio
 
 from journeyman.agent.budget import Spent
-from journeyman.policies.finding import Finding
+from journeyman.policies.finding import sources
 from journeyman.safe import safe, shown_call
 from journeyman.traces.events import ApprovalAnswered, ApprovalRequested
 
@@ -46,7 +46,7 @@ class AskAtTerminal:
         for line in shown_call(request.tool, request.arguments):
             self._say(f"    {line}")
 
-        for line in _where_from(request):
+        for line in sources(request.provenance):
             self._say(f"  - {line}")
 
         await anyio.sleep(GRACE_S)
@@ -94,13 +94,6 @@ class AskAtTerminal:
         self._say(f"{spent} Go on with as much again?")
         _forget_what_was_typed()
         return spent.more if (await self._prompted("  y to go on, n to stop here [n] ")).lower() in YES else None
-
-
-def _where_from(request: ApprovalRequested) -> Iterator[str]:
-    for name, found in request.provenance.items():
-        for told in found if isinstance(found, list) else ():
-            if isinstance(told, dict):
-                yield safe(str(Finding.of(name, told)), None)
 
 
 async def _prompted(text: str) -> str:

@@ -9,8 +9,8 @@ from journeyman.cli.output import json_option, print_json
 from journeyman.cli.stores import opened
 
 if TYPE_CHECKING:
+    from journeyman.agent.order import Result
     from journeyman.agent.replay import Replayed
-    from journeyman.agent.session import Result
     from journeyman.agent.today import Today
     from journeyman.traces.events import StoredEvent
     from journeyman.traces.writer import Stored
@@ -161,8 +161,8 @@ def fork(place: str, prompt: str, **options: Any) -> int:
 
 async def _fork(run_id: str, step: int, prompt: str, options: dict[str, Any]) -> "Result":
     from journeyman.agent.models.model import Sampling
+    from journeyman.agent.order import Order
     from journeyman.agent.outfit import Rules, limits, outfit, working_folder
-    from journeyman.agent.session import Order
     from journeyman.cli.terminal import stop_on_sigterm
     from journeyman.config import load_settings
 

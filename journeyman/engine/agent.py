@@ -17,7 +17,7 @@ from journeyman.engine.engine import Engine
 from journeyman.engine.peer import Peer
 from journeyman.engine.session import Session
 from journeyman.engine.told import opened, options, state, used
-from journeyman.engine.turn import Turn, fault
+from journeyman.engine.turn import Turn
 from journeyman.engine.wire import OURS
 from journeyman.errors import JourneymanError, UsageError
 from journeyman.tools.target import Command, Target, Url, check_name
@@ -53,7 +53,7 @@ class Agent:
             return await self._route(method, params, is_notification)
         except JourneymanError as error:
             code = INVALID if isinstance(error, UsageError) else FAILED
-            raise RequestError(code, str(error), fault(error)) from error
+            raise RequestError(code, str(error), error.told) from error
         finally:
             if not is_notification:
                 await self._peer.told()
@@ -143,7 +143,7 @@ class Agent:
         if turn.error is not None and turn.stop == "end_turn":
             raise turn.error
 
-        ours: Json = {"error": fault(turn.error)} if turn.error else {}
+        ours: Json = {"error": turn.error.told} if turn.error else {}
         if turn.result is not None and turn.result.denied:
             ours["denied"] = turn.result.denied
 

@@ -15,8 +15,7 @@ from journeyman.agent.parts import nobody
 from journeyman.engine.peer import Peer
 from journeyman.engine.updates import title
 from journeyman.engine.wire import OURS, SETTLED
-from journeyman.policies.finding import Finding
-from journeyman.safe import safe
+from journeyman.policies.finding import sources
 from journeyman.traces.events import ApprovalAnswered, ApprovalRequested, steered
 from journeyman.traces.messages import ToolCall
 
@@ -180,7 +179,7 @@ def _of_call(session_id: str, request: ApprovalRequested, then: Sequence[Json]) 
         "sessionId": session_id,
         "toolCall": call,
         "options": [ONCE, *(keep if request.offer else ()), NO],
-        "_meta": {OURS: {"kind": "call", "sources": list(sources(request)), "then": then, **ours}},
+        "_meta": {OURS: {"kind": "call", "sources": list(sources(request.provenance)), "then": then, **ours}},
     }
 
 
@@ -191,11 +190,3 @@ def _of_budget(session_id: str, spent: Spent) -> Json:
     ours = {"kind": "budget", "reason": text, **empty}
     options = [{**ONCE, "name": "Go on"}, {**NO, "name": "Stop here"}]
     return {"sessionId": session_id, "toolCall": call, "options": options, "_meta": {OURS: ours}}
-
-
-def sources(request: ApprovalRequested) -> Iterable[str]:
-    """Where each value of a call came from."""
-    for name, found in request.provenance.items():
-        for told in found if isinstance(found, list) else ():
-            if isinstance(told, dict):
-                yield safe(str(Finding.of(name, told)), None)

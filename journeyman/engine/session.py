@@ -12,9 +12,9 @@ import anyio
 from anyio.abc import TaskGroup
 
 from journeyman.agent.models.model import Sampling
+from journeyman.agent.order import Order, Result
 from journeyman.agent.outfit import Rules, limits, outfit, policy_for
 from journeyman.agent.runtime import Runtime
-from journeyman.agent.session import Order, Result
 from journeyman.config import Settings, load_settings
 from journeyman.engine import wire
 from journeyman.engine.followers import Followers

@@ -6,7 +6,7 @@ from typing import Any
 
 import anyio
 
-from journeyman.agent.session import Result
+from journeyman.agent.order import Result
 from journeyman.engine.peer import Peer
 from journeyman.errors import JourneymanError
 
@@ -49,9 +49,4 @@ def ended(turn: Turn) -> Json:
         }
 
     outcome = {"outcome": "failed" if error else "interrupted"}
-    return {"running": False, "stopReason": turn.stop, "error": fault(error) if error else None, **outcome, **known}
-
-
-def fault(error: JourneymanError) -> Json:
-    """As it travels."""
-    return {"kind": error.kind, "message": str(error), "fix": error.fix, "run_id": error.run_id}
+    return {"running": False, "stopReason": turn.stop, "error": error.told if error else None, **outcome, **known}

@@ -1,11 +1,12 @@
 """Where a value came from, with the witness."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from pydantic import JsonValue
 
 from journeyman.policies.labels import Origin
+from journeyman.safe import safe
 
 SHOWN = 200
 """Characters of a value that a trace keeps with where it came from."""
@@ -55,3 +56,11 @@ class Finding(NamedTuple):
             f" ({self.source.call}{f', {self.source.field}' if self.source.field else ''})" if self.source.call else ""
         )
         return f"{self.argument} {self.value[:SHOWN]!r} {told}{place}"
+
+
+def sources(provenance: Mapping[str, JsonValue]) -> Iterator[str]:
+    """What a trace keeps of where each value of a call came from, in words for a person."""
+    for name, found in provenance.items():
+        for told in found if isinstance(found, list) else ():
+            if isinstance(told, dict):
+                yield safe(str(Finding.of(name, told)), None)

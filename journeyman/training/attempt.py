@@ -14,9 +14,9 @@ from pydantic import JsonValue, TypeAdapter, ValidationError
 from journeyman.agent.budget import Limits
 from journeyman.agent.models.model import Model, Sampling
 from journeyman.agent.models.wrapped import Wrapped
+from journeyman.agent.order import Order, Result
 from journeyman.agent.outfit import builtins
 from journeyman.agent.runtime import Runtime
-from journeyman.agent.session import Order, Result
 from journeyman.agent.strategies.strategy import Strategy
 from journeyman.errors import ToolError
 from journeyman.mcp_servers.registry import SERVERS

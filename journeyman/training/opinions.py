@@ -12,8 +12,8 @@ from typing import Any
 
 from journeyman.agent.budget import Limits
 from journeyman.agent.models.model import Model, Sampling
+from journeyman.agent.order import Order
 from journeyman.agent.runtime import Runtime
-from journeyman.agent.session import Order
 from journeyman.policies.policy import Policy
 from journeyman.tools.catalog import Catalog
 from journeyman.traces.events import RunStarted, Sample

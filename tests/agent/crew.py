@@ -7,7 +7,8 @@ from typing import Any
 from journeyman.agent.budget import Limits
 from journeyman.agent.models.model import Request
 from journeyman.agent.models.scripted import ScriptedModel
-from journeyman.agent.session import Crew, Order, Result, execute
+from journeyman.agent.order import Order, Result
+from journeyman.agent.session import Crew, execute
 from journeyman.policies.policy import Policy
 from journeyman.tools.function import tool
 from journeyman.tools.tool import Tool

@@ -2,7 +2,8 @@
 
 import pytest
 
-from journeyman.agent.session import Order, resume
+from journeyman.agent.order import Order
+from journeyman.agent.session import resume
 from journeyman.policies.policy import Policy
 from journeyman.tools.function import tool
 from journeyman.traces.events import ApprovalAnswered, ApprovalRequested, CallFinished, StoredEvent

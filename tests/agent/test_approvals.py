@@ -7,7 +7,8 @@ import pytest
 
 from journeyman.agent.models.model import Capabilities
 from journeyman.agent.models.scripted import ScriptedModel
-from journeyman.agent.session import Order, execute
+from journeyman.agent.order import Order
+from journeyman.agent.session import execute
 from journeyman.errors import PolicyError, Refused
 from journeyman.policies.approvals import Approval, Book
 from journeyman.policies.policy import Policy

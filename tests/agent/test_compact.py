@@ -11,8 +11,9 @@ from journeyman.agent.budget import Limits
 from journeyman.agent.compact import QUESTION
 from journeyman.agent.models.model import Capabilities, Request
 from journeyman.agent.models.scripted import ScriptedModel
+from journeyman.agent.order import Order
 from journeyman.agent.replay import replay
-from journeyman.agent.session import Order, execute, fork, resume
+from journeyman.agent.session import execute, fork, resume
 from journeyman.agent.window import guess, tokens
 from journeyman.errors import ContextOverflow
 from journeyman.tools.function import tool

@@ -6,8 +6,9 @@ from typing import Any
 import anyio
 import pytest
 
+from journeyman.agent.order import Order
 from journeyman.agent.replay import replay
-from journeyman.agent.session import Order, execute
+from journeyman.agent.session import execute
 from journeyman.errors import Refused, ToolError
 from journeyman.policies.policy import Policy
 from journeyman.tools.door import Question, current

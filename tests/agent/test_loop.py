@@ -8,7 +8,8 @@ from inline_snapshot import snapshot
 from journeyman.agent.budget import Limits
 from journeyman.agent.guard import Guard
 from journeyman.agent.models.model import Request
-from journeyman.agent.session import Order, resume
+from journeyman.agent.order import Order
+from journeyman.agent.session import resume
 from journeyman.errors import BudgetExceeded, ModelError, RunTimeout, SandboxError, ToolError, UsageError
 from journeyman.policies.policy import Policy
 from journeyman.tools.function import tool

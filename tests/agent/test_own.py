@@ -6,9 +6,10 @@ from dataclasses import dataclass, replace
 import anyio
 import pytest
 
+from journeyman.agent.order import Order
 from journeyman.agent.own import TOOL
 from journeyman.agent.replay import replay
-from journeyman.agent.session import Order, execute, resume
+from journeyman.agent.session import execute, resume
 from journeyman.policies.policy import Policy
 from journeyman.tools.tool import Output
 from journeyman.traces.events import ApprovalAnswered, Inside, ModelResponded, stored_event

@@ -6,8 +6,9 @@ from typing import Any
 import anyio
 import pytest
 
+from journeyman.agent.order import Order, Result
 from journeyman.agent.replay import replay
-from journeyman.agent.session import Order, Result, execute
+from journeyman.agent.session import execute
 from journeyman.errors import ToolError
 from journeyman.policies.policy import Policy
 from journeyman.sandbox.monty import run_program

@@ -7,8 +7,9 @@ import anyio
 import pytest
 
 from journeyman.agent.models.model import Sampling
+from journeyman.agent.order import Order
 from journeyman.agent.replay import read, replay
-from journeyman.agent.session import Order, fork, resume
+from journeyman.agent.session import fork, resume
 from journeyman.agent.today import with_model, with_tools
 from journeyman.errors import ServerError, UsageError
 from journeyman.policies.policy import Policy

@@ -9,9 +9,9 @@ from mcp import Client
 from mcp_types import ElicitResult, TextContent
 
 from journeyman.agent.models.scripted import ScriptedModel
+from journeyman.agent.order import Order
 from journeyman.agent.runtime import Runtime
 from journeyman.agent.served import Served
-from journeyman.agent.session import Order
 from journeyman.errors import ToolError
 from journeyman.policies.policy import Policy
 from journeyman.tools.catalog import Catalog

@@ -5,7 +5,8 @@ from typing import Any, Self
 import pytest
 
 from journeyman.agent.models.model import Request
-from journeyman.agent.session import Order, execute, fork, resume
+from journeyman.agent.order import Order
+from journeyman.agent.session import execute, fork, resume
 from journeyman.policies.decision import Decision
 from journeyman.policies.policy import Policy
 from journeyman.tools.function import tool

@@ -12,8 +12,8 @@ from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 from opentelemetry.proto.trace.v1.trace_pb2 import ScopeSpans, Span, Status
 
 from journeyman.agent.models.scripted import ScriptedModel
+from journeyman.agent.order import Order
 from journeyman.agent.runtime import Runtime
-from journeyman.agent.session import Order
 from journeyman.errors import ConfigError
 from journeyman.policies.policy import Policy
 from journeyman.tools.catalog import Catalog

@@ -13,9 +13,9 @@ from sqlalchemy import text
 
 from journeyman.agent.models.model import Request
 from journeyman.agent.models.scripted import ScriptedModel
+from journeyman.agent.order import Order
 from journeyman.agent.replay import replay
 from journeyman.agent.runtime import Runtime
-from journeyman.agent.session import Order
 from journeyman.errors import ModelError
 from journeyman.policies.policy import Policy
 from journeyman.tools.catalog import Catalog

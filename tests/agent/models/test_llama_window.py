@@ -8,8 +8,9 @@ from journeyman.agent.budget import Limits
 from journeyman.agent.models.engine import Engine
 from journeyman.agent.models.llama import LlamaModel
 from journeyman.agent.models.model import Sampling
+from journeyman.agent.order import Order
 from journeyman.agent.replay import replay
-from journeyman.agent.session import Order, execute
+from journeyman.agent.session import execute
 from journeyman.tools.function import tool
 from journeyman.traces.events import Compacted, MessageAdded, ModelResponded
 from journeyman.traces.export.sequences import sequences

@@ -8,7 +8,8 @@ from pydantic import JsonValue
 
 from journeyman.agent.models.llama import LlamaModel
 from journeyman.agent.models.model import Request, Sampling
-from journeyman.agent.session import Crew, Order, execute
+from journeyman.agent.order import Order
+from journeyman.agent.session import Crew, execute
 from journeyman.policies.policy import Policy
 from journeyman.tools.function import tool
 from journeyman.traces.events import CallFinished, ModelDelta, ModelResponded

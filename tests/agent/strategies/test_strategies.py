@@ -364,7 +364,7 @@ async def test_a_search_goes_on_from_what_it_chose(store):
     result = await asked.run("2+3?")
 
     async with asked:
-        from journeyman.agent.session import Order  # noqa: PLC0415 - beside its use
+        from journeyman.agent.order import Order  # noqa: PLC0415 - beside its use
 
         assert asked._entered
         again = await asked._entered.resume(result.run_id, Order("And?", sampling=SEEDED))
