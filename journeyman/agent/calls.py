@@ -1,6 +1,6 @@
 """One step's tool calls: checked and decided in the model's order, done side by side, reported in the model's order.
 
-The intent of a call is committed before its effect (`call.py` tells what becomes of each).
+The intent of a call is committed before its effect (`preflight.py` and `call.py` tell what becomes of each).
 """
 
 from collections import deque
@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 
 import anyio
 
-from journeyman.agent.call import Ready, do, preflight, too_often
+from journeyman.agent.call import do
+from journeyman.agent.preflight import Ready, preflight, too_often
 from journeyman.agent.run import Run
 from journeyman.errors import JourneymanError
 from journeyman.traces.events import CallFinished, CallStarted

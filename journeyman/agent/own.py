@@ -7,8 +7,9 @@ runtime's: no word of it is the model's, so that nothing trains on it as if it w
 
 import json
 
-from journeyman.agent.call import Ready, do, preflight
+from journeyman.agent.call import do
 from journeyman.agent.parts import Toolbox
+from journeyman.agent.preflight import Ready, preflight
 from journeyman.agent.run import Inner, Run
 from journeyman.tools.tool import Tool
 from journeyman.traces.events import CallFinished, CallStarted, MessageAdded

@@ -15,7 +15,6 @@ import anyio
 from pydantic import JsonValue
 
 from journeyman.agent.budget import Budget
-from journeyman.agent.call import give_up
 from journeyman.agent.guard import Guard
 from journeyman.agent.loop import drive
 from journeyman.agent.models.model import Model
@@ -23,6 +22,7 @@ from journeyman.agent.order import Order, Result
 from journeyman.agent.own import run_command
 from journeyman.agent.parts import Approver, Policy, Recorder, Toolbox, WithOwn, nobody
 from journeyman.agent.plan import UpdatePlan
+from journeyman.agent.preflight import give_up
 from journeyman.agent.program import RunProgram
 from journeyman.agent.rest import Rests
 from journeyman.agent.returns import fits
