@@ -8,7 +8,7 @@ The model starts loading before the tools are connected, so that one does not wa
 
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack
-from typing import Any, Self
+from typing import Any, Self, TypedDict, Unpack
 
 import anyio
 from anyio.abc import TaskGroup
@@ -35,6 +35,17 @@ TOOLS_FOR_A_SMALL_MODEL = 12
 
 
 Ended = Callable[[Sequence[Stored]], None]
+
+
+class There(TypedDict, total=False):
+    """Who is there while a run is made."""
+
+    approver: Approver
+    """Answers what the policy asks about; by default nobody."""
+    listeners: Sequence[Listener]
+    """Hear each event as it happens."""
+    watch: Watch | None
+    """Is told of each event as it is stored."""
 
 
 class Runtime:
@@ -98,15 +109,7 @@ class Runtime:
 
         self._group.start_soon(work)
 
-    async def run(
-        self,
-        order: Order,
-        *,
-        approver: Approver = nobody,
-        listeners: Sequence[Listener] = (),
-        watch: Watch | None = None,
-        run_id: str | None = None,
-    ) -> Result:
+    async def run(self, order: Order, *, run_id: str | None = None, **there: Unpack[There]) -> Result:
         """Start a run and see it to its end. A failure of the run is in `Result.error`.
 
         `run_id` names it; drawn by default.
@@ -116,8 +119,7 @@ class Runtime:
             StoreError: the run cannot be stored; no run was started.
         """
         await self.model.open()
-        recorder = self._recorder(run_id or new_run_id(), (), watch)
-        crew = self._crew(self._toolbox(order.prompt, order), recorder, approver, listeners)
+        crew = self._crew(order, order.prompt, self._recorder(run_id or new_run_id(), (), there), there)
         if order.strategy is None:
             return await execute(order, crew)
 
@@ -129,15 +131,7 @@ class Runtime:
 
         return await Search(self, order, crew).run()
 
-    async def resume(
-        self,
-        run_id: str,
-        order: Order,
-        *,
-        approver: Approver = nobody,
-        listeners: Sequence[Listener] = (),
-        watch: Watch | None = None,
-    ) -> Result:
+    async def resume(self, run_id: str, order: Order, **there: Unpack[There]) -> Result:
         """Go on with a stored run; `order.prompt`, if any, is what the user says next.
 
         Raises:
@@ -147,10 +141,9 @@ class Runtime:
         await self.model.open()  # only then is known what it needs
         run_id = self._believed(self.store.resolve(run_id))
         stored = list(self.store.events(run_id))
-        recorder = self._recorder(run_id, stored, watch, seq=stored[-1].seq)
-        toolbox = self._toolbox(_prompt(stored[0].event), order)
-        events = [each.event for each in stored]
-        return await resume(events, order, self._crew(toolbox, recorder, approver, listeners))
+        recorder = self._recorder(run_id, stored, there, seq=stored[-1].seq)
+        crew = self._crew(order, _prompt(stored[0].event), recorder, there)
+        return await resume([each.event for each in stored], order, crew)
 
     async def fork(
         self,
@@ -158,11 +151,9 @@ class Runtime:
         step: int | None,
         order: Order,
         *,
-        approver: Approver = nobody,
-        listeners: Sequence[Listener] = (),
-        watch: Watch | None = None,
         shared: int | None = None,
         as_run: str | None = None,
+        **there: Unpack[There],
     ) -> Result:
         """Do a stored run over from a step on, as a run of its own that shares what came before.
 
@@ -175,8 +166,8 @@ class Runtime:
         await self.model.open()
         whole = list(self.store.events(self.store.resolve(run_id)))
         stem = whole[:shared] if step is None else before(whole, step)
-        recorder = self._recorder(as_run or new_run_id(), stem, watch)
-        crew = self._crew(self._toolbox(_prompt(stem[0].event), order), recorder, approver, listeners)
+        recorder = self._recorder(as_run or new_run_id(), stem, there)
+        crew = self._crew(order, _prompt(stem[0].event), recorder, there)
         last = stem[-1]
         return await fork([each.event for each in stem], order, crew, parent=last.run_id, parent_seq=last.seq)
 
@@ -198,13 +189,12 @@ class Runtime:
 
     def recorder(self, before: Sequence[Stored] = ()) -> Recorder:
         """For another run, which has `before` in common with an earlier one."""
-        return self._recorder(new_run_id(), before, None)
+        return self._recorder(new_run_id(), before, {})
 
-    def _recorder(self, run_id: str, before: Sequence[Stored], watch: Watch | None, seq: int = 0) -> Recorder:
-        if self.ended is None:
-            return self.store.recorder(run_id, seq=seq, watch=watch)
-
-        return self.store.recorder(run_id, seq=seq, watch=_Until(self.ended, list(before), watch))
+    def _recorder(self, run_id: str, before: Sequence[Stored], there: There, seq: int = 0) -> Recorder:
+        watch = there.get("watch")
+        watch = _Until(self.ended, list(before), watch) if self.ended else watch
+        return self.store.recorder(run_id, seq=seq, watch=watch)
 
     def _toolbox(self, prompt: str, order: Order) -> Toolbox:
         small = self.model.capabilities.small
@@ -212,15 +202,15 @@ class Runtime:
         shell = shell_of(self.catalog) if order.command else None
         return WithOwn(chosen, [shell]) if shell and not shell_of(chosen) else chosen
 
-    def _crew(self, toolbox: Toolbox, recorder: Recorder, approver: Approver, listeners: Sequence[Listener]) -> Crew:
+    def _crew(self, order: Order, prompt: str, recorder: Recorder, there: There) -> Crew:
         return Crew(
             model=self.model,
-            toolbox=toolbox,
+            toolbox=self._toolbox(prompt, order),
             policy=self.policy,
             recorder=recorder,
             run_id=recorder.run_id,
-            approver=approver,
-            listeners=listeners,
+            approver=there.get("approver", nobody),
+            listeners=there.get("listeners", ()),
             book=self.book,
             policy_info={"name": self.policy.name, "digest": self.policy.digest, "text": self.policy.text},
             sandbox=self.sandbox,
