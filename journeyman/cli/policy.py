@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from journeyman.policies.policy import Policy
     from journeyman.policies.provenance import Provenance
     from journeyman.policies.table import Reading, Verdict
+    from journeyman.traces.messages import ToolSpec
 
 CHECK = """\b
 Try:
@@ -98,7 +99,7 @@ def check(setting: str | None, json: bool) -> None:
 
 @policy.command(epilog=EXPLAIN)
 @click.argument("tool", type=ToolChoice())
-@click.argument("arguments", metavar="JSON", default="{}")
+@click.argument("arguments", metavar="[JSON]", required=False)
 @named
 @click.option("--said", default="", metavar="TEXT", help="What the user asked for.")
 @click.option("--read", type=(str, str), multiple=True, metavar="TOOL RESULT", help="A result read before the call.")
@@ -107,15 +108,20 @@ def check(setting: str | None, json: bool) -> None:
 @click.option("--contained", is_flag=True, help="A sandbox that was proven to isolate holds what code.* runs.")
 @click.option("--read-only", is_flag=True, help="The tool says that it changes nothing.")
 @json_option()
-def explain(tool: str, arguments: str, setting: str | None, json: bool, **told: Any) -> int:
+def explain(tool: str, arguments: str | None, setting: str | None, json: bool, **told: Any) -> int:
     """Say what becomes of a call: every rule that matches, where each value came from, what would make it allowed."""
     from journeyman.policies.explain import explain as explained
+    from journeyman.safe import safe
 
-    found = explained(_setting(tool, arguments, assembled(setting)[0], told))
+    under, root = assembled(setting)
+    asked = _setting(tool, arguments or "{}", under, told)
+    found, misfit = explained(asked), _misfit(asked, root) if arguments else ""
     if json:
-        print_json(found.model_dump(mode="json"))
+        print_json({**found.model_dump(mode="json"), "misfit": misfit})
     else:
         _show(found)
+        if misfit:
+            click.echo(f"  the tool does not take these arguments, so a run asks no rule about them: {safe(misfit)}")
 
     return 0 if found.effect == "allow" else 5
 
@@ -136,7 +142,7 @@ def _setting(tool: str, arguments: str, under: "Policy", told: dict[str, Any]) -
     stored = _stored(told["run_id"]) if told["run_id"] else []
     spec = next((each for event in stored for each in getattr(event, "tools", ()) if each.identity == names[0]), spec)
     try:
-        given = Schema(spec).parse(arguments)
+        given = Schema(spec_of(names[0])).parse(arguments)
     except ToolError as error:
         raise UsageError(str(error), fix='write the arguments as a JSON object: \'{"path": "a.md"}\'') from None
 
@@ -150,6 +156,39 @@ def _setting(tool: str, arguments: str, under: "Policy", told: dict[str, Any]) -
         return provenance
 
     return Setting(under, spec, given, known, remote=told["remote"], contained=told["contained"])
+
+
+def _misfit(asked: "Setting", root: Path) -> str:
+    """What is wrong with the arguments by the tool's own schema, where that is known; empty where nothing is."""
+    from journeyman.errors import ToolError
+    from journeyman.tools.schema import Schema
+
+    spec = asked.tool
+    spec = spec if spec.parameters else spec.model_copy(update={"parameters": _schema(spec, root)})
+    try:
+        Schema(spec).check(dict(asked.arguments))
+    except ToolError as error:
+        return str(error)
+
+    return ""
+
+
+def _schema(tool: "ToolSpec", root: Path) -> dict[str, Any]:
+    """Of a tool of ours, or of a server's as it was pinned; empty where nothing is known of it."""
+    from json import loads
+
+    import anyio
+
+    from journeyman.mcp_servers.registry import SERVERS, build
+    from journeyman.tools.mcp_json import servers
+    from journeyman.tools.pins import Pins
+
+    if tool.server in SERVERS:
+        listed = anyio.run(build(tool.server, root, full=True).list_tools)
+        return next((each.input_schema for each in listed if each.name == tool.tool), {})
+
+    pinned = (Pins.of_user().of(each) for each in servers(root).targets if each.name == tool.server)
+    return loads((next(pinned, None) or {}).get(tool.tool, "{}")).get("inputSchema", {})
 
 
 def _tool_name(name: str) -> str:
