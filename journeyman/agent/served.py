@@ -17,8 +17,9 @@ from mcp_types import INVALID_PARAMS, CallToolResult, ElicitRequestFormParams, T
 from journeyman.agent.order import Order, Result
 from journeyman.agent.runtime import Runtime
 from journeyman.errors import ConfigError, UsageError
-from journeyman.mcp_servers.base import ToolServer, hints
+from journeyman.mcp_servers.base import ToolServer
 from journeyman.mcp_servers.tasks import Task, Tasks, Work, background
+from journeyman.mcp_servers.toolset import hints
 from journeyman.safe import safe
 from journeyman.traces.events import ApprovalAnswered, ApprovalRequested, CallStarted, Event, ModelRequested, RunStarted
 from journeyman.traces.store import new_run_id
@@ -50,7 +51,7 @@ class Served:
         self._tasks = Tasks(self._restore, self._stop)
         about = "An agent with tools of its own. Give it a task in plain words; what it did can be read afterwards."
         self.server = ToolServer("journeyman", about, lifespan=self._lifespan, extensions=[self._tasks])
-        self.server.add_tool(self.run_agent, annotations=hints(destructive=True))
+        self.server.offer(self.run_agent, hints(destructive=True))
         self.server.resource("trace://runs", title="Recent runs", mime_type="text/plain")(self._recent)
         self.server.resource("trace://run/{run_id}", title="What a run did", mime_type="text/plain")(self._run)
 

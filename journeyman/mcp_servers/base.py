@@ -1,41 +1,19 @@
-"""What our MCP servers share: results as a small model wants to read them, and a quiet, strict `MCPServer`.
+"""A toolset as the MCP SDK serves it: over HTTP, to a client in this process, or with tools of the SDK's own kind."""
 
-The tools themselves are plain functions over a core that knows nothing of MCP. They return a `Reply` (or its text) and
-raise `ToolError`; both become results the model reads, without prefixes. Arguments a tool does not have are refused
-rather than ignored: a misspelt one would silently do something else.
-"""
-
-import functools
-import inspect
-from collections.abc import Awaitable, Callable, Sequence
-from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from collections.abc import Sequence
 from importlib import metadata
-from types import FunctionType
-from typing import Annotated, Any, cast
+from typing import Any, Self, cast
 
 from mcp.server import MCPServer
 from mcp.server.extension import Extension
 from mcp.server.mcpserver import Context
 from mcp.server.mcpserver import server as sdk
-from mcp.server.mcpserver.exceptions import ToolError as RefusedCall
 from mcp.server.stdio import stdio_server
-from mcp_types import CallToolResult, ContentBlock, InputRequiredResult, TextContent, ToolAnnotations
-from pydantic import BaseModel, ValidationError
+from mcp_types import CallToolResult, InputRequiredResult, Tool
+from pydantic import BaseModel
 
-from journeyman.errors import ToolError
+from journeyman.mcp_servers.toolset import Function, Json, Lifespan, Toolset
 from journeyman.mcp_servers.wire import wire
-
-Lifespan = Callable[[MCPServer[Any]], AbstractAsyncContextManager[Any]]
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    text: str
-    data: BaseModel | None = None
-    """Structured content; the tool's declared output."""
-    more: Sequence[ContentBlock] = ()
-    """Pictures, and links to what was made."""
 
 
 class ToolServer(MCPServer[Any]):
@@ -59,18 +37,26 @@ class ToolServer(MCPServer[Any]):
         finally:
             namespace["configure_logging"] = configure
 
-        self.lifespan = lifespan
-        """Opens and closes what the server holds; for whoever calls its tools without a session."""
+        self.toolset = Toolset(name, instructions, lifespan=lifespan)
 
-    def offer(self, function: FunctionType, hints: ToolAnnotations, output: type[BaseModel] | None = None) -> None:
-        """Add a tool: its name, arguments and one-line description are the function's own.
+    @classmethod
+    def of(cls, toolset: Toolset) -> Self:
+        """The server that offers these tools."""
+        made = cls(toolset.name, toolset.instructions, lifespan=toolset.lifespan)
+        made.toolset = toolset
+        if (files := toolset.files) is not None:
 
-        A plain function runs in a worker thread; an `async` one runs on the event loop and must not block it.
-        """
-        self.add_tool(_answering(function, output), annotations=hints)
-        tool = self._tool_manager.get_tool(function.__name__)
-        if tool is not None:
-            tool.parameters = _bare(tool.parameters)
+            async def read(path: str) -> bytes | str:
+                return text(await files.read(path))
+
+            template = made.resource(files.prefix + "{+path}", name=files.name, description=files.description)
+            template(read)
+
+        return made
+
+    def offer(self, function: Function, hints: Json, output: type[BaseModel] | None = None) -> None:
+        """Add a tool, as `Toolset.offer` does."""
+        self.toolset.offer(function, hints, output)
 
     async def run_stdio_async(self) -> None:
         """Serve on the standard streams, until the client goes away."""
@@ -84,100 +70,27 @@ class ToolServer(MCPServer[Any]):
                 options = self._lowlevel_server.create_initialization_options()
                 await self._lowlevel_server.run(incoming, outgoing, options)
 
+    async def list_tools(self) -> list[Tool]:
+        ours = [Tool.model_validate(tool.definition) for tool in self.toolset.tools.values()]
+        return ours + await super().list_tools()
+
     async def call_tool(
-        self, name: str, arguments: dict[str, Any], context: Context[Any, Any] | None = None
+        self, name: str, arguments: Json, context: Context[Any, Any] | None = None
     ) -> CallToolResult | InputRequiredResult:
-        tool = self._tool_manager.get_tool(name)
-        if tool is None:
-            known = ", ".join(tool.name for tool in self._tool_manager.list_tools())
-            return _error(f"there is no tool {name!r}; there are: {known}")
-
-        expected = tool.parameters["properties"]
-        if unknown := [argument for argument in arguments if argument not in expected]:
-            return _error(f"{name} has no argument {unknown[0]!r}; it takes {', '.join(expected)}")
-
-        try:
+        if self._tool_manager.get_tool(name) is not None:
             return await super().call_tool(name, arguments, context)
-        except RefusedCall as error:
-            if isinstance(error.__cause__, ValidationError):
-                return _error(_complaint(name, error.__cause__))
 
-            raise
-
-
-def hints(
-    *, read_only: bool = False, destructive: bool = False, idempotent: bool = False, outside: bool = False
-) -> ToolAnnotations:
-    """All of a tool's annotations, said outright: the defaults of the protocol are the pessimistic ones.
-
-    `outside`: it reaches beyond this machine.
-    """
-    return ToolAnnotations(
-        read_only_hint=read_only,
-        destructive_hint=destructive,
-        idempotent_hint=idempotent or read_only,
-        open_world_hint=outside,
-    )
+        report = context.report_progress if context is not None else None
+        result = await self.toolset.call(name, arguments, report)
+        return result if isinstance(result, CallToolResult) else CallToolResult.model_validate(result)
 
 
-def _answering(
-    function: FunctionType, output: type[BaseModel] | None
-) -> Callable[..., CallToolResult | Awaitable[CallToolResult]]:
-    """The function as the SDK wants it: the same parameters, a `CallToolResult`, no error of ours passes."""
-    if inspect.iscoroutinefunction(function):
-
-        @functools.wraps(function)
-        async def answer(**arguments: Any) -> CallToolResult:
-            try:
-                return _result(await function(**arguments))
-            except ToolError as error:
-                return _error(str(error))
-
-    else:
-
-        @functools.wraps(function)
-        def answer(**arguments: Any) -> CallToolResult:
-            try:
-                return _result(function(**arguments))
-            except ToolError as error:
-                return _error(str(error))
-
-    returns = CallToolResult if output is None else Annotated[CallToolResult, output]
-    signature = inspect.signature(function, eval_str=True).replace(return_annotation=returns)
-    vars(answer)["__signature__"] = signature
-    answer.__annotations__ = {**answer.__annotations__, "return": returns}
-    return answer
-
-
-def _result(reply: Reply | str) -> CallToolResult:
-    if isinstance(reply, str):
-        reply = Reply(reply)
-
-    data = reply.data.model_dump(mode="json") if reply.data else None
-    return CallToolResult(content=[TextContent(type="text", text=reply.text), *reply.more], structured_content=data)
-
-
-def _error(text: str) -> CallToolResult:
-    return CallToolResult(content=[TextContent(type="text", text=text)], is_error=True)
-
-
-def _complaint(name: str, error: ValidationError) -> str:
-    first = error.errors(include_url=False, include_context=False, include_input=False)[0]
-    argument = ".".join(str(part) for part in first["loc"])
-    if first["type"] == "missing":
-        return f"{name} needs the argument {argument!r}"
-
-    return f"{name}: {argument}: {first['msg'][0].lower()}{first['msg'][1:]}"
-
-
-def _bare(schema: dict[str, Any]) -> dict[str, Any]:
-    """The schema without generated titles, which only repeat names, and closed to other arguments."""
-    properties = {
-        name: {key: value for key, value in field.items() if key != "title"}
-        for name, field in schema["properties"].items()
-    }
-    rest = {key: value for key, value in schema.items() if key not in {"title", "properties"}}
-    return {**rest, "properties": properties, "additionalProperties": False}
+def text(data: bytes) -> bytes | str:
+    """As text, where it is some."""
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        return data
 
 
 def _leave_logging_alone(level: str = "INFO") -> None:

@@ -3,12 +3,13 @@
 import importlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from journeyman.errors import UsageError
 
 if TYPE_CHECKING:
     from journeyman.mcp_servers.base import ToolServer
+    from journeyman.mcp_servers.toolset import Toolset
 
 
 SERVERS = {
@@ -29,7 +30,7 @@ BASIC = frozenset(
 """The tools that every model is offered, and all that a small one is: more would cost it more than they help."""
 
 
-def build(
+def tools(
     name: str,
     root: Path,
     *,
@@ -37,8 +38,8 @@ def build(
     hosts: Sequence[str] = (),
     full: bool = False,
     provider: str = "fetch",
-) -> "ToolServer":
-    """A server of ours, with `root` as the only folder it may use.
+) -> "Toolset":
+    """The tools of a server of ours, with `root` as the only folder it may use.
 
     Args:
         name: one of `SERVERS`, or `WEB`.
@@ -55,6 +56,13 @@ def build(
     if name not in {*SERVERS, WEB}:
         raise UsageError(f"there is no server {name!r}", fix=f"take one of: {', '.join([*SERVERS, WEB])}")
 
-    # Imported when it is wanted, because the MCP SDK takes a while.
+    # Imported when it is wanted: some take a while.
     options = {"code": {"sandbox": sandbox, "hosts": hosts}, WEB: {"provider": provider}}.get(name, {})
     return importlib.import_module(f"journeyman.mcp_servers.{name}.server").build(root, full=full, **options)
+
+
+def build(name: str, root: Path, **options: Any) -> "ToolServer":
+    """The same as a server of the MCP SDK, whose import takes half a second."""
+    from journeyman.mcp_servers.base import ToolServer  # noqa: PLC0415
+
+    return ToolServer.of(tools(name, root, **options))

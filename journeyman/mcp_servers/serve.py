@@ -1,27 +1,16 @@
-"""Running one of our servers for somebody else's client: over stdio, or over HTTP on this machine only.
+"""Running one of our servers for somebody else's client: over stdio, or over HTTP on this machine only."""
 
-Other users of this machine reach the port too. A server that acts for the user is given a token, without which nothing
-is answered; the others have no log-in.
-"""
-
-import hmac
-import ipaddress
-import socket
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import anyio
-
-from journeyman.errors import ServerError, UsageError
-from journeyman.mcp_servers.registry import build
+from journeyman.mcp_servers.registry import tools
+from journeyman.mcp_servers.talk import Talk
+from journeyman.mcp_servers.wire import wire
 
 if TYPE_CHECKING:
     from journeyman.mcp_servers.base import ToolServer
-
-LAST_PORT = 65535
-GOODBYE_S = 2
-"""How long open connections may take to end."""
+    from journeyman.mcp_servers.toolset import Toolset
 
 
 async def serve(
@@ -46,7 +35,20 @@ async def serve(
         ConfigError: `root` is no folder.
         ServerError: the port is taken.
     """
-    await offer(build(name, root, full=True, provider=provider), http, ready=ready)
+    toolset = tools(name, root, full=True, provider=provider)
+    if http is not None or not await talked(toolset):
+        from journeyman.mcp_servers.base import ToolServer  # noqa: PLC0415 - takes half a second
+
+        await offer(ToolServer.of(toolset), http, ready=ready)
+
+
+async def talked(toolset: "Toolset") -> bool:
+    """Served on the standard streams, until the client went away; False where they cannot be waited for."""
+    with wire() as ends:
+        if ends is not None:
+            await Talk(toolset).run(*ends)
+
+        return ends is not None
 
 
 async def offer(
@@ -64,84 +66,6 @@ async def offer(
         await server.run_stdio_async()
         return
 
-    with _listen(*http) as listener:
-        await _serve_http(server, listener, ready, token)
+    from journeyman.mcp_servers.http import serve  # noqa: PLC0415 - only HTTP needs what it imports
 
-
-async def _serve_http(
-    server: "ToolServer", listener: socket.socket, ready: Callable[[str], None] | None, token: str
-) -> None:
-    import uvicorn  # noqa: PLC0415 - only HTTP needs these
-    from mcp.server.transport_security import TransportSecuritySettings  # noqa: PLC0415
-
-    host, port = listener.getsockname()[:2]
-    name = f"[{host}]" if ":" in host else host
-    # No page has business here: whatever names another origin than ours, or reached us under another name, is refused.
-    origins = [f"http://{name}:{port}", f"http://localhost:{port}"]
-    guard = TransportSecuritySettings(allowed_hosts=[f"{name}:*", "localhost:*"], allowed_origins=origins)
-    inner = server.streamable_http_app(host=host, transport_security=guard)
-    app = _locked(inner, token) if token else inner
-    how: dict[str, Any] = {"log_config": None, "log_level": "error", "ws": "none"}
-    web = uvicorn.Server(uvicorn.Config(app, timeout_graceful_shutdown=GOODBYE_S, **how))
-    async with anyio.create_task_group() as tasks:
-
-        async def run() -> None:
-            # Cancelled from outside, it would leave its connections open; it is asked to stop instead.
-            with anyio.CancelScope(shield=True):
-                await web.serve(sockets=[listener])
-
-            tasks.cancel_scope.cancel()
-
-        tasks.start_soon(run)
-        try:
-            if ready is not None:
-                ready(f"http://{name}:{port}/mcp")
-
-            await anyio.sleep_forever()
-        finally:
-            web.should_exit = True
-
-
-def _locked(app: Any, token: str) -> Any:
-    """The application, for requests that bear the token; 401 for the rest."""
-    from starlette.responses import PlainTextResponse  # noqa: PLC0415 - only HTTP needs it
-
-    refusal = PlainTextResponse(
-        "The token is missing or wrong: Authorization: Bearer TOKEN.\n", 401, {"WWW-Authenticate": "Bearer"}
-    )
-
-    async def guard(scope: Any, receive: Any, send: Any) -> None:
-        scheme, _, given = dict(scope.get("headers", ())).get(b"authorization", b"").partition(b" ")
-        knows = scheme.lower() == b"bearer" and hmac.compare_digest(given.strip(), token.encode())
-        answer = app if knows or scope["type"] == "lifespan" else refusal
-        await answer(scope, receive, send)
-
-    return guard
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    """A listening socket on the loopback: no other machine reaches it."""
-    if host == "localhost":
-        host = "127.0.0.1"
-
-    try:
-        address = ipaddress.ip_address(host)
-    except ValueError:
-        address = None
-
-    if address is None or not address.is_loopback:
-        raise UsageError(
-            f"{host} could be reached from other machines, and these servers have no log-in",
-            fix="listen on 127.0.0.1; to serve other machines put a gateway with authentication in front",
-        )
-
-    if not 0 <= port <= LAST_PORT:
-        raise UsageError(f"there is no port {port}", fix=f"give one from 0 (any free one) to {LAST_PORT}")
-
-    family = socket.AF_INET6 if address.version == 6 else socket.AF_INET  # noqa: PLR2004 - the version of IP
-    try:
-        return socket.create_server((host, port), family=family)
-    except OSError as error:
-        raise ServerError(
-            f"cannot listen on {host}:{port}: {error}", fix="give another port, or 0 for a free one"
-        ) from None
+    await serve(server, *http, ready=ready, token=token)

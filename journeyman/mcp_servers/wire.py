@@ -53,7 +53,7 @@ class Out:
         self._descriptor = descriptor
 
     async def write(self, text: str) -> None:
-        data = memoryview(text.encode())
+        data = memoryview(text.encode("utf-8", "replace"))
         while data:
             await anyio.wait_writable(self._descriptor)
             data = data[os.write(self._descriptor, data[:WRITTEN]) :]

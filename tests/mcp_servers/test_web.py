@@ -12,6 +12,7 @@ from mcp import Client
 from mcp_types import TextContent
 
 from journeyman.errors import ConfigError
+from journeyman.mcp_servers.base import ToolServer
 from journeyman.mcp_servers.web.fetching import MAX_BYTES, Reader
 from journeyman.mcp_servers.web.providers import Provider, provider
 from journeyman.mcp_servers.web.server import server
@@ -74,7 +75,7 @@ def web() -> Iterator[Web]:
 @asynccontextmanager
 async def browser(web: Web, searching: Provider | None = None, *, allowed: bool = True) -> AsyncGenerator[Any]:
     reader = Reader(Egress([web.host] if allowed else ["*"]))
-    async with Client(server(reader, searching)) as client:
+    async with Client(ToolServer.of(server(reader, searching))) as client:
 
         async def call(tool: str, **arguments: Any) -> str:
             result = await client.call_tool(tool, arguments)
@@ -223,7 +224,7 @@ def test_without_a_key_or_an_address_nobody_searches() -> None:
 
 
 async def test_without_a_provider_only_pages_are_offered(web: Web) -> None:
-    async with Client(server(Reader(), None)) as client:
+    async with Client(ToolServer.of(server(Reader(), None))) as client:
         (tool,) = (await client.list_tools()).tools
 
     assert tool.annotations is not None

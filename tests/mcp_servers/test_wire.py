@@ -1,11 +1,14 @@
 """The standard streams of a server, driven by hand: what no client would send, too."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from journeyman.mcp_servers.wire import Out
 
 INITIALIZE = {
     "jsonrpc": "2.0",
@@ -16,18 +19,19 @@ INITIALIZE = {
 READY = {"jsonrpc": "2.0", "method": "notifications/initialized"}
 SERVE = """
 import sys, anyio
-from pathlib import Path
-from journeyman.mcp_servers.base import ToolServer, hints
-from journeyman.mcp_servers.serve import offer
+from journeyman.mcp_servers.base import ToolServer
+from journeyman.mcp_servers.serve import offer, talked
+from journeyman.mcp_servers.toolset import Toolset, hints
 
 def loud(size: int) -> str:
     "Print, and answer at length"
     print("stray")
     return "\\u00e4" * size
 
-server = ToolServer("loud", "")
-server.offer(loud, hints())
-anyio.run(offer, server, backend=sys.argv[1])
+tools = Toolset("loud", "")
+tools.offer(loud, hints())
+run, what = (offer, ToolServer.of(tools)) if sys.argv[2] == "sdk" else (talked, tools)
+anyio.run(run, what, backend=sys.argv[1])
 """
 
 
@@ -40,10 +44,11 @@ def call(number: int, size: int) -> dict[str, object]:
     }
 
 
+@pytest.mark.parametrize("kind", ["ours", "sdk"])
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
-def test_messages_of_any_size_pass_whole_and_stray_output_does_not(tmp_path: Path, backend: str) -> None:
+def test_messages_of_any_size_pass_whole_and_stray_output_does_not(tmp_path: Path, backend: str, kind: str) -> None:
     program = subprocess.Popen(
-        [sys.executable, "-c", SERVE, backend],
+        [sys.executable, "-c", SERVE, backend, kind],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -69,11 +74,38 @@ def test_messages_of_any_size_pass_whole_and_stray_output_does_not(tmp_path: Pat
         assert program.wait(50) == 0
 
 
+async def test_what_is_no_unicode_is_written_as_far_as_it_is() -> None:
+    reading, writing = os.pipe()
+    await Out(writing).write("a \udcff\n")
+    os.close(writing)
+    with open(reading, "rb") as pipe:  # noqa: ASYNC230, PTH123 - all of it is there
+        assert pipe.read() == b"a ?\n"
+
+
+def test_a_server_whose_answers_nobody_reads_ends() -> None:
+    program = subprocess.Popen(
+        [sys.executable, "-c", SERVE, "asyncio", "ours"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        encoding="utf-8",
+    )
+    assert program.stdin is not None
+    assert program.stdout is not None
+    assert program.stderr is not None
+    with program:
+        program.stdout.close()
+        program.stdin.write(json.dumps(INITIALIZE) + "\n")
+        program.stdin.flush()
+        assert program.wait(20) == 0
+        assert program.stderr.read() == ""
+
+
 def test_a_file_as_input_is_read_too(tmp_path: Path) -> None:
     (tmp_path / "asked").write_text("".join(json.dumps(each) + "\n" for each in (INITIALIZE, READY)))
     with (tmp_path / "asked").open() as asked:
         done = subprocess.run(
-            [sys.executable, "-c", SERVE, "asyncio"],
+            [sys.executable, "-c", SERVE, "asyncio", "sdk"],
             stdin=asked,
             capture_output=True,
             text=True,

@@ -1,6 +1,5 @@
 """The calculator as an MCP server."""
 
-import statistics as known
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from fractions import Fraction
@@ -8,14 +7,13 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any
 
-from mcp.server import MCPServer
 from pydantic import BaseModel, Field
 
 from journeyman.errors import ToolError
-from journeyman.mcp_servers.base import Reply, ToolServer, hints
 from journeyman.mcp_servers.calculator import dates, evaluate, number, tree
 from journeyman.mcp_servers.calculator.number import Number
 from journeyman.mcp_servers.calculator.symbolic import Child
+from journeyman.mcp_servers.toolset import Reply, Toolset, hints
 
 SYMBOLS = {"°C": "degC", "°F": "degF", "°": "degree", "µ": "u", "μ": "u", "²": "**2", "³": "**3", "^": "**"}
 Numbers = Annotated[list[float], Field(min_length=1, max_length=10_000)]
@@ -44,18 +42,18 @@ class Summary(BaseModel):
     """Of a sample; none of one number."""
 
 
-def build(root: Path, *, full: bool = False) -> ToolServer:  # noqa: ARG001 - every server is built the same way; arithmetic needs no folder
+def build(root: Path, *, full: bool = False) -> Toolset:  # noqa: ARG001 - every server is built the same way; arithmetic needs no folder
     child = Child()
 
     @asynccontextmanager
-    async def closing(_: MCPServer[Any]) -> AsyncGenerator[None]:
+    async def closing(_: Any) -> AsyncGenerator[None]:
         try:
             yield
         finally:
             await child.close()
 
     told = "Exact arithmetic. Results are fractions or decimals without rounding errors."
-    server = ToolServer("calculator", told, lifespan=closing)
+    server = Toolset("calculator", told, lifespan=closing)
     server.offer(calculate, hints(read_only=True), Result)
     if full:
         server.offer(statistics, hints(read_only=True), Summary)
@@ -76,6 +74,8 @@ async def calculate(expression: str) -> Reply:
 
 def statistics(numbers: Numbers) -> Reply:
     """Count, sum, mean, median, range and standard deviation of numbers"""
+    import statistics as known  # noqa: PLC0415 - takes a while
+
     try:
         exact = [Fraction(repr(each)) for each in numbers]
     except ValueError:
@@ -105,7 +105,7 @@ def date_after(start: str, days: int = 0, weeks: int = 0, months: int = 0, years
     return _reply(dates.after(start, days, weeks, months, years))
 
 
-def _offer_mathematics(server: ToolServer, child: Child) -> None:
+def _offer_mathematics(server: Toolset, child: Child) -> None:
     async def solve(equation: str, variable: str = "") -> Reply:
         """Solve an equation for a variable"""
         return _reply(await child.ask("solve", equation=tree.equation(equation), variable=_name(variable)))

@@ -9,17 +9,16 @@ from typing import Any
 from urllib.parse import quote, unquote
 
 import anyio
-from mcp.server import MCPServer
-from mcp_types import ImageContent, ResourceLink
 
 from journeyman.errors import SandboxError, ToolError
-from journeyman.mcp_servers.base import Reply, ToolServer, hints
 from journeyman.mcp_servers.code.session import Done, Session
+from journeyman.mcp_servers.toolset import Files, Json, Reply, Toolset, hints
 from journeyman.sandbox.sandbox import Rich
 from journeyman.sandbox.select import asked
 
 LINKED = 20
 CLOSING_S = 5.0
+ARTEFACT = "artefact:///"
 
 
 def build(
@@ -28,19 +27,19 @@ def build(
     sandbox: str = "auto",
     hosts: Sequence[str] = (),
     full: bool = False,
-) -> ToolServer:
+) -> Toolset:
     spec = asked(sandbox).model_copy(update={"allow_hosts": tuple(hosts)})
     session = Session(spec, artefacts=full)
 
     @asynccontextmanager
-    async def closing(_: MCPServer[Any]) -> AsyncGenerator[None]:
+    async def closing(_: Any) -> AsyncGenerator[None]:
         try:
             yield
         finally:
             with anyio.move_on_after(CLOSING_S, shield=True):  # whoever ends it does so by cancelling
                 await session.close()
 
-    server = ToolServer(
+    server = Toolset(
         "code", "Python in a sandbox, with a scratch folder and without network. Variables persist.", lifespan=closing
     )
 
@@ -55,20 +54,17 @@ def build(
     return server
 
 
-def _offer_more(server: ToolServer, session: Session) -> None:
+def _offer_more(server: Toolset, session: Session) -> None:
     async def shell(command: str) -> Reply:
         """Run a shell command in the sandbox"""
         return await _reply(session.shell(command))
 
     server.offer(shell, hints())
 
-    @server.resource("artefact:///{+path}", name="artefact", description="A file that the code made")
-    async def artefact(path: str) -> str | bytes:
-        data = await session.read(unquote(path))
-        try:
-            return data.decode()
-        except UnicodeDecodeError:
-            return data
+    async def read(path: str) -> bytes:
+        return await session.read(unquote(path))
+
+    server.files = Files("artefact", "A file that the code made", ARTEFACT, read)
 
 
 async def _reply(work: Awaitable[Done]) -> Reply:
@@ -81,10 +77,11 @@ async def _reply(work: Awaitable[Done]) -> Reply:
     return Reply(done.text, more=[*pictures, *map(_link, done.made[:LINKED])])
 
 
-def _picture(rich: Rich) -> ImageContent:
-    return ImageContent(type="image", data=base64.b64encode(rich.data).decode(), mime_type=rich.mime)
+def _picture(rich: Rich) -> Json:
+    return {"type": "image", "data": base64.b64encode(rich.data).decode(), "mimeType": rich.mime}
 
 
-def _link(path: str) -> ResourceLink:
+def _link(path: str) -> Json:
     kind = mimetypes.guess_type(path)[0]
-    return ResourceLink(type="resource_link", uri=f"artefact:///{quote(path)}", name=path, mime_type=kind)
+    link = {"type": "resource_link", "uri": f"{ARTEFACT}{quote(path)}", "name": path}
+    return {**link, "mimeType": kind} if kind else link

@@ -6,7 +6,7 @@ A pattern comes from a model, so its matching has a deadline: some patterns take
 import re
 import time
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import regex
 
@@ -24,30 +24,50 @@ _GLOB = re.compile(r"(\*\*/)|(\*\*)|(\*)|(\?)|(\[!?[^]/]+\])|(.)", re.DOTALL)
 _WORDS = ("(?:.*/)?", ".*", "[^/]*", "[^/]")
 
 
+T = TypeVar("T")
+
+
+class Match(NamedTuple):
+    path: str
+    line: int
+    text: str
+    around: str
+    """As it is shown, with the lines around it."""
+
+
+class Page(NamedTuple, Generic[T]):
+    text: str
+    """What a model reads, with a word on how to go on."""
+    items: list[T]
+    next: int | None
+    """What to skip for the rest, if there is one."""
+
+
 class Finder:
-    """Looks through a folder; hidden files, and folders such as node_modules, are passed over."""
+    """Looks through a folder; hidden files, ignored ones and folders such as node_modules are passed over."""
 
     def __init__(self, root: Root, checkpoint: Callable[[], None]) -> None:
         self._root = root
         self._checkpoint = checkpoint
 
-    def glob(self, pattern: str, path: str = ".", skip: int = 0) -> str:
+    def glob(self, pattern: str, path: str = ".", skip: int = 0, *, ignored: bool = False) -> Page[str]:
         """Paths that match `**/*.md`; a pattern without a slash is one for names, wherever they are."""
-        walk = self._walk()
+        walk = self._walk(ignored=ignored)
         found = list(_timed(self._named(walk, pattern, path), pattern))
-        shown = found[skip : skip + SHOWN]
-        text = "\n".join(map(told, shown)) or f"no file matches {told(pattern)}"
-        return _with_rest(text, len(shown), len(found), skip, complete=walk.complete and not walk.too_large)
+        shown = [told(each) for each in found[skip : skip + SHOWN]]
+        return _page(shown, "\n".join(shown) or f"no file matches {told(pattern)}", len(found), skip, walk)
 
-    def grep(self, pattern: str, path: str, glob: str, context: int, skip: int, *, ignore_case: bool) -> str:
+    def grep(
+        self, pattern: str, path: str, glob: str, context: int, skip: int, *, ignore_case: bool, ignored: bool
+    ) -> Page[Match]:
         """Lines that match, each as `path:line: text`."""
         try:
             wanted = regex.compile(pattern, regex.MULTILINE | (regex.IGNORECASE if ignore_case else 0))
         except regex.error as error:
             raise ToolError(f"{told(pattern)} is no regular expression: {error}") from None
 
-        walk = self._walk()
-        found: list[str] = []
+        walk = self._walk(ignored=ignored)
+        found: list[Match] = []
         count = 0
         for hits in _timed(self._matching(walk, wanted, path, glob, context), pattern):
             count += 1
@@ -57,20 +77,23 @@ class Finder:
             if count > skip + SHOWN:
                 break
 
-        text = ("\n--\n" if context else "\n").join(found) or f"nothing matches {told(pattern)}"
-        return _with_rest(text, len(found), count, skip, complete=walk.complete and not walk.too_large)
+        text = ("\n--\n" if context else "\n").join(each.around for each in found)
+        return _page(found, text or f"nothing matches {told(pattern)}", count, skip, walk)
 
-    def tree(self, path: str = ".", depth: int = 3) -> str:
+    def tree(self, path: str = ".", depth: int = 3, *, ignored: bool = False) -> str:
         """Folders and files below, indented; what is deeper is counted."""
         lines: list[str] = []
-        more = self._grow(path, depth, "", lines)
+        walk = self._walk(ignored=ignored)
+        below = self._root.relative(path)
+        walk.approach("" if below == "." else below)
+        more = self._grow("" if below == "." else below, depth, lines, walk)
         if not lines:
             return f"{told(path)} is empty"
 
         return "\n".join([*lines, f"[only the first {BRANCHES}; give a folder or less depth]"] if more else lines)
 
-    def _walk(self) -> Walk:
-        return Walk(self._root, self._checkpoint, largest=MAX_READ)
+    def _walk(self, *, ignored: bool) -> Walk:
+        return Walk(self._root, self._checkpoint, largest=MAX_READ, everything=ignored)
 
     def _files(self, walk: Walk, path: str) -> Iterator[str]:
         """The file itself, or those below the folder."""
@@ -86,7 +109,7 @@ class Finder:
         fits = _fitting(pattern)
         return (found for found in self._files(walk, path) if fits(found))
 
-    def _matching(self, walk: Walk, wanted: Any, path: str, glob: str, context: int) -> Iterator[str]:
+    def _matching(self, walk: Walk, wanted: Any, path: str, glob: str, context: int) -> Iterator[Match]:
         ends = time.monotonic() + SECONDS
         for found in self._named(walk, glob or "**", path):
             self._checkpoint()
@@ -101,7 +124,8 @@ class Finder:
             lines = text.lines
             for number, line in enumerate(lines):
                 if wanted.search(line, timeout=max(ends - time.monotonic(), 0.001)):
-                    yield _shown(found, lines, number, context)
+                    shown = _shown(found, lines, number, context)
+                    yield Match(told(found), number + 1, _short(line.strip()), shown)
 
     def _data(self, path: str, walk: Walk) -> bytes:
         try:
@@ -112,19 +136,19 @@ class Finder:
 
         return b"" if is_binary(data) else data
 
-    def _grow(self, path: str, depth: int, indent: str, lines: list[str]) -> bool:
+    def _grow(self, path: str, depth: int, lines: list[str], walk: Walk, indent: str = "") -> bool:
         """Whether there was no room for all."""
         self._checkpoint()
-        entries, more = self._root.list(path)
-        for entry in entries:
+        entries, more = self._root.list(path or ".")
+        for entry in walk.wanted(path, entries, hidden=True):
             if len(lines) >= BRANCHES:
                 return True
 
-            below = f"{path}/{entry.name}"
+            below = f"{path}/{entry.name}" if path else entry.name
             lines.append(f"{indent}{told(entry.name)}{'/' if entry.kind == 'folder' else ''}")
             if entry.kind == "folder" and not entry.name.startswith("."):
                 if depth > 1:
-                    more = self._grow(below, depth - 1, indent + "  ", lines) or more
+                    more = self._grow(below, depth - 1, lines, walk, f"{indent}  ") or more
                 else:
                     lines[-1] += f" [{len(self._root.list(below)[0])}]"
 
@@ -159,7 +183,7 @@ def _class(text: str) -> str:
     return f"[{negated}{inner}]"
 
 
-def _timed(found: Iterator[str], pattern: str) -> Iterator[str]:
+def _timed(found: Iterator[T], pattern: str) -> Iterator[T]:
     try:
         yield from found
     except TimeoutError:
@@ -180,12 +204,12 @@ def _short(line: str) -> str:
     return line if len(line) <= LONGEST else f"{line[:LONGEST]}..."
 
 
-def _with_rest(text: str, shown: int, count: int, skip: int, *, complete: bool) -> str:
-    notes = []
-    if skip + shown < count:
-        notes.append(f"[there are more; go on with skip={skip + shown}]")
+def _page(items: list[T], text: str, count: int, skip: int, walk: Walk) -> Page[T]:
+    notes, rest = [text], skip + len(items) if skip + len(items) < count else None
+    if rest:
+        notes.append(f"[there are more; go on with skip={rest}]")
 
-    if not complete:
+    if not walk.complete or walk.too_large:
         notes.append("[some files were not looked at: too large, too many or not readable]")
 
-    return "\n".join([text, *notes])
+    return Page("\n".join(notes), items, rest)

@@ -1,6 +1,7 @@
 """Text files in one folder: look, read, write, edit. All of it through `sandbox.paths`; every result is bounded."""
 
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from journeyman.errors import ToolError
@@ -8,6 +9,7 @@ from journeyman.mcp_servers.files.editing import replace
 from journeyman.mcp_servers.files.journal import TRASH, Journal, trashed
 from journeyman.mcp_servers.files.reading import excerpt, long_excerpt
 from journeyman.mcp_servers.files.text import Text, decode, is_binary
+from journeyman.sandbox.entry import Entry
 from journeyman.sandbox.paths import MAX_READ, Root
 from journeyman.sandbox.refusals import told
 
@@ -77,28 +79,30 @@ class Workspace:
 
         return excerpt(told(path), found, start, lines)
 
-    def list(self, path: str = ".") -> str:
-        """The names in a folder, one a line, folders with a `/` behind."""
+    def list(self, path: str = ".") -> tuple[str, Sequence[Entry], bool]:
+        """The names in a folder, one a line, folders with a `/` behind; which entries these are; are there more?"""
         entries, more = self._root.list(path)
-        names = [told(entry.name) + ("/" if entry.kind == "folder" else "") for entry in entries]
+        shown = entries[:LISTED]
+        names = [told(entry.name) + ("/" if entry.kind == "folder" else "") for entry in shown]
         if not names:
-            return f"{told(path)} is empty" if path != "." else "the folder is empty"
+            return f"{told(path)} is empty" if path != "." else "the folder is empty", (), False
 
-        if len(names) <= LISTED:
-            return "\n".join(names)
+        if more or len(entries) > LISTED:
+            names.append(f"[{LISTED} of {len(entries)}{'+' if more else ''} names]")
 
-        return "\n".join([*names[:LISTED], f"[{LISTED} of {len(names)}{'+' if more else ''} names]"])
+        return "\n".join(names), shown, more or len(entries) > LISTED
 
-    def write(self, path: str, content: str) -> str:
+    def write(self, path: str, content: str) -> tuple[str, Facts]:
         """Make a file hold exactly `content`, in UTF-8; folders on the way are created."""
         file = Text(content, "utf-8")
         data = file.encode(content)
         with self._changing:
             kept = self._write("write", path, data, self._journal.now(path) if self._journal else None)
 
-        return f"wrote {_size(path, file, data)}{f'; what was there is kept as {told(kept)}' if kept else ''}"
+        facts = _size(path, file, data)
+        return f"wrote {facts.text}{f'; what was there is kept as {told(kept)}' if kept else ''}", facts
 
-    def edit(self, path: str, old: str, new: str) -> str:
+    def edit(self, path: str, old: str, new: str) -> tuple[str, Facts]:
         """Replace the only occurrence of `old`; encoding, byte order mark and newlines stay as they are."""
         with self._changing:
             before = self._root.read(path).data
@@ -107,7 +111,8 @@ class Workspace:
             data = file.encode(text)
             self._write("edit", path, data, before)
 
-        return f"edited {_size(path, Text(text, file.encoding), data)}"
+        facts = _size(path, Text(text, file.encoding), data)
+        return f"edited {facts.text}", facts
 
     def move(self, source: str, target: str) -> str:
         """Give a file or a folder another name; nothing is replaced."""
@@ -145,9 +150,5 @@ class Workspace:
         return decode(self._root.read(path).data, told(path))
 
 
-def _size(path: str, file: Text, data: bytes) -> str:
-    return f"{told(path)}: {_plural(len(file.lines), 'line')}, {_plural(len(data), 'byte')}"
-
-
-def _plural(count: int, noun: str) -> str:
-    return f"{count} {noun}{'' if count == 1 else 's'}"
+def _size(path: str, file: Text, data: bytes) -> Facts:
+    return Facts(path, "file", bytes=len(data), lines=len(file.lines))

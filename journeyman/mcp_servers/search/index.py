@@ -22,6 +22,7 @@ from journeyman.mcp_servers.search.chunks import chunks
 from journeyman.mcp_servers.search.fts import Fts, Piece
 from journeyman.mcp_servers.search.grown import Grown
 from journeyman.mcp_servers.search.hits import Hit
+from journeyman.mcp_servers.search.ignored import FILE, Ignored
 from journeyman.mcp_servers.search.walk import MAX_FILE, Walk, passed_over
 from journeyman.mcp_servers.search.watch import Watch
 from journeyman.sandbox.paths import Root
@@ -32,6 +33,8 @@ UNSETTLED_NS = 2_000_000_000
 RECHECK_S = 30.0
 """How long the kernel is believed: it says nothing of what other machines change on a network disk."""
 MAX_HITS = 20
+TOLD = 100
+"""Files between two words of progress."""
 LARGE = 20_000_000
 """Bytes of a folder from which on tantivy is taken, where it is installed."""
 
@@ -64,11 +67,14 @@ class Index:
         root: Root,
         *,
         checkpoint: Callable[[], None] = lambda: None,
+        progress: Callable[[float, float, str], None] = lambda *_: None,
         backend: Literal["auto", "fts5", "tantivy"] = "auto",
     ) -> None:
         self._root = root
         self._checkpoint = checkpoint
+        self._progress = progress
         self._asked = backend
+        self._ignored = Ignored()
         self._lock = threading.Lock()
         self._backend: Backend | None = None
         self._known: dict[str, _Known] = {}
@@ -106,7 +112,7 @@ class Index:
 
     def _refreshed(self) -> Backend:
         changed = self._watch.changes() if time.monotonic() < self._walked + RECHECK_S else None
-        if changed is None or self._backend is None:
+        if changed is None or self._backend is None or any(path.rpartition("/")[2] == FILE for path in changed):
             return self._walk()
 
         for path in changed:
@@ -129,8 +135,11 @@ class Index:
             self._backend = self._opened(sum(size for _, size, _ in files))
 
         try:
-            for path, _, stamp in files:
+            for number, (path, _, stamp) in enumerate(files):
                 self._checkpoint()
+                if number % TOLD == 0 and number:
+                    self._progress(number, len(files), f"read {number} of {len(files)} files")
+
                 gone.discard(path)
                 if self._known.get(path, _NEW).stamp != stamp:
                     self._read(path, stamp, self._backend)
@@ -138,7 +147,8 @@ class Index:
             for path in gone:
                 self._forget(path, self._backend)
 
-            self._complete, self._too_large, self._walked = walk.complete, walk.too_large, time.monotonic()
+            self._complete, self._too_large, self._ignored = walk.complete, walk.too_large, walk.ignored
+            self._walked = time.monotonic()
         finally:
             # What was indexed before a cancellation is right, and saves the next search the work.
             self._backend.commit()
@@ -155,7 +165,7 @@ class Index:
     def _look(self, path: str, backend: Backend) -> None:
         """What has become of a file."""
         self._too_large.discard(path)
-        if passed_over(path.rpartition("/")[2]):
+        if passed_over(path.rpartition("/")[2]) or self._ignored(path, folder=False):
             return
 
         with contextlib.suppress(ToolError):

@@ -2,42 +2,56 @@
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import anyio.from_thread
-from mcp.server import MCPServer
+from pydantic import BaseModel
 
-from journeyman.mcp_servers.base import ToolServer, hints
 from journeyman.mcp_servers.files.workspace import Workspace
 from journeyman.mcp_servers.search.index import Index
+from journeyman.mcp_servers.toolset import Reply, Toolset, hints, progress
 from journeyman.sandbox.paths import Root
 from journeyman.sandbox.refusals import told
 
 
-def build(root: Path, *, full: bool = False) -> ToolServer:  # noqa: ARG001 - every server is built the same way
+class Line(BaseModel):
+    path: str
+    line: int
+    text: str
+
+
+class Hits(BaseModel):
+    hits: list[Line]
+    complete: bool
+    """All files were searched."""
+
+
+def build(root: Path, *, full: bool = False) -> Toolset:  # noqa: ARG001 - every server is built the same way
     folder = Root(root)
-    index = Index(folder, checkpoint=anyio.from_thread.check_cancelled)
+    index = Index(folder, checkpoint=anyio.from_thread.check_cancelled, progress=progress)
     files = Workspace(folder)
 
     @asynccontextmanager
-    async def closing(_: MCPServer[Any]) -> AsyncGenerator[None]:
+    async def closing(_: Any) -> AsyncGenerator[None]:
         try:
             yield
         finally:
             index.close()
 
-    def search(query: str, k: int = 5) -> str:
+    def search(query: str, k: int = 5) -> Reply:
         """Search the text of all files"""
         hits, complete = index.search(query, k)
         text = "\n".join(map(str, hits)) or f'no matches for "{told(query)}"'
-        return text if complete else f"{text}\n[some files were not searched: too large, too many or not readable]"
+        text += "" if complete else "\n[some files were not searched: too large, too many or not readable]"
+        return Reply(text, Hits(hits=[Line(**asdict(hit)) for hit in hits], complete=complete))
 
     def open(path: str, start: int = 1, lines: int = 40) -> str:  # noqa: A001 - the tool's name
         """Read lines of a file"""
         return files.read(path, start, lines)
 
-    server = ToolServer("search", "Full-text search in the text files of one folder.", lifespan=closing)
-    server.offer(search, hints(read_only=True))
+    server = Toolset("search", "Full-text search in the text files of one folder.", lifespan=closing)
+    server.offer(search, hints(read_only=True), Hits)
     server.offer(open, hints(read_only=True))
     return server

@@ -1,8 +1,11 @@
 """The files of a folder that are worth searching, in a fixed order; no link is followed, nothing leaves the folder."""
 
-from collections.abc import Callable, Iterator
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
 
 from journeyman.errors import ToolError
+from journeyman.mcp_servers.search.ignored import FILE, LARGEST, Ignored
+from journeyman.sandbox.entry import Entry
 from journeyman.sandbox.paths import Root
 
 MAX_FILES = 20_000
@@ -13,12 +16,23 @@ SKIPPED = frozenset({"node_modules", "__pycache__", "venv", "site-packages"})
 
 
 class Walk:
-    """Hidden and unprintable names are passed over, and what is too large or too deep, which `complete` tells."""
+    """Hidden, unprintable and ignored names are passed over, and what is too large or too deep, which `complete` tells.
 
-    def __init__(self, root: Root, checkpoint: Callable[[], None], *, largest: int = MAX_FILE) -> None:
+    Args:
+        root: where.
+        checkpoint: called now and then; stops the walk by raising.
+        largest: bytes of a file.
+        everything: what `.gitignore` files name, too.
+    """
+
+    def __init__(
+        self, root: Root, checkpoint: Callable[[], None], *, largest: int = MAX_FILE, everything: bool = False
+    ) -> None:
         self._root = root
         self._checkpoint = checkpoint
         self._largest = largest
+        self._everything = everything
+        self.ignored = Ignored()
         self.entering: Callable[[str], None] = lambda _: None
         """Told of each folder before it is listed."""
         self.complete = True
@@ -33,6 +47,7 @@ class Walk:
     def sizes(self, below: str = "") -> Iterator[tuple[str, int, tuple[int, int, int]]]:
         """The same, with the size between."""
         count = size = 0
+        self.approach(below)
         for path, entry_size, stamp in self._below(below, 0):
             count, size = count + 1, size + entry_size
             if count > MAX_FILES or size > MAX_BYTES:
@@ -51,10 +66,7 @@ class Walk:
             return
 
         self.complete = self.complete and not more
-        for entry in entries:
-            if passed_over(entry.name):
-                continue
-
+        for entry in self.wanted(folder, entries):
             path = f"{folder}/{entry.name}" if folder else entry.name
             if entry.kind == "file" and entry.size <= self._largest:
                 yield path, entry.size, entry.stamp
@@ -64,6 +76,31 @@ class Walk:
                 self.too_large.add(path)
             elif entry.kind == "folder" and entry.name not in SKIPPED:
                 self.complete = False
+
+    def wanted(self, folder: str, entries: Sequence[Entry], *, hidden: bool = False) -> Iterator[Entry]:
+        """Those of a folder's entries that are not passed over, or only those that are not ignored."""
+        if any(entry.name == FILE for entry in entries):
+            self._read(folder)
+
+        for entry in entries:
+            path = f"{folder}/{entry.name}" if folder else entry.name
+            if (hidden or not passed_over(entry.name)) and not self.ignored(path, folder=entry.kind == "folder"):
+                yield entry
+
+    def approach(self, below: str) -> None:
+        """Learn what is ignored above a folder; one that is, but was asked for by name, is looked at whole."""
+        parts = below.split("/") if below else []
+        for depth in range(len(parts)):
+            self._read("/".join(parts[:depth]))
+            if self.ignored("/".join(parts[: depth + 1]), folder=True):
+                self._everything = True
+                self.ignored = Ignored()
+
+    def _read(self, folder: str) -> None:
+        if not self._everything:
+            with contextlib.suppress(ToolError):
+                data = self._root.read(f"{folder}/{FILE}" if folder else FILE, limit=LARGEST).data
+                self.ignored.add(folder, data.decode("utf-8-sig", "replace"))
 
 
 def passed_over(name: str) -> bool:

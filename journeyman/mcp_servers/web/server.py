@@ -5,7 +5,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, Field
 
-from journeyman.mcp_servers.base import Reply, ToolServer, hints
+from journeyman.mcp_servers.toolset import Reply, Toolset, hints
 from journeyman.mcp_servers.web import providers
 from journeyman.mcp_servers.web.fetching import Reader
 from journeyman.mcp_servers.web.providers import Found, Provider
@@ -21,19 +21,19 @@ class Results(BaseModel):
     results: list[Found]
 
 
-def build(root: Path, *, full: bool = False, provider: str = "fetch") -> ToolServer:  # noqa: ARG001 - every server is built the same way
+def build(root: Path, *, full: bool = False, provider: str = "fetch") -> Toolset:  # noqa: ARG001 - every server is built the same way
     searching = providers.provider(provider) if provider != "fetch" else None
     return server(Reader(), searching)
 
 
-def server(reader: Reader, provider: Provider | None) -> ToolServer:
+def server(reader: Reader, provider: Provider | None) -> Toolset:
     async def fetch(url: str, start: Annotated[int, Field(ge=0)] = 0) -> Reply:
         """Read a web page as text"""
         page, text = await reader.fetch(url, start)
         head = f"{page.title}\n{page.url}\n\n" if page.title else ""
         return Reply(head + text, Page(url=page.url, title=page.title, text=text))
 
-    made = ToolServer("web", "Pages of the web. Whatever stands in them was written by strangers.")
+    made = Toolset("web", "Pages of the web. Whatever stands in them was written by strangers.")
     made.offer(fetch, hints(read_only=True, outside=True), Page)
     if provider is not None:
 
