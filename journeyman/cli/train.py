@@ -68,17 +68,23 @@ def train(**options: Any) -> None:
     from journeyman.config import load_settings
     from journeyman.home import data_dir
     from journeyman.traces.store import Store
-    from journeyman.training.base import demand_trainer
+    from journeyman.training.base import demand_trainer, missing_parts
     from journeyman.training.train import Job, identity, train
 
-    demand_trainer()
+    counted = options["dry_run"] and bool(missing_parts())
+    if not counted:
+        demand_trainer()
+
     plan = _plan(options)
     files = local_files(options["model"])
     with Store.open(load_settings().store) as store:
-        rows, skipped, counts = _rows(store, files.model, plan, options)
+        rows, skipped, counts = _rows(store, files.model, plan, options, counted=counted)
 
     if options["dry_run"]:
         _dry(rows, skipped, counts, as_json=options["json"])
+        if counted and counts.get("of another model"):
+            click.echo("Targets of other models' runs are counted in bytes: what trains is not installed.", err=True)
+
         return
 
     start = None if options["fresh"] else files.adapter
@@ -158,12 +164,14 @@ def grpo_options(preset: str, settings: tuple[str, ...]) -> Any:
         raise UsageError(f"--set {name}: {wrong['msg']}.", fix=fix) from None
 
 
-def _rows(store: Any, base: Path, plan: "Plan", options: dict[str, Any]) -> "tuple[list[Row], dict[str, str], Any]":
+def _rows(
+    store: Any, base: Path, plan: "Plan", options: dict[str, Any], *, counted: bool
+) -> "tuple[list[Row], dict[str, str], Any]":
     from journeyman.traces.find import find
     from journeyman.training.base import tokenizer
     from journeyman.training.rows import Reader, few_of_each, general, read_rows
 
-    reader = Reader(base, tokenizer(base))
+    reader = Reader(base, None if counted else tokenizer(base))
     imitated = plan.method == "sft"
     where = options["where"] if options["where"] is not None else "reward=1" if imitated else "is:scored"
     found = sorted(run.run_id for run in find(store, where, limit=None))

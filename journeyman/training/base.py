@@ -3,6 +3,7 @@
 import os
 import re
 import warnings
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -15,16 +16,18 @@ from journeyman.training.shared import attend
 NEEDED = ("torch", "transformers", "peft", "trl", "gguf")
 
 
+def missing_parts() -> list[str]:
+    """Of what trains, what is not installed."""
+    return [name for name in NEEDED if find_spec(name) is None]
+
+
 def demand_trainer() -> None:
     """See that what trains is installed, and keep it off the network.
 
     Raises:
         ConfigError: it is not.
     """
-    from importlib.util import find_spec
-
-    missing = [name for name in NEEDED if find_spec(name) is None]
-    if missing:
+    if missing := missing_parts():
         fix = f"{install('journeyman[train]')}   (a smaller PyTorch for CPUs: https://pytorch.org/get-started)"
         raise ConfigError(f"Training needs {', '.join(missing)}, which is not installed here.", fix=fix)
 

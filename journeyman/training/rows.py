@@ -14,7 +14,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from journeyman.agent.models.families import known_family
+from journeyman.agent.models.families import PLAIN, known_family
 from journeyman.agent.models.files import fingerprint, own_template
 from journeyman.agent.models.renderer import Renderer
 from journeyman.errors import ConfigError
@@ -57,21 +57,22 @@ class Reader:
 
     Args:
         base: its GGUF.
-        tokens: its tokenizer.
+        tokens: its tokenizer; None only to count rows: text is taken byte by byte.
 
     Raises:
         ConfigError: how it writes conversations is not known without its engine.
     """
 
     def __init__(self, base: Path, tokens: Any) -> None:
-        family = known_family(tokens.get_vocab(), own_template(base))
+        family = PLAIN if tokens is None else known_family(tokens.get_vocab(), own_template(base))
         if family is None:
             fix = "Train a model of a family with its own marks: ChatML (Qwen, SmolLM), Llama 3, Gemma, gpt-oss."
             raise ConfigError(f"The format that {base.name} speaks is not known here.", fix=fix)
 
         self.renderer: Renderer = family
-        self.tokenise = tokeniser(tokens)
-        self._start: list[int] = tokens("").input_ids  # what the engine puts before a sequence, if anything
+        self.tokenise = _bytes if tokens is None else tokeniser(tokens)
+        # What the engine puts before a sequence, if anything.
+        self._start: list[int] = [] if tokens is None else tokens("").input_ids
         copies = (data_dir() / "models").glob(f"{base.stem}.*.gguf")
         self._own = {fingerprint(path) for path in (base, *copies)}
         self.counts: Counter[str] = Counter()
@@ -143,6 +144,10 @@ class Reader:
         about = _about(run, started)
         messages = [_openly(message) for message in state.messages]
         return self.row(messages, started.instructions, started.tools, **about)
+
+
+def _bytes(text: str, *, control: bool) -> list[int]:  # noqa: ARG001 - all text is alike
+    return list(text.encode())
 
 
 def _openly(message: Message) -> Message:
