@@ -26,11 +26,20 @@ SHOWN = {
 """What of a trainer's metrics is shown, and as what."""
 
 
-def reports(folder: Path) -> list[str]:
-    """Where else metrics go: TensorBoard if it is installed, MLflow if it is and was told where to."""
-    os.environ.setdefault("TENSORBOARD_LOGGING_DIR", str(folder / "tensorboard"))
-    board = ["tensorboard"] if find_spec("tensorboard") else []
-    return board + (["mlflow"] if find_spec("mlflow") and "MLFLOW_TRACKING_URI" in os.environ else [])
+def reports() -> list[str]:
+    """Where else metrics go by the trainer's own doing: MLflow, if it is installed and was told where to."""
+    return ["mlflow"] if find_spec("mlflow") and "MLFLOW_TRACKING_URI" in os.environ else []
+
+
+def boards(folder: Path) -> list[Any]:
+    """A callback that writes TensorBoard's files there, where that is installed."""
+    if find_spec("tensorboard") is None:
+        return []
+
+    from torch.utils.tensorboard import SummaryWriter
+    from transformers.integrations import TensorBoardCallback
+
+    return [TensorBoardCallback(SummaryWriter(str(folder / "tensorboard")))]
 
 
 def live(folder: Path, stream: TextIO | None = None) -> Any:

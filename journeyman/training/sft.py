@@ -67,8 +67,7 @@ def batched(rows: Sequence[Row], size: int, seed: int) -> list[dict[str, Any]]:
     for group in alike.values():
         random.shuffle(group)
 
-    near = [row for group in alike.values() for row in group]
-    batches = [near[at : at + size] for at in range(0, len(near), size)]
+    batches = [group[at : at + size] for group in alike.values() for at in range(0, len(group), size)]
     random.shuffle(batches)
     return [{"ids": [row.ids for row in batch], "drawn": [row.drawn for row in batch]} for batch in batches]
 
@@ -91,6 +90,6 @@ def common(plan: Plan, folder: Path) -> dict[str, Any]:
         "save_steps": plan.save_every,
         "save_total_limit": 2,
         "seed": plan.seed,
-        "report_to": reports(folder),
+        "report_to": reports(),
         "disable_tqdm": True,
     }

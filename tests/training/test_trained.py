@@ -247,6 +247,27 @@ def test_ctrl_c_keeps_the_step_and_the_same_call_goes_on(base, rows, tmp_path, m
     assert steps.count(1) == 1
 
 
+def test_each_training_has_its_own_curves_for_tensorboard(base, rows, tmp_path):
+    need("tensorboard")
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    for name, epochs in (("one", 1), ("two", 2)):
+        done = trained(base, tmp_path / name, rows, sft(epochs=epochs))
+        curves = EventAccumulator(str(tmp_path / name / "tensorboard")).Reload()
+        assert [each.step for each in curves.Scalars("train/loss")] == [*range(1, done.steps + 1)]
+
+
+def test_metrics_go_to_mlflow_where_it_was_told_to_be(base, rows, tmp_path, monkeypatch):
+    need("mlflow")
+    import mlflow
+
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlflow.db")
+    done = trained(base, tmp_path / "out", rows, sft(epochs=1))
+    (run,) = mlflow.search_runs(search_all_experiments=True, output_format="list")
+    history = mlflow.MlflowClient().get_metric_history(run.info.run_id, "loss")
+    assert [each.step for each in history] == [*range(1, done.steps + 1)]
+
+
 def test_a_folder_belongs_to_one_training(base, rows, tmp_path):
     trained(base, tmp_path, rows, sft(epochs=1))
     with pytest.raises(UsageError, match="has another training"):
