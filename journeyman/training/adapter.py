@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from journeyman.agent.models.files import THINKS
 from journeyman.errors import BadModelFile, ConfigError
 from journeyman.training.base import LAYER
 from journeyman.training.recipe import Shape
@@ -25,8 +26,10 @@ INTERLEAVED = frozenset({"llama"})
 """Architectures whose queries and keys llama.cpp stores with the two halves of each head interleaved."""
 
 
-def write_adapter(model: Any, base: Path, out: Path) -> None:
+def write_adapter(model: Any, base: Path, out: Path, *, thinks: bool = False) -> None:
     """The adapter as llama.cpp reads it, in float16; it appears whole or not at all.
+
+    thinks: it was taught to think, which its file then tells.
 
     Raises:
         ConfigError: it cannot be written.
@@ -40,6 +43,9 @@ def write_adapter(model: Any, base: Path, out: Path) -> None:
         writer.add_string("general.type", "adapter")
         writer.add_string("adapter.type", "lora")
         writer.add_float32("adapter.lora.alpha", model.peft_config["default"].lora_alpha)
+        if thinks:
+            writer.add_uint32(THINKS, 1)
+
         for name, module, heads in _adapted(model, architecture):
             for end, matrix in zip("ab", (_weight(module, "A"), _permuted(_weight(module, "B"), heads)), strict=True):
                 writer.add_tensor(f"{name}.weight.lora_{end}", matrix.half().cpu().numpy())

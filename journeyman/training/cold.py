@@ -16,29 +16,33 @@ from journeyman.training.rows import Reader, Row
 from journeyman.training.tasks import Task
 from journeyman.training.workshop import builtin_specs
 
-TOGETHER = 4
+TOGETHER = 6
 """Conversations behind one list of tools."""
 
 
-async def cold_rows(tasks: Sequence[Task], reader: Reader, *, mixed: int = 0, seed: int = 1) -> list[Row]:
-    """A row for each task whose oracle comes out right; with `mixed`, so many of the starter's own kinds instead."""
+async def cold_rows(
+    tasks: Sequence[Task], reader: Reader, *, mixed: int = 0, seed: int = 1, aloud: bool = False
+) -> list[Row]:
+    """A row for each task whose oracle comes out right; with `mixed`, so many of the starter's own kinds instead.
+
+    aloud: each call is thought of first.
+    """
     async with anyio.TemporaryDirectory() as folder:
         specs = await builtin_specs(Path(folder))
 
     if mixed:
-        groups, _ = await played(
-            Mixture(specs, tasks=4 * mixed, seed=seed), -(-mixed // TOGETHER), size=TOGETHER, seed=seed
-        )
+        mixture = Mixture(specs, tasks=4 * mixed, seed=seed)
+        groups = await played(mixture, -(-mixed // TOGETHER), size=TOGETHER, seed=seed, aloud=aloud)
         return [
             reader.row(dialogue, group.instructions, group.tools, kind=kind, run_id=f"oracle-{seed}-{n}-{m}")
-            for n, group in enumerate(groups)
-            for m, (kind, dialogue) in enumerate(zip(group.kinds, group.dialogues, strict=False))
+            for n, (group, told) in enumerate(groups)
+            for m, (kind, dialogue) in enumerate(told)
         ]
 
     rows = []
     for task in tasks:
         tools = [*([] if task.alone else specs), *map(spec_of, task.extra)]
-        messages = await perfect(task, {tool.name for tool in tools}, DENIALS[0])
+        messages = await perfect(task, {tool.name for tool in tools}, DENIALS[0], aloud=aloud)
         if messages is not None:
             about = {"task": task.key, "kind": task.kind, "run_id": f"oracle-{task.key}", "reward": 1.0}
             rows.append(reader.row(messages, DEFAULT, tools, **about))

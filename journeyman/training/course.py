@@ -48,6 +48,8 @@ class Course(Value):
     """Train with rewards that mean nothing, too."""
     cold: int = 400
     """Conversations of a cold start."""
+    aloud: bool = False
+    """In those each call is thought of first, so that the model thinks before it acts."""
     each: int = 4
     """Right attempts at one task that are imitated, at most."""
     replay: Path | None = None

@@ -1,15 +1,14 @@
 """Oracle dialogues for training: tasks are played with the real tools and kept only if they come out right."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 from tempfile import TemporaryDirectory
 
-from journeyman.traces.messages import AssistantMessage, Message, ToolResult, ToolSpec
+from journeyman.traces.messages import AssistantMessage, Message, ToolResult
 from journeyman.training.folder import collect, lay_out
 from journeyman.training.judge import case_of, judge
-from journeyman.training.mixture import Mixture
+from journeyman.training.mixture import Group, Mixture
 from journeyman.training.play import play
 from journeyman.training.tasks import Task
 from journeyman.training.workshop import Workshop
@@ -26,63 +25,53 @@ JOINED = 0.15
 """Share of the dialogues that go on, in the same conversation, with a second question."""
 
 
-@dataclass(frozen=True, slots=True)
-class Played:
-    """Dialogues that are offered the same tools."""
-
-    instructions: str
-    tools: Sequence[ToolSpec]
-    kinds: Sequence[str]
-    dialogues: Sequence[Sequence[Message]]
+Told = tuple[str, list[Message]]
+"""Of which kind it is, and the conversation."""
 
 
-async def played(mixture: Mixture, groups: int, *, size: int, seed: int) -> tuple[list[Played], list[Task]]:
-    """So many groups of `size` dialogues, and the tasks that were dropped because their oracle failed."""
+async def played(
+    mixture: Mixture, groups: int, *, size: int, seed: int, aloud: bool = False
+) -> list[tuple[Group, list[Told]]]:
+    """So many groups of `size` dialogues; tasks whose oracle fails are dropped.
+
+    aloud: each call is thought of first.
+    """
     random = Random(seed)
-    done: list[Played] = []
-    dropped: list[Task] = []
+    done: list[tuple[Group, list[Told]]] = []
     while len(done) < groups:
         group = mixture.group(size)
         offered = {tool.name for tool in group.tools}
-        right: list[tuple[str, list[Message]]] = []
+        right: list[Told] = []
         for task in group.tasks:
-            messages = await _play(task, offered, random)
-            if messages is None:
-                dropped.append(task)
-            else:
-                right.append((task.kind, messages))
+            messages = await perfect(task, offered, random.choice(DENIALS), aloud=aloud)
+            if messages is not None:
+                right.append((task.kind, _reworded(messages, random)))
 
         if right:
-            kinds, dialogues = zip(*right, strict=True)
-            done.append(Played(group.instructions, group.tools, kinds, _joined(dialogues, random)))
+            done.append((group, _joined(right, random)))
 
-    return done, dropped
+    return done
 
 
-def _joined(dialogues: Sequence[list[Message]], random: Random) -> list[list[Message]]:
+def _joined(dialogues: Sequence[Told], random: Random) -> list[Told]:
     """A person asks again after an answer: some dialogues continue the one before."""
-    joined: list[list[Message]] = []
-    for dialogue in dialogues:
+    joined: list[Told] = []
+    for kind, messages in dialogues:
         if joined and random.random() < JOINED:
-            joined[-1] = joined[-1] + dialogue
+            joined[-1][1].extend(messages)
         else:
-            joined.append(dialogue)
+            joined.append((kind, messages))
 
     return joined
 
 
-async def _play(task: Task, offered: set[str], random: Random) -> list[Message] | None:
-    messages = await perfect(task, offered, random.choice(DENIALS))
-    return None if messages is None else _reworded(messages, random)
-
-
-async def perfect(task: Task, offered: set[str], denial: str) -> list[Message] | None:
+async def perfect(task: Task, offered: set[str], denial: str, *, aloud: bool = False) -> list[Message] | None:
     """The conversation of the perfect agent, played with the real tools; None where it does not come out right."""
     with TemporaryDirectory() as folder:
         root = Path(folder)
         lay_out(task.files, root)
         async with Workshop(root) as workshop:
-            messages = await play(task, workshop.call, offered=offered, denial=denial)
+            messages = await play(task, workshop.call, offered=offered, denial=denial, aloud=aloud)
 
         return messages if _right(task, messages, root) else None
 

@@ -161,7 +161,7 @@ class Improvement:
         course = self._course
         mixed = count if course.tasks == "starter" else 0
         tasks = [] if mixed else load_tasks(course.tasks, n=count, seed=course.seed, split="train")
-        return anyio.run(partial(cold_rows, tasks, self._reader, mixed=mixed, seed=course.seed))
+        return anyio.run(partial(cold_rows, tasks, self._reader, mixed=mixed, seed=course.seed, aloud=course.aloud))
 
     def _rows(self, number: int, *, practised: bool = False) -> list[Row]:
         store, batch = self._ground.store, self._ground.batch(number)
@@ -235,15 +235,17 @@ class Improvement:
 
     def _several(self) -> None:
         """The tasks of the verdict several times, before and after: pass@k, a vote, and the same without tools."""
-        passes, gains, found = {}, {}, self._found
+        passes, gains, found, k = {}, {}, self._found, self._course.passes
         without = [task.model_copy(update={"tools": (), "extra": ()}) for task in self._proving]
         after = found.best.number if found.best else 0
         for label, adapter, number in (("before", self._course.start, 0), ("after", found.adapter, after)):
             passes[label] = self._ground.several(f"passes-{label}", adapter, self._proving)
+            self._ground.several(f"passes-no-tools-{label}", adapter, without)
             gains[label] = {
                 "greedy": found.proofs[number].rate,
-                f"vote of {self._course.passes}": voted(self._ground.store, self._ground.batch(f"passes-{label}")),
-                "without tools": self._ground.test(f"no-tools-{label}", adapter, without).rate,
+                f"vote of {k}": voted(self._ground.store, self._ground.batch(f"passes-{label}")),
+                "greedy, no tools": self._ground.test(f"no-tools-{label}", adapter, without).rate,
+                f"vote of {k}, no tools": voted(self._ground.store, self._ground.batch(f"passes-no-tools-{label}")),
             }
 
         self._keep(passes=passes, gains=gains)

@@ -16,18 +16,18 @@ from journeyman.training.play import PLAN
 from journeyman.training.tasks import ExtraTool, Task
 
 SHARES = {
-    "arithmetic": 20,
-    "word_problem": 12,
-    "file_fact": 8,
-    "file_lookup": 10,
-    "file_change": 5,
-    "file_trouble": 6,
-    "search": 12,
-    "adaptive_search": 12,
-    "code": 13,
-    "plan": 22,
-    "own_tool": 18,
-    "chat": 3,
+    "arithmetic": 34,
+    "word_problem": 14,
+    "file_fact": 5,
+    "file_lookup": 18,
+    "file_change": 4,
+    "file_trouble": 5,
+    "search": 9,
+    "adaptive_search": 10,
+    "code": 10,
+    "plan": 16,
+    "own_tool": 14,
+    "chat": 2,
 }
 """How often a kind of task is drawn."""
 

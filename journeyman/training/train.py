@@ -20,7 +20,7 @@ from typing import Any
 
 import anyio
 
-from journeyman.agent.models.files import ModelFiles, fingerprint
+from journeyman.agent.models.files import ModelFiles, fingerprint, thinks
 from journeyman.errors import ConfigError, Interrupted, UsageError
 from journeyman.home import replace_text
 from journeyman.traces.messages import Value
@@ -29,7 +29,7 @@ from journeyman.training.agree import Agreement, agreement
 from journeyman.training.base import attach, demand_trainer, load_base, tokenizer
 from journeyman.training.dpo import dpo_trainer, token_pairs
 from journeyman.training.grpo import grpo_trainer
-from journeyman.training.live import live
+from journeyman.training.live import boards, live
 from journeyman.training.recipe import Plan
 from journeyman.training.rows import Row, groups_of
 from journeyman.training.sft import sft_trainer
@@ -83,10 +83,10 @@ def train(job: Job, rows: Sequence[Row]) -> Trained:
     model, tokens = _model(job), tokenizer(job.base)
     callback = live(job.folder)
     make = {"sft": sft_trainer, "grpo": grpo_trainer, "dpo": dpo_trainer}[job.plan.method]
-    trainer = make(model, tokens, data, job.plan, job.folder, [callback])
+    trainer = make(model, tokens, data, job.plan, job.folder, [callback, *boards(job.folder)])
     _run(trainer, callback, job)
     adapter = job.folder / ADAPTER
-    write_adapter(trainer.model, job.base, adapter)
+    write_adapter(trainer.model, job.base, adapter, thinks=_thinks(job, short, tokens))
     trainer.model.save_pretrained(job.folder, save_embedding_layers=False)
     agreed = anyio.run(agreement, ModelFiles(model=job.base, adapters=(adapter,)), trainer.model, short[:COMPARED])
     done = Trained(
@@ -165,6 +165,13 @@ def _model(job: Job) -> Any:
         read_adapter(model, job.base, job.start)
 
     return model
+
+
+def _thinks(job: Job, rows: Sequence[Row], tokens: Any) -> bool:
+    """Does a row begin with a thought, or did those that taught the adapter gone on from."""
+    mark = tokens("<think", add_special_tokens=False).input_ids
+    taught = any(row.ids[row.begin :][: len(mark)] == mark for row in rows)
+    return taught or (job.start is not None and thinks(job.start))
 
 
 def _run(trainer: Any, callback: Any, job: Job) -> None:

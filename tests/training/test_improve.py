@@ -66,7 +66,7 @@ def test_what_is_surely_better_is_promoted_and_can_be_taken_back(folder, capsys)
     assert proved == {*found["controls"]["random"]["right"]} == {*found["held_out"]["gained"]}
     assert not chose & proved, "what chose the stage proves nothing"
     assert all(stage["trained"]["agreement"]["kl"] < 0.05 for stage in found["stages"])
-    assert list(found["gains"]["after"]) == ["greedy", "vote of 2", "without tools"]
+    assert list(found["gains"]["after"]) == ["greedy", "vote of 2", "greedy, no tools", "vote of 2, no tools"]
 
     report = (folder / "home/data/training/mine/report.md").read_text("utf-8")
     assert report.startswith("# mine: tiny.gguf on ")

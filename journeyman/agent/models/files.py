@@ -12,6 +12,8 @@ from journeyman.traces.messages import Value
 MAGIC = b"GGUF"
 SMALLEST = 1024
 EDGE = 1 << 20
+THINKS = "journeyman.thinks"
+"""In an adapter's header: it taught its model to think, whatever the model was before."""
 
 
 class ModelFiles(Value):
@@ -147,6 +149,15 @@ def own_template(path: Path) -> str:
     """
     value = _found(path, "tokenizer.chat_template")
     return value if isinstance(value, str) else ""
+
+
+def thinks(adapter: Path) -> bool:
+    """Does it teach its model to think.
+
+    Raises:
+        BadModelFile: the header makes no sense.
+    """
+    return _found(adapter, THINKS) == 1
 
 
 def kv_bytes(path: Path) -> int:

@@ -16,7 +16,7 @@ from pydantic import JsonValue
 
 from journeyman.agent.models.conversation import Conversation
 from journeyman.agent.models.engine import Engine
-from journeyman.agent.models.files import ModelFiles, fingerprint, fitting_context
+from journeyman.agent.models.files import ModelFiles, fingerprint, fitting_context, thinks
 from journeyman.agent.models.grammar import Format
 from journeyman.agent.models.group import sample_group
 from journeyman.agent.models.llama_process import EngineProcess
@@ -222,7 +222,7 @@ class LlamaModel:
         self._form, self._ends = found.form, found.ends
         self.capabilities = self.capabilities.model_copy(
             update={
-                "thinking": found.thinks,
+                "thinking": found.thinks or any(map(thinks, self.files.adapters)),
                 "small": small,
                 "untrained": small and not taught if untrained is None else untrained,
                 "context": meta["n_ctx"],
