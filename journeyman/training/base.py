@@ -32,6 +32,7 @@ def demand_trainer() -> None:
         raise ConfigError(f"Training needs {', '.join(missing)}, which is not installed here.", fix=fix)
 
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    os.environ.setdefault("DO_NOT_TRACK", "true")  # MLflow, where metrics go there
     os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")
     os.environ.setdefault("TQDM_DISABLE", "1")
     warnings.filterwarnings("ignore", module=r"(transformers|trl|peft)\.")  # about each other

@@ -1,12 +1,13 @@
 import pytest
 
 from journeyman.errors import UsageError
-from journeyman.traces.messages import AssistantMessage, ToolResult
+from journeyman.traces.messages import AssistantMessage, Text, Thinking, ToolResult
 from journeyman.training.dialogues import played
 from journeyman.training.folder import lay_out
 from journeyman.training.generate import generate
 from journeyman.training.mixture import Mixture
 from journeyman.training.play import play
+from journeyman.training.tasks import OracleCall, Task
 from journeyman.training.workshop import Workshop, builtin_specs
 
 NAMES = (
@@ -42,6 +43,33 @@ async def test_played_dialogues_call_only_what_they_were_offered(tmp_path):
         messages = [message for _, dialogue in told for message in dialogue]
         assert [m.text for m in messages if m.type == "user"] == [task.prompt for task in group.tasks], "none is lost"
         assert {call.name for message in messages if message.type == "assistant" for call in message.calls} <= offered
+
+
+async def test_each_call_can_be_thought_of_first(tmp_path):
+    task = generate("word_problem", 1, seed=1, split="train")[0]
+    async with Workshop(tmp_path) as workshop:
+        plain = await play(task, workshop.call, offered=NAMES)
+        aloud = await play(task, workshop.call, offered=NAMES, aloud=True)
+
+    expression = task.oracle[0].arguments["expression"]
+    thought, *rest = aloud[1].parts
+    assert thought == Thinking(text=f"calculator__calculate: {expression}")
+    assert [plain[0], aloud[1].model_copy(update={"parts": (*rest,)}), *aloud[2:]] == plain
+
+
+@pytest.mark.parametrize(
+    ("expression", "answer"),
+    [
+        ("6 * 7", "42"),
+        ("17 / 3", "5.666666666666667"),
+        ("sqrt(2)", "1.414213562373095"),
+        ("-1 / 3", "-0.3333333333333333"),
+    ],
+)
+async def test_the_perfect_agent_answers_with_one_number(tmp_path, expression, answer):
+    task = Task(prompt="?", oracle=(OracleCall(tool="calculator__calculate", arguments={"expression": expression}),))
+    async with Workshop(tmp_path) as workshop:
+        assert (await play(task, workshop.call, offered=NAMES))[-1] == AssistantMessage(parts=(Text(text=answer),))
 
 
 async def test_an_oracle_that_fails_is_dropped_not_learnt(tmp_path):

@@ -8,6 +8,7 @@ import signal
 from dataclasses import replace
 from typing import Any
 
+import anyio
 import pytest
 
 from journeyman.errors import BadModelFile, ConfigError, Interrupted, UsageError
@@ -94,6 +95,33 @@ def test_an_adapter_of_another_architecture_is_written_as_its_engine_reads_it(ba
     other = tiny_model(tmp_path / "qwen.gguf", "qwen2")
     done = trained(other, tmp_path / "out", rows, sft(epochs=4))
     assert done.agreement.kl < 0.02 < done.agreement.base_kl
+
+
+def test_an_adapter_that_was_taught_to_think_may_think(base, rows, tmp_path):
+    from journeyman.agent.models.files import ModelFiles
+    from journeyman.agent.models.llama import LlamaModel
+    from journeyman.training.base import tokenizer
+
+    mark = tokenizer(base)("<think").input_ids
+    thoughtful = [
+        replace(
+            row,
+            ids=HEAD + mark + row.ids[row.begin :],
+            drawn=[0] * len(HEAD) + [1] * len(mark) + row.drawn[row.begin :],
+        )
+        for row in rows
+    ]
+    first = trained(base, tmp_path / "1", thoughtful, sft(steps=1))
+    further = trained(base, tmp_path / "2", rows, sft(steps=1), start=first.adapter)
+    plain = trained(base, tmp_path / "3", rows, sft(steps=1))
+
+    async def may_think(adapter) -> bool:
+        model = LlamaModel(ModelFiles(model=base, adapters=(adapter,)))
+        await model.open()
+        await model.close()
+        return model.capabilities.thinking
+
+    assert [anyio.run(may_think, done.adapter) for done in (first, further, plain)] == [True, True, False]
 
 
 def test_a_written_adapter_can_be_gone_on_with(base, rows, tmp_path):
