@@ -52,9 +52,10 @@ async def test_each_call_can_be_thought_of_first(tmp_path):
         aloud = await play(task, workshop.call, offered=NAMES, aloud=True)
 
     expression = task.oracle[0].arguments["expression"]
-    thought, *rest = aloud[1].parts
-    assert thought == Thinking(text=f"calculator__calculate: {expression}")
-    assert [plain[0], aloud[1].model_copy(update={"parts": (*rest,)}), *aloud[2:]] == plain
+    said = aloud[1]
+    assert isinstance(said, AssistantMessage)
+    assert said.parts[0] == Thinking(text=f"calculator__calculate: {expression}")
+    assert [plain[0], AssistantMessage(parts=said.parts[1:]), *aloud[2:]] == plain
 
 
 @pytest.mark.parametrize(
