@@ -74,9 +74,10 @@ PLACES = {
     ),
     "VARIABLE": rf"{_NAMES}=(?:{_QUOTE})?(?P<v>{_BARE}{{6,500}})",
     "QUOTED": rf"(?i:{_NAMES})(?:{_QUOTE})?{_IS}{_QUOTE}(?P<v>{_BARE}{{6,500}})",
+    "SAID": rf"(?i:password|passphrase|api key) is:? (?:{_QUOTE})?(?P<v>{_BARE}{{7,500}}[A-Za-z0-9])",
 }
 """What stands where; `v` is the secret."""
-MUST_LOOK_IT = frozenset({"API_KEY", "BEARER", "QUOTED", "SERVICE_TOKEN"})
+MUST_LOOK_IT = frozenset({"API_KEY", "BEARER", "QUOTED", "SAID", "SERVICE_TOKEN"})
 """Words and kebab-case names stand in such places too."""
 NAME = re.compile(rf"(?:^|[_ ]){_NAMES}$", re.IGNORECASE)
 """Of a variable whose value is a secret."""

@@ -1,7 +1,10 @@
 import os
 
 import pytest
+from hypothesis import settings
 
+settings.register_profile("unhurried", deadline=None)  # a busy machine makes no test fail
+settings.load_profile("unhurried")
 KEYS = {"OPENAI_API_KEY", "ANTHROPIC_API_KEY"}
 
 

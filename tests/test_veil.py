@@ -65,6 +65,8 @@ def test_what_has_a_well_known_form_is_hidden_and_filled_in_again(secret, around
         ("export STRIPE_SECRET='a-b-c-d-e-f'", "a-b-c-d-e-f"),
         ('{"user": "me", "password": "hunter22hunter"}', "hunter22hunter"),
         ('{\\"api_key\\": \\"abcdef123456\\"}', "abcdef123456"),
+        ("Log in as joe, my password is correct8horse.", "correct8horse"),
+        ("The API key is: 'abcd1234-ef'; use it", "abcd1234-ef"),
         ("postgresql://joe:s3cr3t!pw@db.example/runs", "s3cr3t!pw"),
         ("redis://:s3cr3tpw@127.0.0.1:6379", "s3cr3tpw"),
         ("curl -H 'Authorization: Bearer abc123def456ghi'", "abc123def456ghi"),
@@ -115,6 +117,7 @@ def pictures() -> str:
         "git@github.com:joe/boats.git https://example.com:8443/@joe",
         "-----BEGIN PUBLIC KEY-----\n" + drawn(LETTERS, 64),
         "the token, the secret and the password are kept; authorization: none",
+        "the password is required, a password is mandatory-for-everyone, and the password is falcon-42.",
     ],
 )
 def test_what_merely_looks_like_a_secret_is_left_as_it_is(text):
