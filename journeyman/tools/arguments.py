@@ -63,16 +63,17 @@ def _type(schema: Any) -> str:
     if not isinstance(schema, Mapping):
         return "any"
 
+    if options := schema.get("enum"):
+        return "|".join(json.dumps(option, ensure_ascii=False) for option in options)
+
     if variants := schema.get("anyOf") or schema.get("oneOf"):
         return "|".join(_type(variant) for variant in variants if variant != {"type": "null"})
 
-    if options := schema.get("enum"):
-        return "|".join(repr(option) for option in options)
-
     match schema.get("type"):
         case "array":
-            return f"list[{_type(schema.get('items'))}]"
+            return f"list[{_type(schema.get('items') or {})}]"
         case str() as name:
-            return name
+            inside = shape(schema) if name == "object" else ""
+            return f"{{{inside}}}" if inside else name
         case _:
             return "any"

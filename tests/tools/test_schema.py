@@ -23,7 +23,7 @@ PARAMETERS = {
     "additionalProperties": False,
 }
 SPEC = ToolSpec(name="files__open", server="files", tool="open", parameters=PARAMETERS)
-CALLED = ". It is called as files__open(path: string, lines?: list[integer], mode?: 'r'|'w')"
+CALLED = '. It is called as files__open(path: string, lines?: list[integer], mode?: "r"|"w")'
 
 
 def test_arguments_that_fit_come_back_as_they_are():

@@ -17,11 +17,12 @@ as short signatures in the system turn and has calls written in the dialect that
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from itertools import groupby
-from typing import Any, NamedTuple, Self
+from typing import NamedTuple, Self
 
 from journeyman.config import Effort
+from journeyman.tools.arguments import shape
 from journeyman.traces.messages import (
     AssistantMessage,
     Message,
@@ -232,32 +233,4 @@ SAMPLE: tuple[Message, ...] = (
 def signature(tool: ToolSpec) -> str:
     """`files__read(path: string, start?: integer) - Read a text file`: a quarter of the tokens of its JSON Schema."""
     description = tool.description.strip().split("\n", 1)[0]
-    return f"{tool.name}({_fields(tool.parameters)}) - {description}"
-
-
-def _fields(schema: Mapping[str, Any]) -> str:
-    required = schema.get("required") or []
-    return ", ".join(
-        f"{name}{'' if name in required else '?'}: {_type(inner)}"
-        for name, inner in (schema.get("properties") or {}).items()
-    )
-
-
-def _type(schema: Any) -> str:
-    if not isinstance(schema, Mapping):
-        return "any"
-
-    if options := schema.get("enum"):
-        return "|".join(json.dumps(option, ensure_ascii=False) for option in options)
-
-    if variants := schema.get("anyOf") or schema.get("oneOf"):
-        return "|".join(_type(variant) for variant in variants if variant != {"type": "null"})
-
-    match schema.get("type"):
-        case "array":
-            return f"list[{_type(schema.get('items') or {})}]"
-        case str() as name:
-            inside = _fields(schema) if name == "object" else ""
-            return f"{{{inside}}}" if inside else name
-        case _:
-            return "any"
+    return f"{tool.name}({shape(tool.parameters)}) - {description}"
