@@ -157,8 +157,10 @@ async def test_rich_types_reach_the_function_as_themselves():
             "place.city is missing",
             "unit: Input should be 'celsius' or 'fahrenheit'",
             "deep: Input should be greater than or equal to 1.",
-            'weather(place: {city: string, near?: list[string]}, unit: "celsius"|"fahrenheit", deep?: integer, '
-            'kind?: "now"|"later", file?: string)',
+            (
+                'weather(place: {city: string, near?: list[string]}, unit: "celsius"|"fahrenheit", deep?: integer, '
+                'kind?: "now"|"later", file?: string)'
+            ),
         ]
     )
 
