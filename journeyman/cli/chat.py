@@ -9,6 +9,8 @@ from typing import Any
 
 import click
 
+from journeyman.cli.run import EFFORTS
+
 HELP = """Talk with the agent, as long as you like.
 
 \b
@@ -23,8 +25,6 @@ Plain lines are for screen readers, dumb terminals and logs. They are taken by
 themselves where input or output is no terminal, or TERM is dumb. /help there
 names what can be typed.
 """
-
-EFFORTS = ("minimal", "low", "medium", "high", "xhigh", "max")
 
 
 @click.command(help=HELP)

@@ -115,8 +115,8 @@ def improve(**options: Any) -> None:
 
 
 def _course(options: dict[str, Any], named: str) -> "Course":
-    from journeyman.agent.models.spec import make_model
-    from journeyman.cli.train import grpo_options, local_files
+    from journeyman.agent.models.spec import local_files, make_model
+    from journeyman.cli.train import grpo_options
     from journeyman.errors import UsageError
     from journeyman.training.course import RECIPES, Course
     from journeyman.training.recipe import Shape

@@ -3,15 +3,12 @@
 import sys
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from journeyman.cli.group import Group
-from journeyman.cli.output import json_option, print_json
-
-if TYPE_CHECKING:
-    from journeyman.agent.models.llama import LlamaModel
+from journeyman.cli.output import answer, json_option, print_json
 
 PULL = """\b
 Try:
@@ -77,10 +74,7 @@ def pull(name: str, json: bool) -> None:
     with _bar(name) as progress:
         path = anyio.run(pull_starter, progress) if name == "starter" else anyio.run(pull_file, file, progress)
 
-    if json:
-        print_json({"name": name, "path": str(path), "bytes": path.stat().st_size})
-    else:
-        click.echo(str(path))
+    answer({"name": name, "path": str(path), "bytes": path.stat().st_size}, str(path), json=json)
 
 
 @contextmanager
@@ -170,8 +164,9 @@ def bench(spec: str, threads: int | None, json: bool) -> None:
 
     from journeyman.agent.models.bench import bench as measure
     from journeyman.agent.models.engine import Engine
+    from journeyman.agent.models.spec import local_files
 
-    files = _local(spec).files
+    files = local_files(spec)
     rows = anyio.run(measure, files, Engine(threads=threads), _say)
     if json:
         print_json([{**row.model_dump(), "gain": row.gain, "gain_logprobs": row.gain_logprobs} for row in rows])
@@ -245,9 +240,10 @@ def optimise(spec: str, force: bool, json: bool) -> None:
     from journeyman.agent.models.bench import quick
     from journeyman.agent.models.files import ModelFiles
     from journeyman.agent.models.requantise import COPY, requantised
+    from journeyman.agent.models.spec import local_files
     from journeyman.home import data_dir
 
-    files = _local(spec).files
+    files = local_files(spec)
     target = data_dir() / "models" / f"{files.model.stem}.{COPY}.gguf"
     with _bar(target.name) as progress:
         requantised(files.model, target, progress, force=force)
@@ -287,26 +283,6 @@ def rollback() -> None:
 
     now = back()
     click.echo(f"{now} is in use." if now else "No model is chosen: a local server's, else local:starter.", err=True)
-
-
-def _local(spec: str) -> "LlamaModel":
-    """A local model that can be measured.
-
-    Raises:
-        UsageError: it is not one.
-    """
-    from journeyman.agent.models.llama import LlamaModel
-    from journeyman.agent.models.spec import make_model
-    from journeyman.errors import UsageError
-
-    model = make_model(spec)
-    if not isinstance(model, LlamaModel):
-        raise UsageError(
-            f"{spec!r} is no local model.", fix="Name local:starter, local:PATH.gguf or hf:OWNER/NAME/FILE."
-        )
-
-    model.files.check()
-    return model
 
 
 def _say(what: str) -> None:

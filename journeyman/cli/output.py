@@ -66,3 +66,12 @@ def confirm(question: str) -> None:
 
 def print_json(value: Any) -> None:
     click.echo(json.dumps(value, ensure_ascii=False))
+
+
+def answer(value: Any, *lines: str, json: bool) -> None:
+    """A command's result: one JSON value where that was asked for, else these lines."""
+    if json:
+        print_json(value)
+    else:
+        for line in lines:
+            click.echo(line)

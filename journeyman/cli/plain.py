@@ -16,6 +16,7 @@ from anyio.abc import TaskGroup
 
 from journeyman.cli.lines import Lines
 from journeyman.cli.plain_commands import LEAVE, run
+from journeyman.cli.run import DENIED
 from journeyman.cli.terminal import YES, AskAtTerminal
 from journeyman.engine import wire
 from journeyman.engine.client import Ask, Client, Note, Update, connect
@@ -25,8 +26,6 @@ from journeyman.traces.events import ApprovalRequested
 
 CHUNKS = {"user_message_chunk": "you", "agent_message_chunk": "answer", "agent_thought_chunk": "thought"}
 MARKS = {"completed": "x", "in_progress": ">", "pending": " "}
-DENIED = 5
-"""The exit code where a call of the last turn was denied, as of `run`."""
 RESULT = 2000
 """Characters of a result that are printed; the rest is in the trace."""
 

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from journeyman.cli.output import json_option, print_json
+from journeyman.cli.output import answer, json_option
 
 if TYPE_CHECKING:
     from journeyman.policies.approvals import Approval, Book
@@ -32,14 +32,9 @@ def approvals(revoke: tuple[str, ...], json: bool) -> None:
         click.echo(f"taken back: {len(gone)}; left: {left}", err=True)
 
     saved = book.saved()
-    if json:
-        print_json([each.model_dump(mode="json") for each in saved])
-        return
-
-    for number, each in enumerate(saved, start=1):
-        click.echo(f"{number:>3}  {each}")
-
-    if not saved:
+    lines = (f"{number:>3}  {each}" for number, each in enumerate(saved, start=1))
+    answer([each.model_dump(mode="json") for each in saved], *lines, json=json)
+    if not (saved or json):
         click.echo("nothing is allowed for good", err=True)
 
 

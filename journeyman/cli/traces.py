@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from journeyman.cli.group import Group
-from journeyman.cli.output import json_option, print_json
+from journeyman.cli.output import answer, json_option, print_json
 from journeyman.cli.stores import opened
 from journeyman.cli.traces_again import fork, replay
 from journeyman.cli.traces_keep import delete, gc, rebuild, stats, verify
@@ -117,12 +117,7 @@ def list_runs(filter: tuple[str, ...], limit: int, json: bool) -> None:  # noqa:
     with opened() as store:
         runs = find(store, " ".join(filter), limit or None)
 
-    if json:
-        print_json([run.model_dump(mode="json") for run in runs])
-        return
-
-    for run in runs:
-        click.echo(_line(run))
+    answer([run.model_dump(mode="json") for run in runs], *map(_line, runs), json=json)
 
 
 def _line(run: "RunSummary") -> str:
@@ -172,12 +167,8 @@ def search(words: tuple[str, ...], limit: int, json: bool) -> None:
     with opened() as store:
         hits = look(store, " ".join(words), limit)
 
-    if json:
-        print_json([hit.model_dump(mode="json") for hit in hits])
-        return
-
-    for hit in hits:
-        click.echo(f"{_line(hit.run)}\n    {hit.type}: {safe(hit.text.strip())}")
+    lines = (f"{_line(hit.run)}\n    {hit.type}: {safe(hit.text.strip())}" for hit in hits)
+    answer([hit.model_dump(mode="json") for hit in hits], *lines, json=json)
 
 
 @traces.command(epilog=DIFF)
@@ -272,10 +263,5 @@ def export_test(run_id: str, out: Path, json: bool) -> None:
         message = f"The run {run_id} does not come out the same: a test of it would fail."
         raise UsageError(message, fix=f"See where: journeyman traces replay {run_id}")
 
-    files = write(stored, out, done.digest)
-
-    if json:
-        print_json([str(path) for path in files])
-        return
-
-    click.echo("\n".join(map(str, files)))
+    files = [str(path) for path in write(stored, out, done.digest)]
+    answer(files, *files, json=json)

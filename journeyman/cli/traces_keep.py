@@ -2,7 +2,7 @@
 
 import click
 
-from journeyman.cli.output import confirm, json_option, print_json
+from journeyman.cli.output import answer, confirm, json_option, print_json
 from journeyman.cli.stores import opened
 
 VERIFY = """\b
@@ -66,11 +66,7 @@ def delete(runs: tuple[str, ...], yes: bool, json: bool) -> None:
 
         swept = delete_runs(store, ids)
 
-    if json:
-        print_json({"deleted": ids, "bytes_of_content": swept})
-        return
-
-    click.echo(f"deleted {', '.join(ids)}")
+    answer({"deleted": ids, "bytes_of_content": swept}, f"deleted {', '.join(ids)}", json=json)
 
 
 @click.command()
@@ -85,11 +81,8 @@ def gc(json: bool) -> None:
         swept = sweep(store)
         after = count(store).bytes
 
-    if json:
-        print_json({"bytes_of_content": swept, "bytes_before": before, "bytes_after": after})
-        return
-
-    click.echo(f"{swept:,} bytes of content removed; the store has {after:,} bytes, it had {before:,}")
+    told = f"{swept:,} bytes of content removed; the store has {after:,} bytes, it had {before:,}"
+    answer({"bytes_of_content": swept, "bytes_before": before, "bytes_after": after}, told, json=json)
 
 
 @click.command()
@@ -102,13 +95,8 @@ def stats(json: bool) -> None:
         found = count(store)
         where = store.where
 
-    if json:
-        print_json({"store": where, **found.model_dump()})
-        return
-
-    click.echo(where)
-    for name, value in found:
-        click.echo(f"  {name:<10}  {value:>14,}")
+    rows = (f"  {name:<10}  {value:>14,}" for name, value in found)
+    answer({"store": where, **found.model_dump()}, where, *rows, json=json)
 
 
 @click.command()
@@ -120,8 +108,4 @@ def rebuild(json: bool) -> None:
     with opened() as store:
         count = make(store)
 
-    if json:
-        print_json({"runs": count})
-        return
-
-    click.echo(f"{count} runs")
+    answer({"runs": count}, f"{count} runs", json=json)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from journeyman.cli.output import json_option, print_json
+from journeyman.cli.output import answer, json_option, print_json
 from journeyman.cli.stores import opened
 
 if TYPE_CHECKING:
@@ -160,8 +160,4 @@ def rate(*, run_id: str, score: float, note: str, json: bool) -> None:
         run_id = store.resolve(run_id)
         anyio.run(keep, store, run_id, score, note)
 
-    if json:
-        print_json({"run_id": run_id, "human": score, "note": note})
-        return
-
-    click.echo(f"{run_id}  {score:g}")
+    answer({"run_id": run_id, "human": score, "note": note}, f"{run_id}  {score:g}", json=json)

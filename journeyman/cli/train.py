@@ -65,6 +65,7 @@ metrics.jsonl; the same command goes on with what was interrupted.
 @click.option("--dry-run", is_flag=True, help="Say what would be trained on, and why other runs would not.")
 @json_option()
 def train(**options: Any) -> None:
+    from journeyman.agent.models.spec import local_files
     from journeyman.config import load_settings
     from journeyman.home import data_dir
     from journeyman.traces.store import Store
@@ -92,25 +93,6 @@ def train(**options: Any) -> None:
     folder = options["out"] or data_dir() / "training" / f"{options['method']}-{same}"
     job = Job(files.model, folder, plan, start, {"taken": counts})
     _tell(job, train(job, rows), as_json=options["json"])
-
-
-def local_files(spec: str) -> Any:
-    """A local model's files.
-
-    Raises:
-        UsageError: it is not a local one.
-        ModelNotFound, BadModelFile: it is not here.
-    """
-    from journeyman.agent.models.llama import LlamaModel
-    from journeyman.agent.models.spec import make_model
-    from journeyman.errors import UsageError
-
-    model = make_model(spec)
-    if not isinstance(model, LlamaModel):
-        raise UsageError(f"{spec!r} is no local model.", fix="Name local:starter or local:PATH.gguf.")
-
-    model.files.check()
-    return model.files
 
 
 DEFAULTS = {"sft": (2.0, 1e-3, 4), "grpo": (1.0, 1.5e-4, 8), "dpo": (1.0, 5e-5, 8)}

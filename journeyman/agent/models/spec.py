@@ -8,11 +8,15 @@ import difflib
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from journeyman.agent.models.engine import Engine
 from journeyman.agent.models.model import Model
-from journeyman.errors import KeyRefused, ModelNotFound
+from journeyman.errors import KeyRefused, ModelNotFound, UsageError
+
+if TYPE_CHECKING:
+    from journeyman.agent.models.files import ModelFiles
 
 FORMS = {
     "local:starter": "the small model that comes along",
@@ -39,6 +43,25 @@ def make_model(spec: str, engine: Engine | None = None) -> Model:
         raise ModelNotFound(f"{spec!r} is no model spec.{_near(spec)}", fix=f"Use one of these forms:\n{forms()}")
 
     return make(spec, rest, engine or Engine())
+
+
+def local_files(spec: str) -> "ModelFiles":
+    """The files of a local model.
+
+    Raises:
+        UsageError: it is not a local one.
+        ModelNotFound, BadModelFile: it is not here.
+    """
+    from journeyman.agent.models.llama import LlamaModel  # noqa: PLC0415 - only for local models
+
+    model = make_model(spec)
+    if not isinstance(model, LlamaModel):
+        raise UsageError(
+            f"{spec!r} is no local model.", fix="Name local:starter, local:PATH.gguf or hf:OWNER/NAME/FILE."
+        )
+
+    model.files.check()
+    return model.files
 
 
 def forms() -> str:
