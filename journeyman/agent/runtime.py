@@ -1,7 +1,7 @@
 """What runs share: a model, tools, a policy and a store, opened once and used by any number of runs.
 
     async with Runtime(model, catalog, policy, store) as runtime:
-        result = await runtime.run(Order("How many lines does notes.txt have?"))
+        result = await runtime.run(Order("How many lines does notes.txt have?"), approver=ask_me)
 
 The model starts loading before the tools are connected, so that one does not wait for the other.
 """

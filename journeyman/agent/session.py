@@ -1,8 +1,8 @@
 """One run from its first event to its last: set up, driven, ended, whatever happens.
 
-`execute` starts a run and `resume` takes a stored one up again. Both end it with `run_finished` and return a `Result`;
-a failure is an outcome in the trace and an error on the result; only cancellation, and what is no `JourneymanError`,
-leaves by an exception, and then too the trace has an end.
+`execute` starts a run, `fork` one that shares another's beginning, and `resume` takes a stored one up again. Each ends
+it with `run_finished` and returns a `Result`; a failure is an outcome in the trace and an error on the result. Only
+cancellation, and what is no `JourneymanError`, leaves by an exception, and then too the trace has an end.
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -60,7 +60,7 @@ class Crew:
     book: Book = field(default_factory=Book)
     """What a person has allowed before, in this session or for good."""
     policy_info: Mapping[str, JsonValue] = field(default_factory=dict)
-    """Name, hash and mode, for the trace."""
+    """Name, hash and text, for the trace."""
     sandbox: Mapping[str, JsonValue] = field(default_factory=dict)
     """Where code is run, for the trace."""
     rests: Callable[[], Rests] = Rests

@@ -8,8 +8,9 @@
 
 `model_delta` and `call_progress` are ephemeral: shown, never stored. Every other event is stored before its effect is
 reported, and `call_started` is durable before the tool runs: whoever reads the trace after a crash knows which effects
-may have happened. `run_resumed` marks where a later process took the run up again. State is a fold over these events
-(`traces/fold.py`), so resuming is folding and going on.
+may have happened. `run_resumed` marks where a later process took the run up again. After the end others may add what
+they say of the run: `files_kept`, `sample_scored`. State is a fold over these events (`traces/fold.py`), so resuming is
+folding and going on.
 
 A search (`agent/strategies`) is a run whose steps are whole runs, each with a trace of its own: between its first and
 its last event stand `candidate_tried` and `candidate_scored`, in any number, and one `candidate_chosen`.
@@ -64,7 +65,8 @@ class RunStarted(Value):
     """Where code that the model writes is run: backend, level, and each guarantee with whether it was proven here. At
     level 0 nothing is isolated, and nothing trains on this run."""
     limits: dict[str, JsonValue] = Field(default_factory=dict)
-    """The budget: steps, tokens, seconds."""
+    """What it may spend (steps, tokens, seconds, usd), `call_seconds`, and how its window is used (`context`,
+    `compact_at`)."""
     returns: dict[str, JsonValue] | None = None
     """JSON Schema the answer must match."""
     root: str = ""
@@ -88,7 +90,7 @@ class RunResumed(Value):
     unfinished: tuple[str, ...] = ()
     """Calls whose intent was stored without a result: they may or may not have happened."""
     limits: dict[str, JsonValue] = Field(default_factory=dict)
-    """The budget from here on."""
+    """As in `run_started`, from here on."""
     model: str | None = None
     """Who goes on, as in `run_started`; unset in traces of the first days."""
     model_info: dict[str, JsonValue] = Field(default_factory=dict)

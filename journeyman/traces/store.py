@@ -68,7 +68,7 @@ class RunSummary(Value):
     level: str | None = None
     """`tokens` or `text`, once the run is projected; `secret` where a person typed one: nothing trains on it."""
     reward: float | None = None
-    """Mean of the newest score of each verifier, once the run is projected. None is "not scored", which is not 0."""
+    """The score that counts, else the mean of the checks' newest, once the run is projected. None: not scored."""
 
 
 class Store:
