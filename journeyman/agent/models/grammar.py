@@ -64,7 +64,6 @@ def grammar(
     *,
     returns: Mapping[str, Any] | None = None,
     thinking: bool = False,
-    must_think: bool = False,
     within: bool = False,
     small: bool = False,
     loose: bool = False,
@@ -72,7 +71,7 @@ def grammar(
 ) -> str:
     """Lark text for one turn in which `tools` are offered; empty where anything may be said.
 
-    thinking: a `<think>` block may come first, or must; within: it has begun. small: at most one call, bounded strings.
+    thinking: a `<think>` block may come first; within: it has begun. small: at most one call, bounded strings.
     loose: without schemas.
     """
     if not tools and returns is None:
@@ -90,10 +89,18 @@ def grammar(
         rules += _calls(tools, small=small, loose=loose, form=form)
 
     if thinking:
-        turns = f'(think "\\n"*){"" if must_think or within else "?"} ({turns})'
+        turns = f'(think "\\n"*){"" if within else "?"} ({turns})'
         rules += _thought(form, within=within)
 
     return "\n".join(["%llguidance {}", f"start: {turns}", *rules, ""])
+
+
+def some_words(form: Format) -> str:
+    """Lark text for a turn of words, and not of none."""
+    words = _words(form) if form.special else "/(?s:.+)/"
+    return (
+        f"%llguidance {{}}\nstart: WORDS {form.end(form.renderer.closing[0])}\nWORDS: {words} & /(?s:.*)\\S(?s:.*)/\n"
+    )
 
 
 def _turns(choice: Choice, typed: bool, *, small: bool, rules: list[str], form: Format) -> str:

@@ -86,6 +86,11 @@ class Parser:
         """The end of what came may be the beginning of a mark."""
         return bool(self._held)
 
+    @property
+    def said(self) -> bool:
+        """There is more than thoughts."""
+        return any(kind != "thinking" and any(map(str.strip, pieces)) for kind, pieces in self._blocks)
+
     def rest(self) -> list[ModelDelta]:
         """What was held back, when nothing more comes."""
         held, self._held = self._held, ""

@@ -53,7 +53,7 @@ async def recognise(tokenise: Tokeniser, wire: Wire, model: Path, wanted: str | 
     tokenise.guarded = tuple(await _ids(wire, renderer.marks, special=False))
     spelled = await _ids(wire, TAUGHT, special=False)
     known |= {mark: special[mark] for mark in TAUGHT if mark in special and mark not in spelled}
-    thinks = THINK in special or "<think>" not in renderer.think[0]
+    thinks = THINK in special or renderer.thinks_first or THINK not in renderer.think[0]
     return Recognised(
         Format(renderer, known),
         [known[mark] for mark in renderer.kept],

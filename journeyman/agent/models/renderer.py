@@ -106,6 +106,8 @@ class Renderer(Value):
     said: str = ""
     """What the model writes before plain text."""
     think: Around = ("<think>\n", "\n</think>\n\n")
+    thinks_first: bool = False
+    """A thought is begun for the model where it writes."""
     dialect: Dialect = HERMES
     special: tuple[str, ...] = ()
     """Special tokens that may stand inside of what the model writes, the ends apart."""

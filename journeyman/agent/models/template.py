@@ -25,6 +25,7 @@ PATIENCE = 15.0
 MEMORY = 1 << 30
 WORDS = ("sys", "usr", "ans", "nxt", "fun", "arg", "res")
 SYSTEM, USER, SAID, NEXT, TOOL, ARGUMENT, RESULT = (f"qz{word}zq" for word in WORDS)
+THINK = "<think>"
 CALL_ID = "call00000"
 """Templates that want ids get the same for every call: nine letters and digits suit all of them."""
 
@@ -110,6 +111,10 @@ def derive(source: str, bos: str, eos: str) -> Renderer:
     answered, more = template(user, said), template(user, said, again, ask=True)
     before, after = between(asked, "", USER), between(plain, USER, "")
     assistant = between(asked, USER, "").removeprefix(after)
+    thinks_first = assistant.rstrip().endswith(THINK)
+    if thinks_first:
+        assistant = assistant[: assistant.rindex(THINK)]
+
     ended = between(answered, SAID, "")
     mark = MARK.match(ended.lstrip()) if not (eos and ended.lstrip().startswith(eos)) else None
     end = mark[0] if mark else eos
@@ -124,6 +129,7 @@ def derive(source: str, bos: str, eos: str) -> Renderer:
         "user": (opens, after),
         "start": first,
         "assistant": assistant,
+        "thinks_first": thinks_first,
         "origin": sha256(source.encode()).hexdigest(),
     }
     return Renderer(**fields | _calls(template, after, assistant, end))
@@ -167,7 +173,7 @@ def _calls(template: Template, turned: str, assistant: str, end: str) -> dict[st
     return {
         "dialect": dialect,
         "special": () if dialect == HERMES else special,
-        "result": (opens.lstrip("\n"), after.removesuffix(assistant)),
+        "result": (opens.lstrip("\n"), after.rpartition(assistant)[0] if assistant and assistant in after else after),
         "result_body": "{}",
     }
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from journeyman.agent.models.conversation import Completion, Conversation, Prompt
 from journeyman.agent.models.examples import examples
-from journeyman.agent.models.grammar import Format, grammar
+from journeyman.agent.models.grammar import Format, grammar, some_words
 from journeyman.agent.models.llama_process import EngineProcess
 from journeyman.agent.models.model import Capabilities, Request, Sampling
 from journeyman.agent.models.parse import Parser
@@ -56,6 +56,10 @@ class Turn:
     """Which of the ids were written for the model, by their place."""
     thought: Thought = field(init=False)
     switches: frozenset[int] = frozenset()
+    opened: bool = False
+    """The prompt ends with the mark that begins a thought."""
+    urged: bool = False
+    """It was told to answer, having only thought."""
     within: bool = False
     """What is asked for goes on with a thought."""
     _base: int = 0
@@ -101,9 +105,11 @@ class Turn:
             words = [await self._written(f"{space}{word}") for word in SWITCHES for space in ("", " ")]
             self.switches = frozenset(ids[0] for ids in words if ids)
 
-        if self.request.sampling.think == "off" and self.capabilities.thinking:  # a thought that is over
-            none = await self._written("".join(self.form.renderer.think))
-            self.prompt = self.prompt._replace(ids=[*self.prompt.ids, *none], new=[*self.prompt.new, *none])
+        think, renderer = self.request.sampling.think, self.form.renderer
+        if self.capabilities.thinking and (think != "auto" or renderer.thinks_first):
+            self.opened = think != "off"  # else it is over at once
+            begun = await self._written(renderer.think[0] if self.opened else "".join(renderer.think))
+            self.prompt = self.prompt._replace(ids=[*self.prompt.ids, *begun], new=[*self.prompt.new, *begun])
 
     async def _written(self, text: str) -> list[int]:
         return await self.process.tokenise([Segment(text, control=True)], False)
@@ -144,7 +150,8 @@ class Turn:
         """Grammars of what is offered, the exact one first, then a looser one; only none leaves true probabilities."""
         request, able, think = self.request, self.capabilities, self.request.sampling.think
         if request.sampling.logprobs or not (request.tools or request.returns is not None):
-            yield ""
+            after_thought = self.opened and self.ids and not self.within and not request.sampling.logprobs
+            yield some_words(self.form) if after_thought else ""
             return
 
         for loose in (False, True):
@@ -153,7 +160,6 @@ class Turn:
                 request.choice,
                 returns=request.returns,
                 thinking=able.thinking and think != "off" and (self.within or not self.ids),
-                must_think=think not in {"auto", "off"},
                 within=self.within,
                 small=able.small,
                 loose=loose,
@@ -173,7 +179,12 @@ class Turn:
             if not pause:
                 return
 
-            if pause == "enough":
+            if self._silent:
+                self.urged = pause != "early"
+                del self.ids[-1:]  # the end of a turn that has no answer yet
+                del self.logprobs[len(self.ids) :]
+
+            if pause == "enough" and self.parser.kind == "thinking":
                 await self._write(self.form.renderer.think[1])
             elif pause == "early":
                 await self._take_back()
@@ -219,9 +230,20 @@ class Turn:
         if self.filled and not await self.as_read():
             self.ids = []
 
+    @property
+    def _silent(self) -> bool:
+        """The model has ended its turn with nothing but a thought that was begun for it."""
+        ended = self.opened and not self.urged and self.final.get("stop_type") == "eos"
+        return ended and not self.parser.said
+
     def _pause(self) -> Pause:
         """Why what is being written was, or is to be, interrupted."""
-        pause = self.thought.pause(self.parser.kind, self.reasoning, self.ids[-1] if self.ids else None)
+        silent = self._silent
+        kind = "text" if silent else self.parser.kind
+        pause = self.thought.pause(kind, self.reasoning, self.ids[-1] if self.ids else None)
+        if silent and pause != "early":
+            return "enough"
+
         cut = self.request.sampling.logprobs and self.final and self.final["stop_type"] == "limit" and self.room() > 0
         return pause or ("more" if cut else "")
 
@@ -281,11 +303,14 @@ class Turn:
     def begin(self) -> None:
         self.parser = self._new_parser()
         self.ids, self.logprobs, self.final, self.filled, self.predicted, self.reasoning = [], [], {}, False, 0, 0
-        self.forced, self.within, self._base, self._pieces, self._open_thought = set(), False, 0, [], (0, 0, 0)
+        self.forced, self.urged, self.within, self._base = set(), False, self.opened, 0
+        self._pieces, self._open_thought = [], (0, 0, 0)
         self.thought = Thought(self.request.sampling if self.capabilities.thinking else Sampling(), self.switches)
 
     def _new_parser(self) -> Parser:
-        return Parser(self.request.step, self._names, self.form.renderer.dialect)
+        parser = Parser(self.request.step, self._names, self.form.renderer.dialect)
+        parser.feed(self.form.renderer.think[0] if self.opened else "")
+        return parser
 
     @property
     def _names(self) -> frozenset[str]:

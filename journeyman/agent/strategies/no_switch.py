@@ -18,10 +18,12 @@ class NoSwitch(Single):
     """In nats."""
     window: int = Field(default=200, ge=1)
     """Tokens of a thought before it may be left."""
+    max: int = Field(default=2048, ge=1)
+    """Tokens at which thinking is ended."""
 
     def needs(self, order: Order, able: Capabilities) -> None:  # noqa: ARG002 - the model tells
         if not (able.thinking and able.token_ids):
             raise UsageError("Only a local model that thinks can be kept to a thought.", fix="Use cot, or vote.")
 
     def order(self, order: Order) -> Order:
-        return sampled(order, switch_penalty=self.penalty, switch_window=self.window)
+        return sampled(order, think=self.max, switch_penalty=self.penalty, switch_window=self.window)

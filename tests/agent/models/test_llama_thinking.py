@@ -51,8 +51,17 @@ async def test_a_thought_ends_at_its_limit_and_a_call_follows(thinker):
     assert response.message.parts[-1].type == "tool_call"
     assert [span.kind for span in response.tokens.spans] == ["context", "sampled", "forced", "sampled"]
     assert response.tokens.level == "tokens"
-    assert len(response.tokens.spans[1].ids) <= 4 + SHORT  # the opening mark first
+    assert len(response.tokens.spans[1].ids) <= 1 + SHORT  # the opening mark stands in the prompt
     assert response.usage.completion_tokens == len(ids(response, "sampled"))
+
+
+async def test_a_thought_without_tools_is_begun_and_ended_for_the_model_and_an_answer_follows(thinker):
+    sampling = Sampling(max_tokens=80, think=SHORT)
+    request = Request("words", 1, "Be brief.", QUESTION, (), sampling=sampling)
+    response = [event async for event in thinker.respond(request)][-1]
+
+    assert response.usage.reasoning_tokens <= 1 + SHORT
+    assert response.message.text.strip() or response.finish == "length"
 
 
 async def test_the_conversation_goes_on_after_what_was_forced(thinker):

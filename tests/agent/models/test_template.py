@@ -52,6 +52,16 @@ def test_the_template_of_chatml_writes_what_the_family_writes():
     assert (renderer.end, renderer.after, renderer.system) == (CHATML.end, CHATML.after, CHATML.system)
 
 
+def test_a_thought_that_the_template_begins_is_begun_by_the_runtime_and_in_no_earlier_turn():
+    plain = derive(CHATML_TEMPLATE, "", "<|im_end|>")
+    thinks = derive(
+        CHATML_TEMPLATE.replace("assistant\n' }}{% endif", "assistant\n<think>\n' }}{% endif"), "", "<|im_end|>"
+    )
+
+    assert (plain.thinks_first, thinks.thinks_first) == (False, True)
+    assert thinks.model_copy(update={"thinks_first": False, "origin": plain.origin}) == plain
+
+
 def test_calls_and_results_are_written_as_the_template_does():
     renderer = derive(BRACKETS, "<s>", "</s>")
 
