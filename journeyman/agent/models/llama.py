@@ -9,6 +9,7 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from copy import copy
 from dataclasses import replace
+from os.path import commonprefix
 from typing import Any
 
 import anyio
@@ -56,6 +57,8 @@ class LlamaModel:
         self._ends: list[int] = []
         self._conversations: dict[str, Conversation] = {}
         self._slots: dict[str, int] = {}
+        self._heads: dict[int, str] = {}
+        """How the last run of each slot began."""
         self._grammars: dict[str, bool] = {}
 
     def start(self) -> None:
@@ -160,20 +163,27 @@ class LlamaModel:
             self._grammars,
             self._form,
             stream=self._engine.stream,
-            slot=self._slot(request.run_id),
+            slot=self._slot(request),
         )
 
-    def _slot(self, run_id: str) -> int:
-        """The engine's slot that keeps this run's prefix; the one that was used longest ago where all are taken."""
+    def _slot(self, request: Request) -> int:
+        """The engine's slot that keeps this run's prefix.
+
+        A new run gets the free one whose last run began most like it, or where all are taken, the one that was used
+        longest ago.
+        """
         if self._engine.parallel == 1:
             return -1
 
-        free = set(range(self._engine.parallel)) - set(self._slots.values())
-        slot = self._slots.pop(run_id, None)
+        slot = self._slots.pop(request.run_id, None)
         if slot is None:
-            slot = min(free) if free else self._slots.pop(next(iter(self._slots)))
+            head = request.system + request.messages[0].text
+            free = set(range(self._engine.parallel)) - set(self._slots.values())
+            alike = {each: len(commonprefix([head, self._heads.get(each, "")])) for each in sorted(free)}  # noqa: RUF071
+            slot = max(alike, key=alike.__getitem__) if free else self._slots.pop(next(iter(self._slots)))
+            self._heads[slot] = head
 
-        self._slots[run_id] = slot
+        self._slots[request.run_id] = slot
         return slot
 
     async def _load(self) -> None:
