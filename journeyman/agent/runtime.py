@@ -187,9 +187,9 @@ class Runtime:
 
         return chosen or run_id
 
-    def recorder(self, before: Sequence[Stored] = ()) -> Recorder:
+    def recorder(self, before: Sequence[Stored] = (), watch: Watch | None = None) -> Recorder:
         """For another run, which has `before` in common with an earlier one."""
-        return self._recorder(new_run_id(), before, {})
+        return self._recorder(new_run_id(), before, {"watch": watch})
 
     def _recorder(self, run_id: str, before: Sequence[Stored], there: There, seq: int = 0) -> Recorder:
         watch = there.get("watch")

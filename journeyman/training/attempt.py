@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import perf_counter
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import anyio
 from pydantic import JsonValue, TypeAdapter, ValidationError
@@ -210,7 +210,12 @@ def _policy(task: Task, root: Path) -> Policy:
 async def kept_open(model: Model) -> AsyncGenerator[Model]:
     """A model that outlives the runtimes it is used in, until the end of the block."""
     try:
-        yield Wrapped(model)
+        yield _KeptOpen(model)
     finally:
         with anyio.CancelScope(shield=True):
             await model.close()
+
+
+class _KeptOpen(Wrapped):
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.model, name)  # what few models can do, such as answering a group at once

@@ -5,8 +5,9 @@ anywhere else. Two steps that make the same calls are one. It ends when as many 
 or none is left.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from functools import partial
+from operator import attrgetter
 from typing import ClassVar, Literal
 
 from pydantic import Field
@@ -47,20 +48,18 @@ class Beam(Strategy):
             tried = [each for one in kept for each in await self._next(search, order, one)]
             finished += [each for each in tried if each.answer is not None]
             unfinished = list(distinct(each for each in tried if each.paused))
-            kept = [*sorted(unfinished, key=_worth, reverse=True)[: self.beams]]
+            kept = [*sorted(unfinished, key=attrgetter("worth"), reverse=True)[: self.beams]]
             if len(finished) >= self.beams or not kept:
                 break
 
-        best = max(search.answered(finished), key=lambda each: (_worth(each), -each.index))
+        best = max(search.answered(finished), key=lambda each: (each.worth, -each.index))
         return best.found(best.score, f"the best of {len(finished)} that answered, by {self.by}")
 
     async def _next(self, search: Search, order: Order, of: Candidate | None) -> list[Candidate]:
         """Next steps from a run, or first ones, with their scores."""
         n = self.branch if of else self.width
         judged = partial(marked, search, order, by=self.by)
-        return await search.many(
-            partial(stepped, search, of), order, n, _never, temperature=self.temperature, then=judged
-        )
+        return await search.many(partial(stepped, search, of), order, n, temperature=self.temperature, then=judged)
 
 
 async def stepped(search: Search, of: Candidate | None, order: Order, say: str = "") -> Candidate:
@@ -85,11 +84,3 @@ def distinct(candidates: Iterator[Candidate]) -> Iterator[Candidate]:
         if made not in seen:
             seen.add(made)
             yield each
-
-
-def _worth(candidate: Candidate) -> float:
-    return -1.0 if candidate.score is None else candidate.score
-
-
-def _never(got: Sequence[Candidate]) -> bool:  # noqa: ARG001 - as `Enough` is called
-    return False

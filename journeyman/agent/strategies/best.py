@@ -35,9 +35,9 @@ class Best(Strategy):
             return await score(search, order, candidate, self.by)
 
         tried = await search.of_one_kind(
-            self.of, order, self.n, self._enough, temperature=self.temperature, then=judged
+            self.of, order, self.n, temperature=self.temperature, enough=self._enough, then=judged
         )
-        best = max(search.answered(tried), key=lambda each: (-1 if each.score is None else each.score, -each.index))
+        best = max(search.answered(tried), key=lambda each: (each.worth, -each.index))
         return best.found(best.score, f"the best of {len(tried)} by {self.by}")
 
     def _enough(self, got: Sequence[Candidate]) -> bool:

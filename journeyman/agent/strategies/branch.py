@@ -87,13 +87,16 @@ class Ground:
             self._why = "the folder is too large to give each of several attempts a copy of it"
 
     @asynccontextmanager
-    async def branch(self, of: Path | None, stem: Sequence[Stored] = ()) -> AsyncGenerator[tuple[Toolbox, Path | None]]:
+    async def branch(
+        self, of: Path | None, stem: Sequence[Stored] = (), *, calls: bool = True
+    ) -> AsyncGenerator[tuple[Toolbox, Path | None]]:
         """Tools over a new copy of the folder, or of another candidate's; the copy stays, for the choice.
 
         What code had remembered in `stem`, the run that is gone on with, it remembers here: the cells run again first.
+        Who calls nothing gets no tools.
         """
-        if not self.copies or self._root is None:
-            yield Tools(self._tools({})), None
+        if not calls or not self.copies or self._root is None:
+            yield Tools(self._tools({}) if calls else ()), None
             return
 
         folder = self._scratch / str(next(self._numbers))

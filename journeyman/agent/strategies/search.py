@@ -8,7 +8,7 @@ has; it fails only where there is nothing to choose from.
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
 from itertools import count
 from pathlib import Path
@@ -24,9 +24,10 @@ from journeyman.agent.models.model import Capabilities
 from journeyman.agent.parts import nobody
 from journeyman.agent.run import Run
 from journeyman.agent.session import Crew, Order, Result, execute, fork
-from journeyman.agent.strategies.branch import Ground, texts
+from journeyman.agent.strategies.branch import Ground
+from journeyman.agent.strategies.candidate import Candidate, Heard
 from journeyman.agent.strategies.together import Together
-from journeyman.errors import BudgetExceeded, JourneymanError, ModelError, Paused
+from journeyman.errors import BudgetExceeded, JourneymanError, ModelError
 from journeyman.tools.catalog import Toolbox as Tools
 from journeyman.traces.events import (
     ApprovalAnswered,
@@ -34,69 +35,17 @@ from journeyman.traces.events import (
     CandidateChosen,
     CandidateScored,
     CandidateTried,
-    EphemeralEvent,
-    Event,
-    ModelResponded,
     Role,
     Sample,
 )
-from journeyman.traces.fold import State
-from journeyman.traces.writer import Stored
-from journeyman.verifiers.case import Case
 
 if TYPE_CHECKING:
     from journeyman.agent.runtime import Runtime
     from journeyman.agent.strategies.strategy import Strategy
 
-SHOWN = 200
-"""Characters of an answer that the search's own trace has."""
-Enough = Callable[[Sequence["Candidate"]], bool]
-Then = Callable[["Candidate"], Awaitable["Candidate"]]
-Make = Callable[[Order], Awaitable["Candidate"]]
-
-
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    result: Result
-    index: int
-    events: Sequence[Stored]
-    folder: Path | None = None
-    """Its copy of the run's folder."""
-    state: str = ""
-    """Hash of what it changed there."""
-    score: float | None = None
-    why: str = ""
-
-    @property
-    def answer(self) -> str | None:
-        return self.result.answer
-
-    @property
-    def paused(self) -> bool:
-        """It can be gone on with."""
-        return isinstance(self.result.error, Paused)
-
-    @property
-    def case(self) -> Case:
-        """What a verifier is shown of it."""
-        return Case.of((each.event for each in self.events), texts(self.folder) if self.folder else {})
-
-    def found(self, score: float | None, why: str) -> "Candidate":
-        """The same, with why it is believed."""
-        return replace(self, score=score, why=why)
-
-
-@dataclass(slots=True)
-class Heard:
-    """What happens in a candidate's run, as it happens."""
-
-    state: State = field(default_factory=State)
-    steps: int = 0
-
-    def __call__(self, event: Event) -> None:
-        self.steps += isinstance(event, ModelResponded)
-        if not isinstance(event, EphemeralEvent):
-            self.state.apply(event)
+Enough = Callable[[Sequence[Candidate]], bool]
+Then = Callable[[Candidate], Awaitable[Candidate]]
+Make = Callable[[Order], Awaitable[Candidate]]
 
 
 class Search:
@@ -165,22 +114,22 @@ class Search:
         Raises:
             ModelError, StoreError: there is no model or no store to go on with.
         """
-        heard, index, work = Heard(), next(self._indexes), partial(drive, steps=steps)
+        index, work = next(self._indexes), partial(drive, steps=steps)
         stem = [each for each in of.events if each.event.type != "run_finished"] if of and role == "revision" else []
-        recorder = self._runtime.recorder(stem)
-        tried = partial(self._tried, recorder.run_id, index, by, heard, role=role, of=of)
+        heard = Heard([*stem])
+        recorder = self._runtime.recorder(stem, heard)
         order = replace(order, strategy=by, sample=_place(order, index))
-        async with self._ground.branch(of.folder if of else None, stem) as (toolbox, folder):
+        async with self._ground.branch(of.folder if of else None, stem, calls=role != "judgement") as (toolbox, folder):
             here = self._runtime.policy
             policy = here.within(folder, stands_for=Path(self._order.root)) if folder else self._crew.policy
             crew = replace(
                 self._crew,
                 model=self._together if self._together and role == "candidate" else self._crew.model,
-                toolbox=toolbox if role != "judgement" else Tools(),
+                toolbox=toolbox,
                 policy=policy,
                 recorder=recorder,
                 run_id=recorder.run_id,
-                listeners=[heard],
+                listeners=(),
                 approver=nobody if self._crew.approver is nobody else self._one_at_a_time,
                 budget=self._budget,
             )
@@ -192,15 +141,11 @@ class Search:
                     result = await fork(events, again, crew, parent=last.run_id, parent_seq=last.seq, work=work)
                 else:
                     result = await execute(order, crew, work)
-            except BaseException:
-                tried()
-                raise
+            finally:
+                self._emit(heard.tried(recorder.run_id, index, str(by), role, of))
 
-            tried()
-
-        events = await to_thread.run_sync(lambda: list(self._runtime.store.events(result.run_id)))
-        state = await to_thread.run_sync(self._ground.state, folder)
-        return Candidate(result, index, events, folder, state)
+        state = await to_thread.run_sync(self._ground.state, folder) if folder else ""
+        return Candidate(result, index, heard.events, folder, state)
 
     async def ask(
         self, order: Order, prompt: str, *, of: Candidate, returns: Mapping[str, Any] | None = None
@@ -215,7 +160,14 @@ class Search:
         )
 
     async def many(
-        self, make: Make, order: Order, n: int, enough: Enough, *, temperature: float, then: Then | None = None
+        self,
+        make: Make,
+        order: Order,
+        n: int,
+        *,
+        temperature: float,
+        enough: Enough | None = None,
+        then: Then | None = None,
     ) -> list[Candidate]:
         """Up to `n` candidates, as many at once as the model takes, until they are `enough`; in their order.
 
@@ -234,7 +186,7 @@ class Search:
                     except JourneymanError as error:
                         failed.append(error)
 
-                    if self._over(failed) or (got and enough(got)):
+                    if self._over(failed) or (got and enough and enough(got)):
                         tasks.cancel_scope.cancel()
                         return
 
@@ -246,15 +198,13 @@ class Search:
 
         return sorted(got, key=lambda each: each.index)
 
-    async def of_one_kind(
-        self, of: "Strategy", order: Order, n: int, enough: Enough, *, temperature: float, then: Then | None = None
-    ) -> list[Candidate]:
+    async def of_one_kind(self, of: "Strategy", order: Order, n: int, **more: Any) -> list[Candidate]:
         """As `many`, each by the same strategy; where that calls nothing, the prompt is read once for all."""
         if of.single and not self._crew.toolbox.specs and Together.can(self._crew.model, n):
             self._together = Together(self._crew.model, n)
 
         try:
-            return await self.many(partial(of.solve, self), order, n, enough, temperature=temperature, then=then)
+            return await self.many(partial(of.solve, self), order, n, **more)
         finally:
             self._together = None
 
@@ -297,28 +247,6 @@ class Search:
     def _over(self, failed: Sequence[JourneymanError]) -> bool:
         """Nothing more can come of it: the budget is spent, or something failed that all candidates need."""
         return self.spent or any(not isinstance(each, BudgetExceeded) for each in failed)
-
-    def _tried(
-        self, run_id: str, index: int, by: "Strategy", heard: Heard, *, role: Role, of: Candidate | None
-    ) -> None:
-        state = heard.state
-        end = state.finished
-        self._emit(
-            CandidateTried(
-                run_id=run_id,
-                index=index,
-                role=role,
-                of=of.result.run_id if of else None,
-                strategy=str(by),
-                outcome=end.outcome if end else "interrupted",
-                answer=(end.answer or "")[:SHOWN] if end else "",
-                usage=state.usage,
-                cost_usd=state.cost_usd,
-                steps=heard.steps,
-                denied=state.denied,
-                seconds=end.seconds if end else 0.0,
-            )
-        )
 
     def _emit(self, event: CandidateTried | CandidateScored) -> None:
         assert self._run is not None  # noqa: S101 - candidates come after the search has begun

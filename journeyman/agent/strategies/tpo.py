@@ -2,8 +2,8 @@
 side, the model says in words what makes the difference, and the best is revised by that; for so many rounds.
 """
 
-from collections.abc import Sequence
 from functools import partial
+from operator import attrgetter
 from typing import ClassVar
 
 from pydantic import Field
@@ -46,18 +46,20 @@ class Tpo(Strategy):
     async def solve(self, search: Search, order: Order) -> Candidate:
         order = ready(self.by, order, search.able)
         judged = partial(score, search, order, by=self.by)
-        tried = await search.of_one_kind(self.of, order, self.n, _never, temperature=self.temperature, then=judged)
-        pool = sorted(search.answered(tried), key=_worth, reverse=True)
+        tried = await search.of_one_kind(self.of, order, self.n, temperature=self.temperature, then=judged)
+        pool = sorted(search.answered(tried), key=attrgetter("worth"), reverse=True)
         for number in range(self.rounds):
             best, worst = pool[0], pool[-1]
-            if _worth(best) == _worth(worst):
+            if best.worth == worst.worth:
                 return best.found(best.score, f"after {number} rounds no answer was better than another by {self.by}")
 
             asked = DIFFERENCE.format(question=order.prompt, best=best.answer, worst=worst.answer)
             critique = (await search.ask(order, asked, of=best)).answer or ""
             make = partial(_revised, search, best, critique)
-            more = await search.many(make, order, self.n, _never, temperature=self.temperature, then=judged)
-            pool = sorted([*pool, *(each for each in more if each.answer is not None)], key=_worth, reverse=True)
+            more = await search.many(make, order, self.n, temperature=self.temperature, then=judged)
+            pool = sorted(
+                [*pool, *(each for each in more if each.answer is not None)], key=attrgetter("worth"), reverse=True
+            )
 
         return pool[0].found(pool[0].score, f"the best of {len(pool)} by {self.by} after {self.rounds} rounds")
 
@@ -65,11 +67,3 @@ class Tpo(Strategy):
 async def _revised(search: Search, best: Candidate, critique: str, order: Order) -> Candidate:
     say = REVISE.format(critique=critique)
     return await search.attempt(order, Plain(), role="revision", of=best, say=say)
-
-
-def _worth(candidate: Candidate) -> float:
-    return -1.0 if candidate.score is None else candidate.score
-
-
-def _never(got: Sequence[Candidate]) -> bool:  # noqa: ARG001 - as `Enough` is called
-    return False

@@ -34,7 +34,7 @@ class Vote(Strategy):
 
     async def solve(self, search: Search, order: Order) -> Candidate:
         tried = await search.of_one_kind(
-            self.of, order, self.n, lambda got: decided(got, self.n), temperature=self.temperature
+            self.of, order, self.n, temperature=self.temperature, enough=lambda got: decided(got, self.n)
         )
         counts = Counter(key(each) for each in search.answered(tried))
         _, votes = counts.most_common(1)[0]
