@@ -11,6 +11,8 @@ import click
 from journeyman.cli.output import json_option, print_json
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from journeyman.training.compare import Arm, Comparison
 
 HELP = """Compare ways to spend thinking: each strategy tries the same tasks once.
@@ -134,7 +136,7 @@ def _tell(result: "Comparison") -> None:
     click.echo(f"\n{drawn(result.arms)}")
 
 
-def table(arms: "tuple[Arm, ...]") -> str:
+def table(arms: "Sequence[Arm]") -> str:
     """A line a strategy, as Markdown."""
     head = (
         "| strategy | right | 95 % | tokens | seconds | $ | better | worse | p |\n|---|---|---|---|---|---|---|---|---|"
@@ -145,7 +147,8 @@ def table(arms: "tuple[Arm, ...]") -> str:
 def _row(arm: "Arm") -> str:
     star = "*" if "verifier" in arm.strategy else ""
     cost = "?" if arm.usd is None else f"{arm.usd:.4f}"
+    unjudged = f" ({arm.unjudged} unjudged)" if arm.unjudged else ""
     return (
-        f"| {arm.strategy}{star} | {arm.right}/{arm.tasks} | {arm.low:.0%} to {arm.high:.0%} | {arm.tokens:.0f} "
-        f"| {arm.seconds:.1f} | {cost} | {arm.better} | {arm.worse} | {arm.p:.2g} |"
+        f"| {arm.strategy}{star} | {arm.right}/{arm.tasks}{unjudged} | {arm.low:.0%} to {arm.high:.0%} "
+        f"| {arm.tokens:.0f} | {arm.seconds:.1f} | {cost} | {arm.better} | {arm.worse} | {arm.p:.2g} |"
     )

@@ -49,7 +49,7 @@ def fan_out(
 
     with Store.open(where) as store:
         demand_same(batch, make_model(spec, engine).spec, store)
-        done = settled(batch, store)
+        done = settled(batch.name, batch.tasks, store)
 
     groups = Groups(batch.n)
     for each in done.values():

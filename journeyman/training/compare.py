@@ -8,17 +8,17 @@ take turns at each task: what is cut off is even. Each is set against the first 
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from math import comb
 
 from journeyman.agent.budget import Limits
 from journeyman.agent.models.model import Model, Sampling
+from journeyman.agent.session import Order
 from journeyman.agent.strategies.strategy import Strategy
 from journeyman.traces.events import Sample
 from journeyman.traces.messages import Value
 from journeyman.traces.store import Store
 from journeyman.training.attempt import LIMITS, Practice, Trial, attempt, kept_open
-from journeyman.training.interval import wilson
-from journeyman.training.rollout import attempts
+from journeyman.training.interval import mcnemar, wilson
+from journeyman.training.rollout import attempts, demand_model, settled
 from journeyman.training.tally import Tried
 from journeyman.training.tasks import Task
 from journeyman.verifiers.desk import Desk
@@ -51,6 +51,7 @@ class Arm(Value):
 
     strategy: str
     tasks: int
+    """That it tried and that could be judged."""
     right: int
     low: float
     """Of the 95 % Wilson interval of the share that was right."""
@@ -61,6 +62,8 @@ class Arm(Value):
     """A task."""
     usd: float | None
     """A task; None where a price is not known."""
+    unjudged: int = 0
+    """Attempts that are neither right nor wrong: nothing above counts them."""
     better: int = 0
     """Tasks that it got right and the first strategy did not."""
     worse: int = 0
@@ -81,11 +84,19 @@ async def compare(
     """Make the attempts that are missing, and add them up.
 
     Raises:
-        UsageError: a strategy cannot do its work with this model.
+        UsageError: a strategy cannot do its work with this model, or the comparison was begun with another.
         ModelError, StoreError: there is no model or no store to go on with; what was done is stored.
     """
-    done = {plan.batch(each): attempts(store, plan.batch(each)) for each in plan.strategies}
+    done = {}
+    for batch in map(plan.batch, plan.strategies):
+        demand_model(batch, model.spec, store)
+        done[batch] = settled(batch, plan.tasks, store)
+
     async with kept_open(model) as kept, Desk() as desk:
+        await kept.open()  # only then is known what it can do
+        for strategy in plan.strategies:
+            strategy.needs(Order("", check=lambda _answer: None), kept.capabilities)
+
         for task in plan.tasks:
             for strategy in plan.strategies:
                 batch = plan.batch(strategy)
@@ -121,6 +132,7 @@ def _arms(tried: Mapping[str, Mapping[str, Tried]], keys: Iterable[str]) -> tupl
 
 def arm(strategy: str, tried: Mapping[str, Tried], first: Mapping[str, Tried]) -> Arm:
     """Attempts by task, added up and set against those of the first strategy."""
+    everything, tried, first = len(tried), _judged(tried), _judged(first)
     right = {key for key, one in tried.items() if one.reward == 1}
     both = tried.keys() & first.keys()
     base = {key for key in both if first[key].reward == 1}
@@ -137,14 +149,12 @@ def arm(strategy: str, tried: Mapping[str, Tried], first: Mapping[str, Tried]) -
         tokens=round(sum(one.tokens for one in tried.values()) / n, 1),
         seconds=round(sum(one.seconds for one in tried.values()) / n, 2),
         usd=None if None in costs else sum(cost for cost in costs if cost) / n,
+        unjudged=everything - len(tried),
         better=better,
         worse=worse,
-        p=mcnemar(better, worse),
+        p=round(mcnemar(better, worse), 4),
     )
 
 
-def mcnemar(better: int, worse: int) -> float:
-    """Chance of a split at least as uneven, were either side as likely (McNemar, 1947; exact, two-sided)."""
-    n = better + worse
-    tail = sum(comb(n, k) for k in range(min(better, worse) + 1)) / 2**n
-    return round(min(1.0, 2 * tail), 4)
+def _judged(tried: Mapping[str, Tried]) -> dict[str, Tried]:
+    return {key: one for key, one in tried.items() if one.reward is not None}

@@ -4,11 +4,10 @@ McNemar's exact test on the tasks that changed: with small numbers an interval f
 both rates are of the same tasks.
 """
 
-import math
 from collections.abc import Iterable, Mapping
-from random import Random
 
 from journeyman.traces.messages import Value
+from journeyman.training.interval import bootstrap, mcnemar
 
 SURE = 0.05
 """The chance of so many changes in one direction by luck, below which it counts."""
@@ -43,23 +42,22 @@ class Verdict(Value):
     reasons: tuple[str, ...]
 
 
-def paired(before: Mapping[str, bool], after: Mapping[str, bool], *, draws: int = 2000, seed: int = 1) -> Paired:
+def paired(before: Mapping[str, bool], after: Mapping[str, bool]) -> Paired:
     """Compare the tasks that were tried both times."""
     both = sorted(before.keys() & after.keys())
     gained = tuple(key for key in both if after[key] and not before[key])
     lost = tuple(key for key in both if before[key] and not after[key])
     changes = [after[key] - before[key] for key in both] or [0]
-    random = Random(seed)
-    means = sorted(sum(random.choices(changes, k=len(changes))) / len(changes) for _ in range(draws))
+    low, high = bootstrap(changes)
     return Paired(
         tasks=len(both),
         before=_rate(before[key] for key in both),
         after=_rate(after[key] for key in both),
         gained=gained,
         lost=lost,
-        p=_mcnemar(len(gained), len(lost)),
-        low=round(means[round(0.025 * (draws - 1))], 4),
-        high=round(means[round(0.975 * (draws - 1))], 4),
+        p=mcnemar(len(gained), len(lost)),
+        low=round(low, 4),
+        high=round(high, 4),
     )
 
 
@@ -91,12 +89,6 @@ def verdict(held_out: Paired, regression: Paired | None, controls: Mapping[str, 
         reasons.append(f"control {name} {how}: {control.before:.0%} -> {control.after:.0%}")
 
     return Verdict(promote=good, reasons=tuple(reasons))
-
-
-def _mcnemar(gained: int, lost: int) -> float:
-    changed = gained + lost
-    tail = sum(math.comb(changed, n) for n in range(min(gained, lost) + 1)) / 2**changed
-    return min(1.0, 2 * tail)
 
 
 def _rate(values: Iterable[bool]) -> float:

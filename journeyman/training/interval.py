@@ -23,6 +23,12 @@ def pass_at(k: int, right: int, n: int) -> float:
     return 1.0 if n - right < k else 1 - math.comb(n - right, k) / math.comb(n, k)
 
 
+def mcnemar(gained: int, lost: int) -> float:
+    """Chance of a split at least as uneven, were either side as likely (McNemar, 1947; exact, two-sided)."""
+    n = gained + lost
+    return min(1.0, 2 * sum(math.comb(n, k) for k in range(min(gained, lost) + 1)) / 2**n)
+
+
 def bootstrap(values: Sequence[float], *, draws: int = 2000, seed: int = 1) -> tuple[float, float]:
     """The 95 % percentile interval of a mean, the values drawn anew; (0, 1) of none."""
     if not values:

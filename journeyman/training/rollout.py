@@ -87,7 +87,7 @@ async def rollout(
         ModelError, StoreError: there is no model or no store to go on with; what was done is stored.
     """
     demand_same(batch, model.spec, store)
-    done = settled(batch, store)
+    done = settled(batch.name, batch.tasks, store)
     groups = Groups(batch.n)
     for each in done.values():
         groups.add(each.task, each.reward)
@@ -171,14 +171,23 @@ def demand_same(batch: Batch, model: str, store: Store) -> None:
         UsageError: it would not be.
     """
     wanted = {task.key for task in batch.tasks}
-    tasks, models = _begun(batch.name, store)
-    if others := tasks - wanted:
+    if others := demand_model(batch.name, model, store) - wanted:
         message = f"The batch {batch.name} has {len(others)} tasks that are not among the {len(wanted)} asked for."
         raise UsageError(message, fix="Go on with the tasks it was begun with, or name another --batch.")
 
+
+def demand_model(batch: str, model: str, store: Store) -> set[str]:
+    """The tasks that a batch was begun with.
+
+    Raises:
+        UsageError: it was begun with another model.
+    """
+    tasks, models = _begun(batch, store)
     if others := models - {model}:
-        message = f"The batch {batch.name} was begun with {', '.join(sorted(others))}, not {model}."
+        message = f"The batch {batch} was begun with {', '.join(sorted(others))}, not {model}."
         raise UsageError(message, fix="Go on with that model (--model), or name another --batch.")
+
+    return tasks
 
 
 def _begun(batch: str, store: Store) -> tuple[set[str], set[str]]:
@@ -267,14 +276,14 @@ def attempts(store: Store, batch: str) -> dict[tuple[str, int], Tried]:
     }
 
 
-def settled(batch: Batch, store: Store) -> dict[tuple[str, int], Tried]:
+def settled(name: str, tasks: Iterable[Task], store: Store) -> dict[tuple[str, int], Tried]:
     """The attempts of a batch that are not made again: they have a reward, or wait for a person to give it.
 
     Raises:
         StoreError: the store cannot be read.
     """
-    waiting = {task.key for task in batch.tasks if any(check.verifier == "human" for check in task.verifiers)}
-    found = attempts(store, batch.name)
+    waiting = {task.key for task in tasks if any(check.verifier == "human" for check in task.verifiers)}
+    found = attempts(store, name)
     return {key: each for key, each in found.items() if each.reward is not None or each.task in waiting}
 
 

@@ -1,12 +1,16 @@
+from dataclasses import replace
+
 import pytest
 
 from journeyman import ScriptedModel
 from journeyman.agent.strategies.spec import strategies
 from journeyman.cli.compare import table
 from journeyman.cli.plot import drawn, svg
+from journeyman.errors import UsageError
 from journeyman.traces.listed import REWARD
 from journeyman.traces.store import Store
-from journeyman.training.compare import Arm, Plan, compare, mcnemar
+from journeyman.training.compare import Arm, Plan, arm, compare
+from journeyman.training.interval import mcnemar
 from journeyman.training.tally import Tried
 from journeyman.training.tasks import Task
 
@@ -73,7 +77,7 @@ async def test_candidates_of_a_held_out_task_are_held_out_and_no_attempts_of_the
 
 
 def test_chance_of_a_split():
-    assert (mcnemar(0, 0), mcnemar(5, 5), mcnemar(8, 0)) == (1.0, 1.0, 0.0078)
+    assert (mcnemar(0, 0), mcnemar(5, 5), mcnemar(8, 0)) == (1.0, 1.0, 2 / 2**8)
 
 
 def test_a_comparison_is_drawn_and_says_who_asked_the_verifier():
@@ -87,7 +91,30 @@ def test_a_comparison_is_drawn_and_says_who_asked_the_verifier():
     assert svg(arms).count("<circle") == 2
 
 
-def test_what_could_not_be_judged_is_not_right():
-    from journeyman.training.compare import arm  # noqa: PLC0415 - beside its use
+def test_what_could_not_be_judged_is_neither_right_nor_wrong():
+    right, wrong, unknown = (
+        Tried(task="a", reward=reward, tokens=tokens) for reward, tokens in ((1, 9), (0, 9), (None, 70))
+    )
+    first = {"a": right, "b": right, "c": unknown, "d": wrong}
+    one = arm("plain", {"a": right, "b": unknown, "c": right, "d": unknown}, first)
 
-    assert arm("plain", {"a": Tried(task="a", reward=None)}, {}).right == 0
+    assert (one.right, one.tasks, one.unjudged, one.better, one.worse, one.tokens) == (2, 2, 2, 0, 0, 9.0)
+    assert "| 2/2 (2 unjudged) |" in table([one])
+
+
+async def test_a_strategy_that_the_model_cannot_do_is_told_before_anything_is_tried(store):
+    plan = Plan("test", strategies(["plain", "budget"]), TASKS)
+    with pytest.raises(UsageError, match="no place of its own for thoughts"):
+        await compare(plan, doubling([]), store)
+
+    assert store.runs() == []
+
+
+async def test_a_comparison_is_gone_on_with_by_the_model_that_it_was_begun_with(store):
+    plan = Plan("test", strategies(["plain"]), TASKS)
+    await compare(replace(plan, tasks=TASKS[:1]), doubling([]), store)
+    other = doubling([])
+    other.spec = "scripted:other"
+
+    with pytest.raises(UsageError, match="was begun with scripted, not scripted:other"):
+        await compare(plan, other, store)
