@@ -1,48 +1,103 @@
-"""What each strategy buys on models that run here: `uv run python -m benchmarks.strategies [--n 8] [--write]`.
+"""What each strategy buys on models that run here: `uv run python -m benchmarks.strategies [--n 40] [--write]`.
 
 The starter tries held-out tasks of three families that need tools, Qwen2.5-Coder-0.5B-Instruct three that need none,
-because over our tools it gets nearly nothing right by any strategy. Prompts and seeds are those of this file; every
+because over our tools it gets nearly nothing right by any strategy; and the same three once more with a place for
+thoughts, where the mark that begins one is written for it. Prompts and seeds are those of this file. Strategies that
+make the same draw (one question, one seed) share it: they differ in what they do with it, not in their luck. Every
 attempt and every candidate is stored, and what was tried is not tried again: a run that was cut off goes on.
 """
 
 import argparse
 import os
+import re
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
+from contextlib import aclosing
+from dataclasses import replace
+from functools import partial
+from hashlib import sha256
 from pathlib import Path
 from random import Random
 
 import anyio
+from sqlalchemy import func, or_, select
 
-from benchmarks.calls import QWEN, qwen, smol
+from benchmarks.calls import CACHE, QWEN, qwen, smol
 from journeyman import Agent
+from journeyman.agent.models.borrowed import Borrowed
 from journeyman.agent.models.engine import Engine
 from journeyman.agent.models.files import ModelFiles
 from journeyman.agent.models.llama import LlamaModel
-from journeyman.agent.models.model import Sampling
+from journeyman.agent.models.model import Model, Request, Sampling
 from journeyman.agent.models.starter import ADAPTER
 from journeyman.agent.strategies import vote
+from journeyman.agent.strategies.route import Route
 from journeyman.agent.strategies.spec import strategies
+from journeyman.agent.strategies.strategy import PARALLEL
 from journeyman.cli.compare import table
 from journeyman.cli.plot import svg
 from journeyman.config import load_settings
 from journeyman.errors import JourneymanError
+from journeyman.traces.events import ModelDelta, ModelResponded
+from journeyman.traces.projections import model_call
+from journeyman.traces.schema import run
 from journeyman.traces.store import Store
 from journeyman.training.attempt import kept_open
-from journeyman.training.compare import Comparison, Plan, compare, compared
+from journeyman.training.compare import Arm, Comparison, Plan, arm, compare, compared
 from journeyman.training.generate import generate
+from journeyman.training.rollout import attempts
 from journeyman.training.tasks import Task
 
 PAGE = Path(__file__).parents[1] / "docs" / "strategies.md"
 SEED = 12
 TRIED = (
-    "plain", "cot", "vote(5)", "best(4, by=judge)", "best(4, by=likelihood)", "best(4, by=process)",
-    "best(4, by=verifier)", "refine(1)", "tpo(3)", "beam(2)", "tree(8)", "route(plain, vote(5))",
+    "plain", "direct", "cot", "vote(5)", "vote(5, of=cot)", "best(4, by=judge)", "best(4, by=likelihood)",
+    "best(4, by=process)", "best(4, by=verifier)", "refine(1)", "tpo(3)", "beam(2)", "tree(8)",
+    "route(plain, vote(5))", "route(plain, cot)",
 )  # fmt: skip
+THOUGHTS = (
+    "plain", "direct", "budget(max=32)", "budget(max=64)", "budget(max=64, min=32)", "no_switch(max=64)",
+    "vote(5, of=budget(max=64))", "route(plain, budget(max=64))",
+)  # fmt: skip
+"""For a model with a place for thoughts."""
 TOOLS = ("arithmetic", "word_problem", "adaptive_search")
 TEXT = ("sums", "smallest", "python")
+FENCE = re.compile("===[0-9a-f]{16}")
+"""What a judge's question is fenced with; drawn anew each time."""
 STARTER = "local:starter, stored as Q8_0"
+THINKER = f"{QWEN}, with a place for thoughts"
+AT_ONCE = 3
+"""Tasks under way."""
+
+
+class Drawn(Borrowed):
+    """A model that makes the same draw once, whoever asks for it; its draws are kept in a file."""
+
+    def __init__(self, model: Model, kept: Path) -> None:
+        super().__init__(model)
+        self._kept = kept
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        lines = kept.read_text("utf-8").splitlines() if kept.exists() else []
+        self._answers = dict(line.split(" ", 1) for line in lines)
+
+    async def respond(self, request: Request) -> AsyncGenerator[ModelDelta | ModelResponded]:
+        same: dict[str, object] = {} if self.capabilities.thinking else {"think": "auto"}
+        same |= {} if request.sampling.temperature else {"seed": None}
+        asked = repr(replace(request, run_id="", sampling=request.sampling.model_copy(update=same)))
+        key = sha256(FENCE.sub("", asked).encode()).hexdigest()
+        if key in self._answers:
+            yield ModelResponded.model_validate_json(self._answers[key])
+            return
+
+        async with aclosing(super().respond(request)) as stream:
+            async for item in stream:
+                if isinstance(item, ModelResponded):
+                    self._answers[key] = item.model_dump_json()
+                    with self._kept.open("a", encoding="utf-8") as file:
+                        file.write(f"{key} {self._answers[key]}\n")
+
+                yield item
 
 
 def text_tasks(kind: str, n: int) -> list[Task]:
@@ -75,18 +130,33 @@ def in_turns(kinds: Sequence[Sequence[Task]]) -> list[Task]:
 def plans(n: int) -> dict[str, tuple[Callable[[], ModelFiles], Plan]]:
     starter = in_turns([generate(kind, n, seed=SEED, split="held_out") for kind in TOOLS])
     qwens = in_turns([text_tasks(kind, n) for kind in TEXT])
-    arms = strategies(TRIED)
     return {
-        QWEN: (qwen, Plan(f"strategies-{SEED}/qwen", arms, qwens)),
-        STARTER: (lambda: smol(ADAPTER), Plan(f"strategies-{SEED}/starter", arms, starter)),
+        QWEN: (qwen, Plan(f"strategies-{SEED}/qwen", strategies(TRIED), qwens)),
+        THINKER: (qwen, Plan(f"strategies-{SEED}/thinker", strategies(THOUGHTS), qwens)),
+        STARTER: (lambda: smol(ADAPTER), Plan(f"strategies-{SEED}/starter", strategies(TRIED), starter)),
     }
 
 
-async def measure(files: ModelFiles, plan: Plan, store: Store, until: float) -> None:
-    width = max(each.width for each in plan.strategies)
-    model = LlamaModel(files, Engine(threads=1, parallel=width, context=4096, stream=False))
-    with anyio.move_on_after(until - time.monotonic()):
-        await compare(plan, model, store, lambda how, trial: sys.stderr.write(f"{how}: {trial.score.value}\n"))
+async def measure(files: ModelFiles, plan: Plan, store: Store, until: float, *, thinks: bool) -> None:
+    """Try one task after the other, a few at once, as far as the time allows."""
+    model = LlamaModel(files, Engine(threads=1, parallel=PARALLEL, context=4096, stream=False))
+    try:
+        await model.open()
+        model.capabilities = model.capabilities.model_copy(update={"thinking": thinks})
+        drawn = Drawn(model, CACHE / f"{plan.name.replace('/', '-')}.jsonl")
+        todo = iter(plan.tasks)
+
+        async def work() -> None:
+            for task in todo:
+                await compare(replace(plan, tasks=[task]), drawn, store)
+                sys.stderr.write(f"{task.kind} {task.key}\n")
+
+        with anyio.move_on_after(until - time.monotonic()):
+            async with anyio.create_task_group() as group:
+                for _ in range(AT_ONCE):
+                    group.start_soon(work)
+    finally:
+        await model.close()
 
 
 HEAD = """# Strategies: spending more thinking on one question
@@ -124,27 +194,65 @@ Where an arm has fewer tasks than others, the machine's time was up; what is aga
 """
 
 
+ROUTES = """## What routing saves
+
+`route(low, high)` beside `high` alone, over the tasks that both have tried: right answers, tokens written a task, how
+many of them are saved, the tasks that only one of the two got right, and the chance of so uneven a split.
+
+| model | low | high | right, routed | right, high | tokens, routed | tokens, high | saved | better | worse | p |
+|---|---|---|---|---|---|---|---|---|---|---|
+"""
+
+
 def page(plans: dict[str, tuple[Callable[[], ModelFiles], Plan]], store: Store, n: int, *, write: bool) -> str:
     parts = [HEAD.format(n=n, seed=SEED)]
     for name, (_, plan) in plans.items():
         result = compared(plan, name, store)
+        arms = tuple(_timed(each, plan, store) for each in result.arms)
         drawing = PAGE.with_name(f"strategies-{plan.name.rpartition('/')[2]}.svg")
         if write:
-            drawing.write_text(svg(result.arms), encoding="utf-8")
+            drawing.write_text(svg(arms), encoding="utf-8")
 
-        parts.append(
-            f"## {name}\n\n{table(result.arms)}\n\n![accuracy against tokens]({drawing.name})\n\n{_kinds(result)}"
-        )
+        parts.append(f"## {name}\n\n{table(arms)}\n\n![accuracy against tokens]({drawing.name})\n\n{_kinds(result)}")
 
-    return "".join(parts).rstrip() + "\n"
+    rows = "".join(row for name, (_, plan) in plans.items() for row in _routed(name, plan, store))
+    return "".join([*parts, ROUTES, rows]).rstrip() + "\n"
+
+
+def _timed(one: Arm, plan: Plan, store: Store) -> Arm:
+    """With the seconds that its answers took when they were drawn, one after the other."""
+    searches = select(run.c.run_id).where(run.c.batch == f"{plan.name}/{one.strategy}")
+    total = select(func.sum(model_call.c.seconds)).join(run, run.c.run_id == model_call.c.run_id)
+    with store.reading() as connection:
+        found = connection.execute(total.where(or_(run.c.run_id.in_(searches), run.c.batch.in_(searches)))).scalar()
+
+    return one.model_copy(update={"seconds": (found or 0.0) / max(one.tasks + one.unjudged, 1)})
+
+
+def _routed(name: str, plan: Plan, store: Store) -> Iterator[str]:
+    """Each router beside the dear strategy that it saves, over the tasks that both have tried."""
+    for each in plan.strategies:
+        if isinstance(each, Route):
+            pair = [
+                {key: one for (key, _), one in attempts(store, f"{plan.name}/{how}").items()}
+                for how in (each, each.high)
+            ]
+            both = pair[0].keys() & pair[1].keys()
+            routed, dear = ({key: tried[key] for key in both} for tried in pair)
+            one, other = arm(str(each), routed, dear), arm(str(each.high), dear, dear)
+            saved = 1 - one.tokens / other.tokens if other.tokens else 0.0
+            yield (
+                f"| {name} | {each.low} | {each.high} | {one.right}/{one.tasks} | {other.right}/{other.tasks} "
+                f"| {one.tokens:.0f} | {other.tokens:.0f} | {saved:.0%} | {one.better} | {one.worse} | {one.p:.2g} |\n"
+            )
 
 
 def _kinds(result: Comparison) -> str:
     kinds = list(result.kinds)
     lines = [f"| right, by family | {' | '.join(kinds)} |\n|{'---|' * (len(kinds) + 1)}\n"]
-    for n, arm in enumerate(result.arms):
+    for n, one in enumerate(result.arms):
         cells = [f"{result.kinds[kind][n].right}/{result.kinds[kind][n].tasks}" for kind in kinds]
-        lines.append(f"| {arm.strategy} | {' | '.join(cells)} |\n")
+        lines.append(f"| {one.strategy} | {' | '.join(cells)} |\n")
 
     return "".join(lines) + "\n"
 
@@ -177,7 +285,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.strategies", description=__doc__)
     parser.add_argument("--n", type=int, default=8, help="tasks of each family")
     parser.add_argument("--minutes", type=float, default=60, help="for each model; begin nothing new after so many")
-    parser.add_argument("--only", help="a part of one model's name")
+    parser.add_argument("--only", default="", metavar="WHO", help="qwen, thinker or starter")
     parser.add_argument("--tell", action="store_true", help="try nothing, tell what is stored")
     parser.add_argument("--write", action="store_true", help="write docs/strategies.md and its drawings")
     parser.add_argument("--cost", action="store_true", help="measure what vote(8) takes against eight runs instead")
@@ -191,9 +299,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     todo = plans(given.n)
     with Store.open(load_settings().store) as store:
         for name, (files, plan) in todo.items():
-            if not given.tell and (given.only or "") in name:
+            if not given.tell and plan.name.endswith(given.only):
                 try:
-                    anyio.run(measure, files(), plan, store, time.monotonic() + 60 * given.minutes)
+                    until = time.monotonic() + 60 * given.minutes
+                    anyio.run(partial(measure, files(), plan, store, until, thinks=name == THINKER))
                 except JourneymanError as error:
                     sys.stderr.write(f"{name}: {error}\n")
 
