@@ -25,12 +25,12 @@ from sqlalchemy import func, or_, select
 
 from benchmarks.calls import CACHE, QWEN, qwen, smol
 from journeyman import Agent
-from journeyman.agent.models.borrowed import Borrowed
 from journeyman.agent.models.engine import Engine
 from journeyman.agent.models.files import ModelFiles
 from journeyman.agent.models.llama import LlamaModel
 from journeyman.agent.models.model import Model, Request, Sampling
 from journeyman.agent.models.starter import ADAPTER
+from journeyman.agent.models.wrapped import Wrapped
 from journeyman.agent.strategies import vote
 from journeyman.agent.strategies.route import Route
 from journeyman.agent.strategies.spec import strategies
@@ -71,7 +71,7 @@ AT_ONCE = 3
 """Tasks under way."""
 
 
-class Drawn(Borrowed):
+class Drawn(Wrapped):
     """A model that makes the same draw once, whoever asks for it; its draws are kept in a file."""
 
     def __init__(self, model: Model, kept: Path) -> None:
