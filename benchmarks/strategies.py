@@ -15,7 +15,6 @@ import time
 from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from contextlib import aclosing
 from dataclasses import replace
-from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from random import Random
@@ -65,7 +64,7 @@ TOOLS = ("arithmetic", "word_problem", "adaptive_search")
 TEXT = ("sums", "smallest", "python")
 FENCE = re.compile("===[0-9a-f]{16}")
 """What a judge's question is fenced with; drawn anew each time."""
-STARTER = "local:starter, stored as Q8_0"
+STARTER = "SmolLM2-135M-Instruct with the starter's adapter"
 THINKER = f"{QWEN}, with a place for thoughts"
 AT_ONCE = 3
 """Tasks under way."""
@@ -137,12 +136,12 @@ def plans(n: int) -> dict[str, tuple[Callable[[], ModelFiles], Plan]]:
     }
 
 
-async def measure(files: ModelFiles, plan: Plan, store: Store, until: float, *, thinks: bool) -> None:
+async def measure(name: str, files: ModelFiles, plan: Plan, store: Store, until: float) -> None:
     """Try one task after the other, a few at once, as far as the time allows."""
-    model = LlamaModel(files, Engine(threads=1, parallel=PARALLEL, context=4096, stream=False))
+    model = LlamaModel(files, Engine(threads=1, parallel=PARALLEL, context=4096, stream=False), spec=name)
     try:
         await model.open()
-        model.capabilities = model.capabilities.model_copy(update={"thinking": thinks})
+        model.capabilities = model.capabilities.model_copy(update={"thinking": name == THINKER})
         drawn = Drawn(model, CACHE / f"{plan.name.replace('/', '-')}.jsonl")
         todo = iter(plan.tasks)
 
@@ -302,7 +301,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             if not given.tell and plan.name.endswith(given.only):
                 try:
                     until = time.monotonic() + 60 * given.minutes
-                    anyio.run(partial(measure, files(), plan, store, until, thinks=name == THINKER))
+                    anyio.run(measure, name, files(), plan, store, until)
                 except JourneymanError as error:
                     sys.stderr.write(f"{name}: {error}\n")
 

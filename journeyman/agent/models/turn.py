@@ -149,8 +149,9 @@ class Turn:
     def candidates(self) -> Iterator[str]:
         """Grammars of what is offered, the exact one first, then a looser one; only none leaves true probabilities."""
         request, able, think = self.request, self.capabilities, self.request.sampling.think
+        within = self.within if self.ids else self.opened
         if request.sampling.logprobs or not (request.tools or request.returns is not None):
-            after_thought = self.opened and self.ids and not self.within and not request.sampling.logprobs
+            after_thought = self.opened and self.ids and not within and not request.sampling.logprobs
             yield some_words(self.form) if after_thought else ""
             return
 
@@ -159,8 +160,8 @@ class Turn:
                 request.allowed,
                 request.choice,
                 returns=request.returns,
-                thinking=able.thinking and think != "off" and (self.within or not self.ids),
-                within=self.within,
+                thinking=able.thinking and think != "off" and (within or not self.ids),
+                within=within,
                 small=able.small,
                 loose=loose,
                 form=self.form,
