@@ -10,6 +10,7 @@ from journeyman.cli.group import Group
 from journeyman.cli.mcp_try import login, logout, sandbox_options, tell_sandbox, test
 from journeyman.cli.output import json_option, print_json
 from journeyman.cli.register import doctor, import_, register, unregister
+from journeyman.cli.serve import http_token
 from journeyman.errors import UsageError
 from journeyman.mcp_servers.registry import SERVERS, WEB
 
@@ -100,7 +101,8 @@ for command in (test, login, logout, register, unregister, import_, doctor):
 def serve(name: str, root: str, port: int | None) -> None:
     """Serve one of our tool servers.
 
-    To any MCP client: on stdin and stdout, or over HTTP on this machine.
+    To any MCP client: on stdin and stdout, or over HTTP on this machine, to whoever sends the token that is shown (or
+    the one in JOURNEYMAN_MCP_TOKEN).
     """
     import anyio
 
@@ -114,9 +116,13 @@ def serve(name: str, root: str, port: int | None) -> None:
 
 def _serving(run: Any, name: str, root: Path, port: int | None) -> Any:
     async def serving() -> None:
-        http = None if port is None else ("127.0.0.1", port)
-        ready = lambda url: click.echo(f"{name} listens on {url}", err=True)  # noqa: E731
-        await run(name, root, http, ready=ready, provider=_provider() if name == WEB else "fetch")
+        provider = _provider() if name == WEB else "fetch"
+        if port is None:
+            await run(name, root, provider=provider)
+            return
+
+        token, ready = http_token(name)
+        await run(name, root, ("127.0.0.1", port), token=token, ready=ready, provider=provider)
 
     return serving
 

@@ -2,6 +2,7 @@
 
 import os
 import secrets
+from collections.abc import Callable
 from pathlib import Path
 
 import click
@@ -85,8 +86,7 @@ async def _mcp(port: int | None) -> None:
     from journeyman.home import state_dir
     from journeyman.mcp_servers.serve import offer
 
-    own = "" if port is None else _own_token()
-    token = own or secrets.token_urlsafe(32)
+    http = None if port is None else http_token("journeyman")
     settings, notices = load_settings(), []
     runtime = await outfit(settings, Rules(), notices)
     for notice in notices:
@@ -94,26 +94,33 @@ async def _mcp(port: int | None) -> None:
 
     order = Order(prompt="", limits=limits(settings), root=str(working_folder(settings)))
     served = Served(runtime, order, state_dir() / "stopped-tasks")
-    if port is None:
+    if http is None or port is None:
         await offer(served.server)
-        return
-
-    def ready(url: str) -> None:
-        click.echo(f"journeyman listens on {url}", err=True)
-        click.echo(f"Clients send: Authorization: Bearer {'$' + TOKEN if own else token}", err=True)
-
-    await offer(served.server, ("127.0.0.1", port), ready=ready, token=token)
+    else:
+        await offer(served.server, ("127.0.0.1", port), token=http[0], ready=http[1])
 
 
-def _own_token() -> str:
-    """The user's own, taken out of the environment, which what the agent starts may inherit; "" without one."""
+def http_token(name: str) -> tuple[str, Callable[[str], None]]:
+    """The token of a server, and who tells of it once its URL is known.
+
+    The user's own is taken out of the environment, which what the server starts may inherit; without one it is made.
+
+    Raises:
+        ConfigError: the user's own can be guessed.
+    """
     from journeyman.errors import ConfigError
 
-    token = os.environ.pop(TOKEN, "").strip()
-    if token and (len(token) < SHORTEST or not token.isascii() or not token.isprintable()):
+    own = os.environ.pop(TOKEN, "").strip()
+    if own and (len(own) < SHORTEST or not own.isascii() or not own.isprintable()):
         raise ConfigError(
             f"{TOKEN} is no safe token: it needs {SHORTEST} characters or more, of plain ASCII",
             fix="leave it out, and one is made; or python -c 'import secrets; print(secrets.token_urlsafe(32))'",
         )
 
-    return token
+    token = own or secrets.token_urlsafe(32)
+
+    def ready(url: str) -> None:
+        click.echo(f"{name} listens on {url}", err=True)
+        click.echo(f"Clients send: Authorization: Bearer {'$' + TOKEN if own else token}", err=True)
+
+    return token, ready

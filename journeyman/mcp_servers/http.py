@@ -1,7 +1,6 @@
 """A server over HTTP, on this machine only.
 
-Other users of this machine reach the port too. A server that acts for the user is given a token, without which nothing
-is answered; the others have no log-in.
+Other users of this machine reach the port too, so nothing is answered there without the server's token.
 """
 
 import hmac
@@ -26,15 +25,18 @@ GOODBYE_S = 2
 
 
 async def serve(
-    server: "ToolServer", host: str, port: int, *, ready: Callable[[str], None] | None = None, token: str = ""
+    server: "ToolServer", host: str, port: int, *, ready: Callable[[str], None] | None = None, token: str | None = ""
 ) -> None:
     """Serve until the task is cancelled; `ready` is called with the URL. Raises UsageError, ServerError."""
+    if token == "":
+        raise UsageError("a server on a port needs a token", fix='serve(..., token="...")')
+
     with _listen(host, port) as listener:
         await _serve(server, listener, ready, token)
 
 
 async def _serve(
-    server: "ToolServer", listener: socket.socket, ready: Callable[[str], None] | None, token: str
+    server: "ToolServer", listener: socket.socket, ready: Callable[[str], None] | None, token: str | None
 ) -> None:
     host, port = listener.getsockname()[:2]
     name = f"[{host}]" if ":" in host else host
@@ -42,7 +44,7 @@ async def _serve(
     origins = [f"http://{name}:{port}", f"http://localhost:{port}"]
     guard = TransportSecuritySettings(allowed_hosts=[f"{name}:*", "localhost:*"], allowed_origins=origins)
     inner = server.streamable_http_app(host=host, transport_security=guard)
-    app = _locked(inner, token) if token else inner
+    app = inner if token is None else _locked(inner, token)
     how: dict[str, Any] = {"log_config": None, "log_level": "error", "ws": "none"}
     web = uvicorn.Server(uvicorn.Config(app, timeout_graceful_shutdown=GOODBYE_S, **how))
     async with anyio.create_task_group() as tasks:
@@ -91,8 +93,8 @@ def _listen(host: str, port: int) -> socket.socket:
 
     if address is None or not address.is_loopback:
         raise UsageError(
-            f"{host} could be reached from other machines, and these servers have no log-in",
-            fix="listen on 127.0.0.1; to serve other machines put a gateway with authentication in front",
+            f"{host} could be reached from other machines, and what is said there is not encrypted",
+            fix="listen on 127.0.0.1; to serve other machines put a gateway with TLS in front",
         )
 
     if not 0 <= port <= LAST_PORT:

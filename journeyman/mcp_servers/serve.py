@@ -18,6 +18,7 @@ async def serve(
     root: Path,
     http: tuple[str, int] | None = None,
     *,
+    token: str = "",
     ready: Callable[[str], None] | None = None,
     provider: str = "fetch",
 ) -> None:
@@ -27,11 +28,12 @@ async def serve(
         name: one of `SERVERS`, or `WEB`.
         root: the only folder the server may use.
         http: address and port to listen on; port 0 takes a free one. Without it: stdin and stdout.
+        token: what every HTTP request must bear.
         ready: called once with the URL when HTTP is listening.
         provider: who searches the web.
 
     Raises:
-        UsageError: no such server or port, or an address that other machines can reach.
+        UsageError: no such server or port, an address that other machines can reach, or no token for HTTP.
         ConfigError: `root` is no folder.
         ServerError: the port is taken.
     """
@@ -39,7 +41,7 @@ async def serve(
     if http is not None or not await talked(toolset):
         from journeyman.mcp_servers.base import ToolServer  # noqa: PLC0415 - takes half a second
 
-        await offer(ToolServer.of(toolset), http, ready=ready)
+        await offer(ToolServer.of(toolset), http, token=token, ready=ready)
 
 
 async def talked(toolset: "Toolset") -> bool:
@@ -55,13 +57,10 @@ async def offer(
     server: "ToolServer",
     http: tuple[str, int] | None = None,
     *,
+    token: str | None = "",
     ready: Callable[[str], None] | None = None,
-    token: str = "",
 ) -> None:
-    """The same for a server that is built already.
-
-    With a token every HTTP request must bear it; without one whoever reaches the port is served.
-    """
+    """The same for a server that is built already. Only where the token is None, said outright, anybody is served."""
     if http is None:
         await server.run_stdio_async()
         return

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 BOOT = "import sys; sys.path.insert(0, {code!r}); from journeyman.sandbox.inside.jail import main; main()"
 MARKS = ("pyproject.toml", "package.json", ".git")
 """What the folder of a program has."""
+PACKAGES = "node_modules"
+"""Where Node's programs lie beside what they need."""
 CERTIFICATES = ("/etc/ssl/certs", "/etc/ssl/openssl.cnf", "/etc/ca-certificates", "/etc/pki/tls/certs")
 NARROW = 3
 """Parts of a path; one that has fewer is not one program's."""
@@ -75,7 +77,9 @@ async def started(target: Command, stderr: Tail) -> AsyncGenerator[Process]:
 
     settings = await in_thread(lambda: _settings(target))
     outlet = Outlet(target.sandbox.hosts)
-    stderr.refused = lambda: [f"{each.host}:{each.port}" for each in outlet.decisions() if not each.allowed]
+    stderr.refused = lambda: [
+        f"{each.host}:{each.port}: {each.reason}" for each in outlet.decisions() if not each.allowed
+    ]
     door, threshold = socket.socketpair()
     try:
         with threshold:
@@ -175,7 +179,7 @@ def _installation(program: Path) -> Iterator[Path]:
     """The folders that a program comes with; of a virtual environment, those of its Python too."""
     for each in dict.fromkeys((program, program.resolve())):
         prefix = each.parent.parent
-        if _is_wide(prefix) or not (prefix / "lib").is_dir():
+        if _is_wide(prefix) or not ((prefix / "lib").is_dir() or each.parent.name == "shims"):
             yield each
             continue
 
@@ -192,7 +196,9 @@ def _named(word: str, folder: Path) -> Iterator[Path]:
             continue
 
         above = [] if path.is_dir() else [each for each in path.parents if not _is_wide(each)]
-        yield next((each for each in above if any((each / mark).exists() for mark in MARKS)), path)
+        packages = [each for each in above if each.name == PACKAGES]
+        marked = [each for each in above if any((each / mark).exists() for mark in MARKS)]
+        yield [*packages[-1:], *marked, path][0]
 
 
 def _is_wide(path: Path) -> bool:

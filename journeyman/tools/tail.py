@@ -68,7 +68,7 @@ class Tail:
 
         lines = self._kept.decode(errors="replace").splitlines()[-LINES:]
         self._told |= dict.fromkeys(self.refused()[:LINES])
-        lines += [f"the sandbox let it not reach {each}" for each in list(self._told)[:LINES]]
+        lines += [f"the sandbox did not let it reach {each}" for each in list(self._told)[:LINES]]
         return [safe(line.strip(), 200) for line in lines if line.strip()]
 
     def _read(self) -> bytes:

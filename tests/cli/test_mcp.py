@@ -138,30 +138,17 @@ async def test_a_server_of_ours_serves_a_client_over_stdio(journeyman):
     assert [part.text for part in result.content if part.type == "text"] == ["1579"]
 
 
-async def test_a_server_of_ours_serves_over_http_says_where_and_ends_when_interrupted(journeyman):
-    from mcp import Client  # noqa: PLC0415
-
-    command = [sys.executable, "-m", "journeyman", "mcp", "serve", "calculator", "--http", "0"]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, encoding="utf-8", cwd=journeyman.folder) as process:  # noqa: ASYNC220 - over before anything else begins
-        assert process.stderr is not None
-        line = process.stderr.readline()
-        assert line.startswith("calculator listens on http://127.0.0.1:")
-        with anyio.fail_after(50):
-            async with Client(line.split()[-1]) as client:
-                result = await client.call_tool("calculate", {"expression": "2**10"})
-
-        process.send_signal(signal.SIGINT)
-        assert process.wait(50) == 130
-
-    assert [part.text for part in result.content if part.type == "text"] == ["1024"]
-
-
-@pytest.mark.parametrize("own", ["", "a token of the user's own"])
-async def test_the_agent_serves_over_http_only_who_shows_the_token(journeyman, own):
+@pytest.mark.parametrize(
+    ("words", "tool", "own"),
+    [(("mcp", "serve", "calculator"), "calculate", ""), (("serve", "--mcp"), "run_agent", "a token of the user's own")],
+)
+async def test_a_server_over_http_serves_only_who_shows_the_token_and_reads_no_huge_request(
+    journeyman, words, tool, own
+):
     from mcp import Client  # noqa: PLC0415
     from mcp.client.streamable_http import streamable_http_client  # noqa: PLC0415
 
-    command = [sys.executable, "-m", "journeyman", "serve", "--mcp", "--http", "0"]
+    command = [sys.executable, "-m", "journeyman", *words, "--http", "0"]
     variables = {"JOURNEYMAN_HOME": str(journeyman.home), "JOURNEYMAN_MCP_TOKEN": own}
     with subprocess.Popen(  # noqa: ASYNC220 - over before anything else begins
         command, stderr=subprocess.PIPE, encoding="utf-8", cwd=journeyman.folder, env=os.environ | variables
@@ -171,15 +158,16 @@ async def test_the_agent_serves_over_http_only_who_shows_the_token(journeyman, o
         shown = process.stderr.readline().strip().removeprefix("Clients send: Authorization: Bearer ")
         with anyio.fail_after(50):
             async with httpx2.AsyncClient() as http:
-                assert (await http.post(url, json={})).status_code == 401
+                refused = [(await http.post(url, json={})).status_code]
                 http.headers["Authorization"] = f"Bearer {own or shown}"
+                refused.append((await http.post(url, json={"huge": "x" * 5_000_000})).status_code)
                 async with Client(streamable_http_client(url, http_client=http)) as client:
                     tools = [tool.name for tool in (await client.list_tools()).tools]
 
         process.send_signal(signal.SIGINT)
         assert process.wait(50) == 130
 
-    assert tools == ["run_agent"]
+    assert (refused, tool in tools) == ([401, 413], True)
     assert (len(shown) > 15, shown == "$JOURNEYMAN_MCP_TOKEN") == (True, bool(own))
 
 
@@ -196,8 +184,9 @@ def test_a_sandbox_that_makes_no_sense_is_refused(journeyman, words, told):
     assert (done.code in {2, 3}, told in done.err) == (True, True)
 
 
-def test_a_token_that_can_be_guessed_is_refused(journeyman):
-    done = journeyman("serve", "--mcp", "--http", "0", JOURNEYMAN_MCP_TOKEN="short")
+@pytest.mark.parametrize("words", [("mcp", "serve", "files"), ("serve", "--mcp")])
+def test_a_token_that_can_be_guessed_is_refused(journeyman, words):
+    done = journeyman(*words, "--http", "0", JOURNEYMAN_MCP_TOKEN="short")
     assert (done.code, "JOURNEYMAN_MCP_TOKEN is no safe token" in done.err) == (3, True)
 
 

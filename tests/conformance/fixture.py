@@ -492,4 +492,4 @@ for method, params in (
 
 
 if __name__ == "__main__":
-    anyio.run(lambda: offer(server, ("127.0.0.1", 0), ready=lambda url: print(url, flush=True)))
+    anyio.run(lambda: offer(server, ("127.0.0.1", 0), token=None, ready=lambda url: print(url, flush=True)))

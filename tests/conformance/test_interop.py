@@ -1,4 +1,4 @@
-"""Other people's servers, in both eras: listed, called, understood."""
+"""Other people's servers, in both eras and in the sandbox: listed, called, understood."""
 
 import json
 from collections.abc import Callable
@@ -11,8 +11,8 @@ import pytest
 from journeyman.tools.catalog import Catalog
 from journeyman.tools.client import Patience
 from journeyman.tools.pins import Pins
-from journeyman.tools.target import Command
-from tests.need import mcp_server, node
+from journeyman.tools.target import Command, Confined
+from tests.need import mcp_server, need, node
 from tests.tools.test_server import call
 
 Case = tuple[Callable[[Path], list[str]], str, dict[str, Any], str]
@@ -59,7 +59,9 @@ async def test_a_server_of_others_is_listed_called_and_understood(tmp_path, name
     folder.mkdir()
     (folder / "a.txt").write_text("water the plants", "utf-8")
     await anyio.run_process(["git", "init", "--quiet", str(folder)])
-    pins, target = Pins(tmp_path / "mcp.lock"), Command(name, tuple(start(folder)), cwd=folder)
+    need("native")
+    target = Command(name, tuple(start(folder)), cwd=folder, sandbox=Confined(write=(folder,)))
+    pins = Pins(tmp_path / "mcp.lock")
     pins.remember(target, {"era": era})
     async with Catalog([target], patience=Patience(start=60, again=30), pins=pins) as catalog:
         assert [str(each) for each in catalog.problems] == []

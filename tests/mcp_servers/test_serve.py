@@ -94,7 +94,7 @@ async def test_a_server_runs_over_http_on_this_machine_only(folder: Path) -> Non
             listening.set()
 
         async def run() -> None:
-            await serve("code", folder, ("127.0.0.1", 0), ready=ready)
+            await serve("code", folder, ("127.0.0.1", 0), token="open sesame", ready=ready)
 
         tasks.start_soon(run)
         with anyio.fail_after(50):
@@ -102,17 +102,18 @@ async def test_a_server_runs_over_http_on_this_machine_only(folder: Path) -> Non
 
         (url,) = urls
         for mode in ("auto", "legacy"):
-            async with Client(url, mode=mode, read_timeout_seconds=50) as client:
+            async with (
+                httpx2.AsyncClient(headers=RIGHT) as http,
+                Client(streamable_http_client(url, http_client=http), mode=mode, read_timeout_seconds=50) as client,
+            ):
                 result = await client.call_tool("python", {"code": "n = 41" if mode == "auto" else "n + 1"})
                 (content,) = result.content
                 assert isinstance(content, TextContent)
                 assert content.text == ("(no output)" if mode == "auto" else "42")
 
-        assert [
-            await status(url, header) for header in ({"Host": "evil.example"}, {"Origin": "https://evil.example"})
-        ] == [
-            421,
-            403,
+        cases = [({"Host": "evil.example"}, 421), ({"Origin": "https://evil.example"}, 403), (RIGHT, 413)]
+        assert [await status(url, RIGHT | header, size=5_000_000 if code == 413 else 0) for header, code in cases] == [
+            code for _, code in cases
         ]
         tasks.cancel_scope.cancel()
 
@@ -136,20 +137,19 @@ async def test_a_server_with_a_token_answers_nobody_who_does_not_bear_it() -> No
         with anyio.fail_after(50):
             await listening.wait()
 
-        right = {"Authorization": "Bearer open sesame"}
         cases: list[tuple[dict[str, str], int]] = [
             ({}, 401),
             ({"Authorization": "Bearer"}, 401),
             ({"Authorization": "Bearer open"}, 401),
             ({"Authorization": "Basic open sesame"}, 401),
             ({"Upgrade": "websocket", "Connection": "Upgrade"}, 401),
-            (right | {"Host": "evil.example"}, 421),
-            (right | {"Origin": "https://evil.example"}, 403),
+            (RIGHT | {"Host": "evil.example"}, 421),
+            (RIGHT | {"Origin": "https://evil.example"}, 403),
         ]
         (url,) = urls
         assert [await status(url, headers) for headers, _ in cases] == [code for _, code in cases]
         async with (
-            httpx2.AsyncClient(headers=right) as http,
+            httpx2.AsyncClient(headers=RIGHT) as http,
             Client(streamable_http_client(url, http_client=http), read_timeout_seconds=50) as client,
         ):
             assert not (await client.call_tool("calculate", {"expression": "1/3"})).is_error
@@ -157,8 +157,11 @@ async def test_a_server_with_a_token_answers_nobody_who_does_not_bear_it() -> No
         tasks.cancel_scope.cancel()
 
 
-async def status(url: str, headers: dict[str, str]) -> int:
-    body = {"jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": {}}
+RIGHT = {"Authorization": "Bearer open sesame"}
+
+
+async def status(url: str, headers: dict[str, str], *, size: int = 0) -> int:
+    body = {"jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": {}, "padding": "x" * size}
     accept = {"Accept": "application/json, text/event-stream"}
     async with httpx2.AsyncClient(timeout=50) as http:
         return (await http.post(url, json=body, headers={**accept, **headers})).status_code
@@ -167,21 +170,24 @@ async def status(url: str, headers: dict[str, str]) -> int:
 @pytest.mark.parametrize("host", ["0.0.0.0", "192.0.2.1", "example.org", "::"])  # noqa: S104 - what must be refused
 async def test_an_address_that_others_can_reach_is_refused(folder: Path, host: str) -> None:
     with pytest.raises(UsageError) as refused:
-        await serve("files", folder, (host, 0))
+        await serve("files", folder, (host, 0), token="open sesame")
 
-    assert str(refused.value) == f"{host} could be reached from other machines, and these servers have no log-in"
+    assert str(refused.value) == f"{host} could be reached from other machines, and what is said there is not encrypted"
 
 
 async def test_a_port_that_is_taken_or_impossible_is_told(folder: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         with pytest.raises(ServerError) as refused:
-            await serve("files", folder, ("127.0.0.1", taken.getsockname()[1]))
+            await serve("files", folder, ("127.0.0.1", taken.getsockname()[1]), token="open sesame")
 
         assert "Address already in use" in str(refused.value)
         assert refused.value.fix == "give another port, or 0 for a free one"
 
     with pytest.raises(UsageError, match="there is no port 99999"):
-        await serve("files", folder, ("127.0.0.1", 99_999))
+        await serve("files", folder, ("127.0.0.1", 99_999), token="open sesame")
+
+    with pytest.raises(UsageError, match="a server on a port needs a token"):
+        await serve("files", folder, ("127.0.0.1", 0))
 
 
 def test_nothing_heavy_is_imported_before_a_server_is_built() -> None:

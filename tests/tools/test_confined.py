@@ -128,9 +128,10 @@ async def test_it_reaches_no_host_but_those_that_are_named_and_what_was_refused_
             "FileNotFoundError: No such file or directory",
         ]
     )
-    assert said == (
-        f"the sandbox let it not reach 127.0.0.1:{listening} | the sandbox let it not reach example.org:443"
-    )
+    why = "it is not on the list of hosts that may be reached"
+    assert said.split(" | ") == [
+        f"the sandbox did not let it reach {host}: {why}" for host in (f"127.0.0.1:{listening}", "example.org:443")
+    ]
 
 
 async def test_it_dies_with_whoever_started_it(tmp_path):
@@ -180,6 +181,21 @@ async def test_where_it_runs_is_told_before_it_is_started(home, tmp_path):
 
 async def test_no_home_is_seen_because_a_command_names_it(home):
     assert home not in seen(thief(str(home), f"--root={home.parent}", "/tmp"))
+
+
+def test_of_a_program_s_file_its_whole_project_is_seen_and_no_more(tmp_path):
+    for name in (
+        "packages/package.json",
+        "packages/node_modules/there/package.json",
+        "packages/node_modules/there/a.js",
+    ):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+
+    (tmp_path / "alone.py").touch()
+    words = (str(tmp_path / "packages/node_modules/there/a.js"), str(tmp_path / "alone.py"), "https://packages/")
+    found = seen(Command("x", ("no-such-program", *words), cwd=None))
+    assert found == [tmp_path / "packages" / "node_modules", tmp_path / "alone.py"]
 
 
 async def test_a_definition_that_names_what_is_not_there_is_a_problem(home, tmp_path):
