@@ -111,10 +111,8 @@ async def test_a_server_runs_over_http_on_this_machine_only(folder: Path) -> Non
                 assert isinstance(content, TextContent)
                 assert content.text == ("(no output)" if mode == "auto" else "42")
 
-        cases = [({"Host": "evil.example"}, 421), ({"Origin": "https://evil.example"}, 403), (RIGHT, 413)]
-        assert [await status(url, RIGHT | header, size=5_000_000 if code == 413 else 0) for header, code in cases] == [
-            code for _, code in cases
-        ]
+        cases = [({"Host": "evil.example"}, 421), ({"Origin": "https://evil.example"}, 403)]
+        assert [await status(url, RIGHT | header) for header, _ in cases] == [code for _, code in cases]
         tasks.cancel_scope.cancel()
 
     with pytest.raises(httpx2.ConnectError):
@@ -160,8 +158,8 @@ async def test_a_server_with_a_token_answers_nobody_who_does_not_bear_it() -> No
 RIGHT = {"Authorization": "Bearer open sesame"}
 
 
-async def status(url: str, headers: dict[str, str], *, size: int = 0) -> int:
-    body = {"jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": {}, "padding": "x" * size}
+async def status(url: str, headers: dict[str, str]) -> int:
+    body = {"jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": {}}
     accept = {"Accept": "application/json, text/event-stream"}
     async with httpx2.AsyncClient(timeout=50) as http:
         return (await http.post(url, json=body, headers={**accept, **headers})).status_code
