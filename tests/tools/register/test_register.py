@@ -1,6 +1,7 @@
 import os
 import stat
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -96,7 +97,10 @@ def test_each_client_is_written_to_as_its_documentation_says(home: Path) -> None
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_registering_twice_changes_nothing_and_unregistering_gives_the_rest_back(home: Path, name: str) -> None:
+def test_registering_twice_changes_nothing_and_unregistering_gives_the_rest_back(
+    home: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(time, "strftime", lambda _: "20261122-080000")
     client, path = CLIENTS[name], file_of(name)
     first = registering(client, path, ["files", "search"], Path("/notes"))
     assert apply(first) is None
