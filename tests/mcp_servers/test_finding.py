@@ -1,20 +1,18 @@
 """The files server's further tools, through a client."""
 
 import os
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any
 
 import anyio
 import pytest
 from inline_snapshot import snapshot
-from mcp import Client
-from mcp_types import TextContent
 
 from journeyman.mcp_servers import build
 from journeyman.mcp_servers.files.finding import SHOWN
 from journeyman.sandbox.paths import MAX_READ
+from tests.mcp_servers.asked import asked
 
 
 @pytest.fixture
@@ -40,17 +38,8 @@ def kept(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in paths}
 
 
-@asynccontextmanager
-async def files(folder: Path) -> AsyncGenerator[Any]:
-    async with Client(build("files", folder, full=True)) as client:
-
-        async def call(tool: str, **arguments: Any) -> str:
-            result = await client.call_tool(tool, arguments)
-            (content,) = result.content
-            assert isinstance(content, TextContent)
-            return f"error: {content.text}" if result.is_error else content.text
-
-        yield call
+def files(folder: Path) -> AbstractAsyncContextManager[Any]:
+    return asked(build("files", folder, full=True))
 
 
 async def test_files_are_found_by_name_and_by_what_stands_in_them(folder: Path) -> None:

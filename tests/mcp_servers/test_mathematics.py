@@ -1,19 +1,17 @@
 """The calculator's further tools, through a client; what other calculators fell to is tried on every one."""
 
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any
 
 import anyio
 import pytest
-from mcp import Client
-from mcp_types import TextContent
 
 from journeyman.errors import ToolError
 from journeyman.mcp_servers import build
 from journeyman.mcp_servers.calculator.symbolic import TOO_LONG, Child
 from journeyman.mcp_servers.calculator.tree import equation, expression
+from tests.mcp_servers.asked import asked
 from tests.need import need
 
 ATTACKS = [
@@ -38,17 +36,8 @@ def anyio_backend() -> str:
     return "asyncio"
 
 
-@asynccontextmanager
-async def calculator(folder: Path) -> AsyncGenerator[Any]:
-    async with Client(build("calculator", folder, full=True)) as client:
-
-        async def call(tool: str, **arguments: Any) -> str:
-            result = await client.call_tool(tool, arguments)
-            (content,) = result.content
-            assert isinstance(content, TextContent)
-            return f"error: {content.text}" if result.is_error else content.text
-
-        yield call
+def calculator(folder: Path) -> AbstractAsyncContextManager[Any]:
+    return asked(build("calculator", folder, full=True))
 
 
 async def test_equations_formulas_and_units_are_worked_out_exactly(tmp_path: Path) -> None:

@@ -1,15 +1,14 @@
 """The web server, against a web of this machine's own: it is reached only because its address is written out."""
 
 import gzip
-from collections.abc import AsyncGenerator, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Iterator
+from contextlib import AbstractAsyncContextManager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 from typing import Any
 
 import pytest
 from mcp import Client
-from mcp_types import TextContent
 
 from journeyman.errors import ConfigError
 from journeyman.mcp_servers.base import ToolServer
@@ -17,6 +16,7 @@ from journeyman.mcp_servers.web.fetching import MAX_BYTES, Reader
 from journeyman.mcp_servers.web.providers import Provider, provider
 from journeyman.mcp_servers.web.server import server
 from journeyman.sandbox.egress import Egress
+from tests.mcp_servers.asked import asked
 from tests.need import need
 
 Answer = tuple[int, dict[str, str], bytes]
@@ -72,18 +72,9 @@ def web() -> Iterator[Web]:
     web.close()
 
 
-@asynccontextmanager
-async def browser(web: Web, searching: Provider | None = None, *, allowed: bool = True) -> AsyncGenerator[Any]:
+def browser(web: Web, searching: Provider | None = None, *, allowed: bool = True) -> AbstractAsyncContextManager[Any]:
     reader = Reader(Egress([web.host] if allowed else ["*"]))
-    async with Client(ToolServer.of(server(reader, searching))) as client:
-
-        async def call(tool: str, **arguments: Any) -> str:
-            result = await client.call_tool(tool, arguments)
-            (content,) = result.content
-            assert isinstance(content, TextContent)
-            return f"error: {content.text}" if result.is_error else content.text
-
-        yield call
+    return asked(ToolServer.of(server(reader, searching)))
 
 
 async def test_a_page_is_read_as_text_without_what_stands_around_it(web: Web) -> None:

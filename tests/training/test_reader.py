@@ -10,21 +10,9 @@ from journeyman.traces.events import ModelResponded, RunFinished, RunStarted
 from journeyman.traces.export import Skip
 from journeyman.traces.messages import AssistantMessage, Text, Thinking, UserMessage
 from journeyman.traces.writer import Stored
-from tests.need import need
 from tests.traces.practised import CALC, GOOD, attempt, says, span, tokens
 
 pytestmark = [pytest.mark.timeout(120), pytest.mark.filterwarnings("ignore")]
-
-
-@pytest.fixture(scope="module")
-def base(tmp_path_factory):
-    need("trl")
-    need("gguf")
-    from journeyman.training.base import demand_trainer
-    from tests.training.tiny import tiny_model
-
-    demand_trainer()
-    return tiny_model(tmp_path_factory.mktemp("base") / "tiny.gguf")
 
 
 @pytest.fixture(scope="module")

@@ -26,17 +26,6 @@ END = 2
 
 
 @pytest.fixture(scope="module")
-def base(tmp_path_factory):
-    need("trl")
-    need("xllamacpp")
-    from journeyman.training.base import demand_trainer
-    from tests.training.tiny import tiny_model
-
-    demand_trainer()
-    return tiny_model(tmp_path_factory.mktemp("base") / "tiny.gguf")
-
-
-@pytest.fixture(scope="module")
 def rows(base):
     """Two groups of four attempts, each with a tool's words in the middle, and what this very model gives them."""
     from journeyman.training.base import attach, load_base
