@@ -65,14 +65,14 @@ class Budget:
         return self.limits.steps is not None and self.steps + 1 >= self.limits.steps
 
     def apply(self, event: Event) -> None:
-        if isinstance(event, ModelResponded):
+        if type(event) is ModelResponded:
             self.steps += 1
             self.tokens += event.usage.total_tokens
             self.usd += event.cost_usd or 0.0
             self.unpriced = self.unpriced or event.cost_usd is None
-        elif isinstance(event, BudgetWarned):
+        elif type(event) is BudgetWarned:
             self._warned.add(event.what)
-        elif isinstance(event, BudgetRaised):
+        elif type(event) is BudgetRaised:
             self.limits = self.limits.model_copy(update={event.what: event.limit})
             self._warned.discard(event.what)
 

@@ -44,21 +44,21 @@ class Guard:
     """The next answer is a summary of the run so far, and not what `stop` waits for."""
 
     def apply(self, event: Event) -> None:
-        if isinstance(event, CallProposed):
+        if type(event) is CallProposed:
             self._propose(event)
-        elif isinstance(event, CallFinished):
+        elif type(event) is CallFinished:
             self._finish(event)
-        elif isinstance(event, ModelRequested) and event.choice == "none":
+        elif type(event) is ModelRequested and event.choice == "none":
             self.stop = self.stop and self._summing
-        elif isinstance(event, MessageAdded | Compacted):
-            self._summing = isinstance(event, MessageAdded) and event.origin == "compaction"
-            asked_anew = isinstance(event, MessageAdded) and event.origin == "user"
-            if asked_anew or isinstance(event, Compacted):  # else what was read may have been left out
+        elif type(event) is MessageAdded or type(event) is Compacted:
+            self._summing = type(event) is MessageAdded and event.origin == "compaction"
+            asked_anew = type(event) is MessageAdded and event.origin == "user"
+            if asked_anew or type(event) is Compacted:  # else what was read may have been left out
                 self._times.clear()
 
             if asked_anew:
                 self.stop, self._invalid = False, 0
-        elif isinstance(event, RunStarted | RunResumed):
+        elif type(event) is RunStarted or type(event) is RunResumed:
             self._readers |= {tool.identity for tool in event.tools if tool.read_only}
 
     def repeated(self, call_id: str) -> ToolResult | None:

@@ -150,7 +150,7 @@ def _decided(run: Run, ready: Ready) -> Decision:
             labels=decision.label.told,
         )
     )
-    return replace(decision, reason=reason)
+    return replace(decision, reason=reason) if reason is not decision.reason else decision
 
 
 async def _ask(run: Run, ready: Ready, decision: Decision, *, remember: bool = True) -> Ready | CallFinished:

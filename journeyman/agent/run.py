@@ -15,7 +15,16 @@ from journeyman.agent.veiled import veiled
 from journeyman.agent.window import Window
 from journeyman.errors import ToolError
 from journeyman.policies.approvals import Book
-from journeyman.traces.events import EphemeralEvent, Event, InnerEvent, Inside
+from journeyman.traces.events import (
+    EPHEMERAL,
+    CallDecided,
+    CallProposed,
+    Event,
+    InnerEvent,
+    Inside,
+    ModelRequested,
+    StoredEvent,
+)
 from journeyman.traces.fold import State
 from journeyman.traces.messages import ToolSpec
 from journeyman.veil import Veil
@@ -23,6 +32,8 @@ from journeyman.veil import Veil
 MAX_RESULT = 24_000
 MAX_INSIDE = 200_000
 """Characters of a result that goes to a program and not to the model."""
+ROUTINE = frozenset({ModelRequested, CallProposed, CallDecided})
+"""Events of each step that change neither state nor budget nor window, and are not tried against each kind of event."""
 OVER = "the call is over, so nothing more can be asked in its name"
 E = TypeVar("E", bound=Event)
 Listener = Callable[[Event], None]
@@ -70,9 +81,9 @@ class Run:
     def emit(self, event: E) -> E:
         """Hide what is secret, fold it, store it (unless it is ephemeral), show it; the event as it is stored."""
         event = veiled(event, self.veil, typed=self.state.secret)
-        if not isinstance(event, EphemeralEvent):
+        if type(event) not in EPHEMERAL:
             self.fold(event)
-            self.recorder.record(event)
+            self.recorder.record(cast("StoredEvent", event))
 
         for listener in self.listeners:
             listener(event)
@@ -81,11 +92,13 @@ class Run:
 
     def fold(self, event: Event) -> None:
         """Take an event into account, whether it is new or was stored by an earlier process."""
-        self.state.apply(event)
+        if type(event) not in ROUTINE:
+            self.state.apply(event)
+            self.budget.apply(event)
+            self.window.apply(event, self.state.messages)
+
         self.policy.apply(event)
         self.guard.apply(event)
-        self.budget.apply(event)
-        self.window.apply(event, self.state.messages)
 
 
 @dataclass(slots=True)
@@ -121,7 +134,7 @@ class Inner(Run):
         if isinstance(run, Inner):
             return run.emit(event)
 
-        if isinstance(event, EphemeralEvent):
+        if type(event) in EPHEMERAL:
             return run.emit(event.model_copy(update={"call_id": self.inside}))
 
         return cast("E", run.emit(Inside(call_id=self.inside, event=cast("InnerEvent", event))).event)

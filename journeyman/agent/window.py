@@ -34,20 +34,20 @@ class Window:
 
     def apply(self, event: Event, messages: Iterable[Message]) -> None:
         """Take an event into account; `messages` are the conversation after it."""
-        match event:
-            case ModelResponded(usage=usage):
-                if self._fixed is None and usage.prompt_tokens:
-                    self._fixed = max(0, usage.prompt_tokens - self.tokens)
+        if type(event) is ModelResponded:
+            usage = event.usage
+            if self._fixed is None and usage.prompt_tokens:
+                self._fixed = max(0, usage.prompt_tokens - self.tokens)
 
-                self.tokens = usage.total_tokens if usage.prompt_tokens else self.tokens + guess(event.message)
-            case CallFinished():
-                self.tokens += guess(event.result)
-            case MessageAdded():
-                self.tokens += tokens(event.text)
-            case RunStarted(parent_seq=None):
-                self.tokens = tokens(event.prompt)
-            case Compacted():
-                self._rest = self.tokens = (self._fixed or 0) + sum(map(guess, messages))
+            self.tokens = usage.total_tokens if usage.prompt_tokens else self.tokens + guess(event.message)
+        elif type(event) is CallFinished:
+            self.tokens += guess(event.result)
+        elif type(event) is MessageAdded:
+            self.tokens += tokens(event.text)
+        elif type(event) is RunStarted and event.parent_seq is None:
+            self.tokens = tokens(event.prompt)
+        elif type(event) is Compacted:
+            self._rest = self.tokens = (self._fixed or 0) + sum(map(guess, messages))
 
 
 def guess(message: Message) -> int:

@@ -288,7 +288,7 @@ class Watch:
 
     def apply(self, event: Event) -> None:
         self._provenance.apply(event)
-        if isinstance(event, RunStarted):
+        if type(event) is RunStarted:
             level = event.sandbox.get("level")
             self._contained = isinstance(level, int) and level > 0
 

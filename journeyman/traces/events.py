@@ -416,6 +416,7 @@ StoredEvent = Annotated[
     Field(discriminator="type"),
 ]
 EphemeralEvent = ModelDelta | CallProgress
+EPHEMERAL = frozenset({ModelDelta, CallProgress})
 Event = Annotated[StoredEvent | EphemeralEvent, Field(discriminator="type")]
 
 stored_event: TypeAdapter[StoredEvent] = TypeAdapter(StoredEvent)

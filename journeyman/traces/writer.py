@@ -152,10 +152,13 @@ class Writer:
         self._claims.close()
 
     def _work(self) -> None:
-        closing = False
+        closing, seen = False, 0
         while not closing:
             barriers, closing = self._gather()
-            self._commit_patiently()
+            if barriers or closing or seen == self._commits:  # else the runs themselves do, and would have to wait
+                self._commit_patiently()
+
+            seen = self._commits
             _release(barriers)
             if self._commits >= CHECKPOINT_AFTER and self._quick:
                 self._checkpoint()
