@@ -101,13 +101,6 @@ def made(limits: Limits) -> Group | None:
     return Group(found, limits) if found is not None else None
 
 
-def stock(limits: Limits, n: int) -> None:
-    """Have `n` free ones. Raises OSError."""
-    found = parents()
-    while found is not None and len(_idle[limits]) < n:
-        _idle[limits].append(Group(found, limits))
-
-
 @atexit.register
 def remove_all() -> None:
     for groups in _idle.values():

@@ -7,23 +7,21 @@ shared, so a flaw in it is a way out, and side channels between programs on one 
 """
 
 import os
-import shutil
-import signal
 import socket
 import sys
 import tempfile
-from contextlib import ExitStack, suppress
+from collections import deque
+from contextlib import ExitStack
 from typing import Any
 
 import anyio
 import anyio.to_thread
 
 from journeyman.errors import SandboxError
-from journeyman.sandbox.box import GRACE_S, MEBIBYTE, Box, rlimits
-from journeyman.sandbox.cgroup import Group, made, spare, stock
-from journeyman.sandbox.egress import Decision
+from journeyman.sandbox.box import MEBIBYTE, Box, rlimits
+from journeyman.sandbox.cgroup import Group, made, spare
+from journeyman.sandbox.forked import FIX, Forked
 from journeyman.sandbox.inside.copies import pack
-from journeyman.sandbox.inside.frames import Malformed, Reader
 from journeyman.sandbox.proof import PROMISES, TIGHT, prove
 from journeyman.sandbox.proven import proven
 from journeyman.sandbox.proxy import Outlet
@@ -31,14 +29,11 @@ from journeyman.sandbox.sandbox import Probe, Spec
 from journeyman.sandbox.server import NOBODY, Server, running, server
 from journeyman.sandbox.wire import Wire
 
-END_S = 5.0
 LEVEL_OF_NAMESPACES = 2
 _WITHOUT_GROUP = {"memory_all", "cpu_all", "no_signals_out"}
 _WITHOUT_SPACES = {*_WITHOUT_GROUP, "disk", "inodes"}
 _FIX_GROUP = "systemd-run --user --scope -p Delegate=yes journeyman ...: total memory and CPU are then limited too"
-_SPIN = "import time\nused = time.process_time()\nwhile time.process_time() - used < 0.003: pass"
 _FIX_PYTHON = "use a Python that every user of this machine may read, such as /usr/bin/python3"
-_FIX = "allow user namespaces (sysctl kernel.apparmor_restrict_unprivileged_userns=0), or install docker"
 
 
 class Native:
@@ -48,6 +43,8 @@ class Native:
         self.name = "native" if namespaces else "landlock"
         self._namespaces = namespaces
         self._probe: Probe | None = None
+        self._ready: dict[tuple[int, Spec], deque[Forked]] = {}
+        """Made ahead, by kind, and by process: a copy of this one must not take what is the original's."""
 
     async def probe(self) -> Probe:
         """Try on this machine what is promised; a second time costs nothing."""
@@ -72,9 +69,21 @@ class Native:
         return await self._open(spec, probe)
 
     async def prewarm(self, spec: Spec, n: int = 1) -> None:
-        """Start the server and make the control groups, which are what takes time."""
-        await self._server(spec)
-        await anyio.to_thread.run_sync(stock, spec.limits, n)
+        """Have `n` of this kind ready, about 4 MB each, now and after each that is taken; 0 keeps none.
+
+        What has a folder or a network of its own is not kept ready.
+        """
+        ready = self.warm(spec)
+        for line in [await self._ordered(_kind(spec)) for _ in range(n - len(ready))]:
+            await line.start()
+            ready.append(line)
+
+        while len(ready) > n:
+            await ready.pop().close()
+
+    def warm(self, spec: Spec) -> deque[Forked]:
+        """Those that are ready."""
+        return self._ready.setdefault((os.getpid(), _kind(spec)), deque())
 
     async def _tried(self) -> Probe:
         if sys.platform != "linux":
@@ -92,7 +101,7 @@ class Native:
                 return Probe(backend=self.name, available=False, reason=reason, fix=_FIX_PYTHON)
 
             guarantees = await prove(box, [promise for promise in PROMISES if promise != "cpu_all"])
-            guarantees["cpu_all"] = isinstance(box.line, _Line) and await box.line.throttles(box)
+            guarantees["cpu_all"] = isinstance(box.line, Forked) and await box.line.throttles(box)
         finally:
             await box.close()
 
@@ -105,10 +114,11 @@ class Native:
         try:
             return await anyio.to_thread.run_sync(lambda: server(namespaces=self._namespaces, preload=spec.preload))
         except (SandboxError, OSError) as error:
-            raise SandboxError(f"{self.name} does not start: {error}", fix=_FIX) from error
+            raise SandboxError(f"{self.name} does not start: {error}", fix=FIX) from error
 
     async def _open(self, spec: Spec, probe: Probe) -> Box:
-        line = await self._line(await self._server(spec), spec)
+        line = await self._taken(spec) or await self._ordered(spec)
+        await line.start()
         box = Box(spec, probe, line, lambda again: self._open(again, probe), decided=line.decisions)
         if spec.workspace and not self._namespaces:
             try:
@@ -119,8 +129,20 @@ class Native:
 
         return box
 
-    async def _line(self, server: Server, spec: Spec) -> "_Line":
-        limits, home, group = spec.limits, None, None
+    async def _taken(self, spec: Spec) -> Forked | None:
+        """One that was made ahead and is alive; another is ordered in its place."""
+        while (ready := self.warm(spec)) and not (spec.workspace or spec.allow_hosts):
+            ready.append(await self._ordered(spec))
+            if (line := ready.popleft()).alive:
+                return line
+
+            await line.close()
+
+        return None
+
+    async def _ordered(self, spec: Spec) -> Forked:
+        """One that is being made."""
+        server, limits, home, group = await self._server(spec), spec.limits, None, None
         message = {
             "op": "open", "disk_mb": limits.disk_mb, "inodes": limits.inodes, "seed": spec.seed,
             "rlimits": {**rlimits(limits), **({"NPROC": limits.pids + 2} if self._namespaces else {})},
@@ -134,36 +156,32 @@ class Native:
             else:
                 home = message["home"] = await anyio.to_thread.run_sync(_folder)
 
-            return await _connected(server, message, spec, home, group)
+            return await _sent(server, message, spec, home, group)
         except OSError as error:
             raise SandboxError(f"{self.name} does not open: {error}", fix="try again") from error
 
 
-async def _connected(
-    server: Server, message: dict[str, Any], spec: Spec, home: str | None, group: Group | None
-) -> "_Line":
-    """Have a sandbox forked. Raises OSError, SandboxError."""
+async def _sent(server: Server, message: dict[str, Any], spec: Spec, home: str | None, group: Group | None) -> Forked:
+    """Have a sandbox forked. Raises OSError."""
     ours, theirs = socket.socketpair()
     door, threshold = socket.socketpair() if spec.allow_hosts else (None, None)
-    line = _Line(Wire(ours), home, group, Outlet(spec.allow_hosts) if door else None)
+    line = Forked(Wire(ours), home, group, Outlet(spec.allow_hosts) if door else None, door)
     try:
         with ExitStack() as held:
-            for each in filter(None, (theirs, threshold, door)):
+            for each in filter(None, (theirs, threshold)):
                 held.enter_context(each)
 
             doors = held.enter_context(group.doors()) if group else []
             await server.send(message, theirs.fileno(), *doors, *([threshold.fileno()] if threshold else []))
-            await line.start()
-            if door is not None and line.outlet is not None:
-                await anyio.to_thread.run_sync(line.outlet.begin, door)
     except BaseException:
-        with anyio.CancelScope(shield=True):
-            await line.end()
-            await line.stream.aclose()
-
+        await line.close()
         raise
 
     return line
+
+
+def _kind(spec: Spec) -> Spec:
+    return Spec(limits=spec.limits, seed=spec.seed, preload=spec.preload)
 
 
 def _judged(name: str, guarantees: dict[str, bool]) -> Probe:
@@ -171,7 +189,7 @@ def _judged(name: str, guarantees: dict[str, bool]) -> Probe:
     lost = sorted(promise for promise, held in guarantees.items() if not held)
     level = 3 if not lost else 2 if not set(lost) - _WITHOUT_GROUP else 1 if not set(lost) - _WITHOUT_SPACES else 0
     reason = f"not held here: {', '.join(lost)}" if lost else ""
-    fix = _FIX_GROUP if level == LEVEL_OF_NAMESPACES else _FIX if lost else ""
+    fix = _FIX_GROUP if level == LEVEL_OF_NAMESPACES else FIX if lost else ""
     return Probe(backend=name, available=level > 0, level=level, reason=reason, fix=fix, guarantees=guarantees)
 
 
@@ -182,78 +200,3 @@ def _folder() -> str:
         os.chown(home, NOBODY, NOBODY)
 
     return home
-
-
-class _Line:
-    """One sandbox; see `box.Line`."""
-
-    def __init__(self, stream: Wire, home: str | None, group: Group | None, outlet: Outlet | None) -> None:
-        self.stream = stream
-        self.outlet = outlet
-        self.pid = 0
-        self._home = home
-        self._watch = -1
-        self._group = group
-        self._oom = False
-
-    async def start(self) -> None:
-        """Take hold of its first process, and wait until that has all it needs. Raises SandboxError."""
-        reader, told = Reader(1 << 16), {}
-        try:
-            with anyio.fail_after(GRACE_S):
-                while not told.keys() >= {"pid", "ready"} and "failed" not in told:
-                    frame = reader.feed(b"") or reader.feed(await self.stream.receive())
-                    told |= frame[0] if frame else {}
-                    if self._watch < 0 and "pid" in told:
-                        self.pid = int(told["pid"])
-                        self._watch = os.pidfd_open(self.pid)
-        except (TimeoutError, Malformed, anyio.EndOfStream, anyio.BrokenResourceError) as error:
-            raise SandboxError("the sandbox server does not answer", fix="start journeyman again") from error
-
-        if "failed" in told:
-            raise SandboxError(str(told["failed"]), fix=_FIX)
-
-    def decisions(self) -> tuple[Decision, ...]:
-        return self.outlet.decisions() if self.outlet else ()
-
-    async def throttles(self, box: Box) -> bool:
-        """Whether the share of the processors is held: from inside, a busy machine looks just the same."""
-        if self._group is None:
-            return False
-
-        self._group.share(0.05)
-        await box.run_python(_SPIN)
-        self._group.share(self._group.limits.cpus)
-        return self._group.throttled()
-
-    def oom(self) -> bool:
-        return self._group.oom() if self._group is not None else self._oom
-
-    async def end(self) -> None:
-        watch, self._watch = self._watch, -1
-        if watch >= 0:
-            try:
-                await _killed(watch)
-            finally:
-                os.close(watch)
-
-        group, self._group = self._group, None
-        if group is not None:
-            self._oom = group.oom()
-            group.free()
-
-        if self.outlet is not None:
-            await anyio.to_thread.run_sync(self.outlet.close)
-
-        home, self._home = self._home, None
-        if home is not None:
-            await anyio.to_thread.run_sync(lambda: shutil.rmtree(home, ignore_errors=True))
-
-
-async def _killed(watch: int) -> None:
-    """Its first process is dead, and so all that came from it are."""
-    with suppress(ProcessLookupError):
-        signal.pidfd_send_signal(watch, signal.SIGKILL)
-
-    with anyio.move_on_after(END_S):
-        await anyio.wait_readable(watch)

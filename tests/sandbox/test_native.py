@@ -10,6 +10,7 @@ from typing import TypeVar
 
 import anyio
 import pytest
+from anyio.lowlevel import checkpoint
 from inline_snapshot import snapshot
 
 from journeyman.errors import SandboxError, ToolError
@@ -300,3 +301,22 @@ class Site(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class says so
         """Says nothing."""
+
+
+async def test_what_was_made_ahead_is_taken_and_replaced_and_the_dead_are_never_handed_out():
+    need("native")
+    spec = Spec(limits=SMALL, seed=7)
+    await NATIVE.prewarm(spec, 2)
+    dead, ready = NATIVE.warm(spec)
+    os.kill(dead.pid, 9)
+    with anyio.fail_after(30):
+        while dead.alive:
+            await checkpoint()
+
+    async with opened(spec) as box:
+        assert box.line is ready
+        assert (await box.run_python("6 * 7")).value == "42"
+
+    assert len(NATIVE.warm(spec)) == 2
+    await NATIVE.prewarm(spec, 0)
+    assert not NATIVE.warm(spec)

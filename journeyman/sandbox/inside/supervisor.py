@@ -36,6 +36,7 @@ from journeyman.sandbox.paths import Root
 
 REQUEST_MAX = 512 * 1024 * 1024
 ENVIRONMENT = {"PATH": "/usr/local/bin:/usr/bin:/bin", "LANG": "C.UTF-8", "MPLBACKEND": "agg"}
+START_S = 20.0
 LOST = "; variables are lost"
 _LEAST, _MOST = 1 << 14, 1 << 20
 """Bytes of one read: as in the host's `Wire`."""
@@ -115,9 +116,9 @@ class Supervisor:
             left = left[os.write(self._sink, left) :]
 
     def begin(self, settings: Header) -> None:
-        """Take what workers and commands get, and have the first worker before it is asked for."""
+        """Take what workers and commands get, and have a worker that has run: the first time takes longest."""
         self._children.settings = settings
-        self._children.hire()
+        self._do_cell({"timeout": START_S, "room": 0}, b"")
         self._reply(frame({"ready": True}))
 
     def _do_begin(self, header: Header, _: bytes) -> bytes:

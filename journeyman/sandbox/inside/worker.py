@@ -103,7 +103,7 @@ class _Cells:
         return joined({"status": status}, [*pieces, *self._shown])
 
     def _status(self, code: str, room: int) -> tuple[str, Pieces]:
-        self._count += 1
+        self._count += bool(code)
         name = f"<cell {self._count}>"
         linecache.cache[name] = (len(code), None, code.splitlines(keepends=True), name)
         try:
