@@ -114,7 +114,7 @@ class Forked:
         group, self._group = self._group, None
         if group is not None:
             self._oom = group.oom()
-            group.free()
+            group.free() if self.pid else group.remove()  # of whom nothing was heard may still be on its way into it
 
         if self.outlet is not None:
             await anyio.to_thread.run_sync(self.outlet.close)

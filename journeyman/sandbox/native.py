@@ -11,7 +11,7 @@ import socket
 import sys
 import tempfile
 from collections import deque
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from typing import Any
 
 import anyio
@@ -71,8 +71,12 @@ class Native:
     async def prewarm(self, spec: Spec, n: int = 1) -> None:
         """Have `n` of this kind ready, about 4 MB each, now and after each that is taken; 0 keeps none.
 
-        What has a folder or a network of its own is not kept ready.
+        What has a folder or a network of its own is not kept ready, nor are those of `landlock`: only their server is.
         """
+        if not self._namespaces:
+            await self._server(spec)
+            return
+
         ready = self.warm(spec)
         for line in [await self._ordered(_kind(spec)) for _ in range(n - len(ready))]:
             await line.start()
@@ -131,10 +135,14 @@ class Native:
 
     async def _taken(self, spec: Spec) -> Forked | None:
         """One that was made ahead and is alive; another is ordered in its place."""
-        while (ready := self.warm(spec)) and not (spec.workspace or spec.allow_hosts):
+        ready = self.warm(spec)
+        for _ in range(0 if spec.workspace or spec.allow_hosts else len(ready)):
             ready.append(await self._ordered(spec))
-            if (line := ready.popleft()).alive:
-                return line
+            line = ready.popleft()
+            with suppress(SandboxError):  # of a server that has ended since
+                await line.start()
+                if line.alive:
+                    return line
 
             await line.close()
 
