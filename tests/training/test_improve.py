@@ -85,9 +85,9 @@ def test_recorded_practice_is_trained_on_by_hand(folder, capsys):
         "--recipe",
         "cold,sft",
         "-n",
-        "2",
+        "4",
         "--limit",
-        "2",
+        "4",
         "--rate",
         "3e-2",
         "--epochs",
@@ -99,9 +99,8 @@ def test_recorded_practice_is_trained_on_by_hand(folder, capsys):
 
     train.main(["sft", *base, "--dry-run", "--json"], standalone_mode=False)
     found = json.loads(capsys.readouterr().out)
-    assert found["rows"] in (1, 2)
     assert found["taken"] == {"as drawn": found["taken"]["as drawn"]}
-    assert found["rows"] <= found["taken"]["as drawn"] <= 2 * 2, "what came out right, which is left to chance"
+    assert 0 < found["rows"] <= found["taken"]["as drawn"] <= 4 * 4, "chance decides how many of them came out right"
     assert found["left_out"]["its task is held out"] > 0
 
     train.main(["sft", *base, "--steps", "1", "--out", str(folder / "out")], standalone_mode=False)
