@@ -70,6 +70,38 @@ src/
         )
 
 
+async def test_what_gitignore_names_is_looked_at_only_where_that_is_asked_for(folder: Path) -> None:
+    (folder / ".gitignore").write_text("deep/\n*.bin\n")
+    async with files(folder) as call:
+        for tool, arguments in (("glob", {"pattern": "*.py"}), ("grep", {"pattern": "walrus"}), ("tree", {"depth": 3})):
+            assert "b.py" not in await call(tool, **arguments)
+            assert "b.py" in await call(tool, **arguments, ignored=True)
+
+        assert await call("glob", pattern="*.py", path="src/deep") == "src/deep/b.py"
+        assert await call("tree", path="src/deep", depth=1) == "b.py\ner/ [1]"
+
+
+async def test_results_are_data_too(folder: Path) -> None:
+    async with Client(build("files", folder, full=True)) as client:
+
+        async def data(tool: str, **arguments: Any) -> Any:
+            return (await client.call_tool(tool, arguments)).structured_content
+
+        await client.list_tools()  # the client checks what comes against what was declared
+        assert await data("glob", pattern="*.py") == {"paths": ["src/a.py", "src/deep/b.py"], "next": None}
+        assert await data("grep", pattern="WALRUS", context=1) == {
+            "matches": [{"path": "src/deep/b.py", "line": 2, "text": "WALRUS = 3"}],
+            "next": None,
+        }
+        assert await data("list", path="src") == {
+            "entries": [{"name": "a.py", "kind": "file"}, {"name": "deep", "kind": "folder"}],
+            "more": False,
+        }
+        wrote = {"path": "new.txt", "kind": "file", "bytes": 4, "lines": 1, "words": None, "entries": None}
+        assert await data("write", path="new.txt", content="one\n") == wrote
+        assert await data("edit", path="new.txt", old="one", new="two") == wrote
+
+
 async def test_long_results_say_how_to_go_on(folder: Path) -> None:
     (folder / "many.txt").write_text("".join(f"hit {n}\n" for n in range(SHOWN + 5)))
     async with files(folder) as call:
@@ -77,6 +109,11 @@ async def test_long_results_say_how_to_go_on(folder: Path) -> None:
         assert (len(first), first[-1]) == (SHOWN + 1, f"[there are more; go on with skip={SHOWN}]")
         rest = (await call("grep", pattern="hit", skip=SHOWN)).splitlines()
         assert (len(rest), rest[0]) == (5, f"many.txt:{SHOWN + 1}: hit {SHOWN}")
+
+    async with Client(build("files", folder, full=True)) as client:
+        data = (await client.call_tool("grep", {"pattern": "hit"})).structured_content
+        assert data is not None
+        assert (len(data["matches"]), data["next"]) == (SHOWN, SHOWN)
 
 
 @pytest.mark.parametrize(

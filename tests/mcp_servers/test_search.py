@@ -288,6 +288,26 @@ def test_a_file_that_is_too_large_or_a_folder_that_is_closed_is_told(folder: Pat
     assert not index.search("alder")[1]
 
 
+def test_who_waits_for_the_first_search_is_told_how_far_it_is(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("journeyman.mcp_servers.search.index.TOLD", 2)
+    told: list[tuple[float, float, str]] = []
+    index = Index(Root(folder), progress=lambda *far: told.append(far))
+    assert found(index, "tickets")
+    assert told == [(2, 5, "read 2 of 5 files"), (4, 5, "read 4 of 5 files")]
+    index.close()
+
+
+def test_what_gitignore_names_is_not_found(folder: Path, index: Index) -> None:
+    assert found(index, "alder") == ["work/projects.md:3: - Alder is owned by the Bridge team."]
+    (folder / ".gitignore").write_text("work/*\n!teams.md\n")
+    assert (found(index, "alder"), found(index, "zebra")) == ([], [])
+    (folder / "zebra.md").write_text("zebra")
+    (folder / "work/zebra.md").write_text("zebra")
+    assert found(index, "zebra") == ["zebra.md:1: zebra"]
+    (folder / ".gitignore").unlink()
+    assert set(found(index, "zebra")) == {"work/zebra.md:1: zebra", "zebra.md:1: zebra"}
+
+
 def test_a_cancelled_search_can_be_asked_again(folder: Path) -> None:
     class Cancelled(Exception):
         pass

@@ -184,6 +184,10 @@ async def test_the_search_server_searches_and_opens(tmp_path: Path, era: str) ->
             (False, 'no matches for "walrus\\x1b[2J"'),
             (False, "Tickets cost 20 euros.\n[lines 4-4 of 4]"),
         ]
+        assert (await client.call_tool("search", {"query": "tickets"})).structured_content == {
+            "hits": [{"path": "zoo.md", "line": 4, "text": "Tickets cost 20 euros."}],
+            "complete": True,
+        }
 
 
 async def test_the_code_server_keeps_variables_between_calls(tmp_path: Path, era: str) -> None:

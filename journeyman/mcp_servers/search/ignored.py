@@ -11,8 +11,9 @@ from typing import NamedTuple
 FILE = ".gitignore"
 LARGEST = 100_000
 """Bytes of one file that are read."""
+LONGEST = 500
+"""Characters of a rule, and `**` in it; what has more is no rule."""
 DEEPEST = 3
-"""`**` in one rule."""
 _SPACES = re.compile(r"(?<!\\) +$")
 _ESCAPED = re.compile(r"\\(.)")
 
@@ -77,7 +78,7 @@ def _rule(line: str) -> _Rule | None:
     folders = line.endswith("/")
     line = line.removesuffix("/")
     names = line.removeprefix("/").split("/")
-    if not all(names) or names.count("**") > DEEPEST:
+    if not all(names) or names.count("**") > DEEPEST or len(line) > LONGEST:
         return None
 
     parts = tuple(None if name == "**" and "/" in line else _name(name) for name in names)
