@@ -1,5 +1,6 @@
 """`journeyman mcp`: our tool servers for any client, and the user's own servers for our agent."""
 
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -104,6 +105,7 @@ def serve(name: str, root: str, port: int | None) -> None:
     To any MCP client: on stdin and stdout, or over HTTP on this machine, to whoever sends the token that is shown (or
     the one in JOURNEYMAN_MCP_TOKEN).
     """
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # else each package here is asked for one
     import anyio
 
     from journeyman.mcp_servers.serve import serve as run
