@@ -15,7 +15,7 @@ from pathlib import Path
 
 from journeyman.errors import ConfigError, ToolError
 from journeyman.sandbox.beneath import Open, best_open
-from journeyman.sandbox.entry import Content, Entry, Kind
+from journeyman.sandbox.entry import Content, Entry, Kind, Stamp
 from journeyman.sandbox.nearby import hint
 from journeyman.sandbox.refusals import demand_file, outside, refusals, told
 
@@ -87,7 +87,14 @@ class Root:
         return sorted(entries, key=lambda entry: entry.name), False
 
     def write(
-        self, path: str, data: bytes, *, aside: str = "", limit: int = MAX_WRITE, mode: int | None = None
+        self,
+        path: str,
+        data: bytes,
+        *,
+        aside: str = "",
+        limit: int = MAX_WRITE,
+        mode: int | None = None,
+        was: Stamp | None = None,
     ) -> bool:
         """Replace or create a file in one step; folders on the way are created.
 
@@ -95,7 +102,8 @@ class Root:
         there first; returned is whether there was one to move.
 
         Raises:
-            ToolError: it is outside, a folder, a link, no regular file, protected against writing, or too large.
+            ToolError: it is outside, a folder, a link, no regular file, protected against writing, too large, or not
+                as it `was` when it was read.
         """
         if self.relative(path) == "." or path.endswith("/"):
             raise ToolError(f"{told(path)} names a folder; give the name of a file")
@@ -105,7 +113,8 @@ class Root:
 
         parent, name = self._split(path)  # before a folder on the way is created
         with self._parent(parent) as folder, refusals(path, self._hint):
-            return _replace(folder, name, data, path, partial(self.move, path, aside) if aside else None, mode=mode)
+            move = partial(self.move, path, aside) if aside else None
+            return _replace(folder, name, data, path, move, mode=mode, stamp=was)
 
     def blocks(self, path: str) -> Generator[bytes]:
         """The bytes of a regular file of any size, a mebibyte at a time. Raises ToolError as `read` does."""
@@ -208,7 +217,14 @@ def _there(folder: int, name: str) -> bool:
 
 
 def _replace(
-    folder: int, name: str, data: bytes, path: str, aside: Callable[[], None] | None, *, mode: int | None
+    folder: int,
+    name: str,
+    data: bytes,
+    path: str,
+    aside: Callable[[], None] | None,
+    *,
+    mode: int | None,
+    stamp: Stamp | None,
 ) -> bool:
     was = _mode_of_target(folder, name, path)
     mode = was if mode is None else mode
@@ -224,6 +240,9 @@ def _replace(
 
             os.fsync(file.fileno())
 
+        if stamp is not None:
+            _demand(stamp, folder, name, path)
+
         moved = aside is not None and was is not None
         if aside and moved:
             aside()
@@ -237,6 +256,11 @@ def _replace(
 
     os.fsync(folder)
     return moved
+
+
+def _demand(stamp: Stamp, folder: int, name: str, path: str) -> None:
+    if _stamp(os.stat(name, dir_fd=folder, follow_symlinks=False)) != stamp:
+        raise ToolError(f"{told(path)} was changed by something else meanwhile; read it again")
 
 
 def _mode_of_target(folder: int, name: str, path: str) -> int | None:
@@ -269,5 +293,5 @@ def _entry(name: str, status: os.stat_result) -> Entry:
     return Entry(name, kinds.get(stat.S_IFMT(status.st_mode), "other"), status.st_size, _stamp(status))
 
 
-def _stamp(status: os.stat_result) -> tuple[int, int, int]:
+def _stamp(status: os.stat_result) -> Stamp:
     return (status.st_mtime_ns, status.st_ctime_ns, status.st_ino)

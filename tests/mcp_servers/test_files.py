@@ -12,6 +12,7 @@ from journeyman.errors import ToolError
 from journeyman.mcp_servers.files.editing import replace
 from journeyman.mcp_servers.files.text import Text, decode
 from journeyman.mcp_servers.files.workspace import Facts, Workspace
+from journeyman.sandbox.entry import Content
 from journeyman.sandbox.paths import MAX_READ, Root
 
 BOM = codecs.BOM_UTF8
@@ -184,6 +185,7 @@ def test_edit_refuses_what_is_not_exactly_one_place(files: Workspace, tmp_path: 
         refusal(files.edit, "f", "port", "x"),
         refusal(files.edit, "f", "aa", "x"),
         refusal(files.edit, "f", "hots = a", "x"),
+        refusal(files.edit, "f", "host  =  a", "x"),
         refusal(files.edit, "f", "nothing of the kind", "x"),
         refusal(files.edit, "f", "", "x"),
         refusal(files.edit, "f", "host", "host"),
@@ -193,6 +195,7 @@ def test_edit_refuses_what_is_not_exactly_one_place(files: Workspace, tmp_path: 
             "f contains that text 3 times (lines 1, 3, 4); give more of the text around it",
             "f contains that text 2 times (lines 5, 5); give more of the text around it",
             "f does not contain that text; nearest is line 2: host = a",
+            "f does not contain that text; nearest is line 2: host = a",
             "f does not contain that text",
             "old is empty; give the text to replace, or use write for the whole file",
             "old and new are the same; nothing would change",
@@ -200,6 +203,22 @@ def test_edit_refuses_what_is_not_exactly_one_place(files: Workspace, tmp_path: 
         ]
     )
     assert (tmp_path / "f").read_text() == text
+
+
+class Meddled(Root):
+    """Somebody else writes a file right after it was read."""
+
+    def read(self, path: str, *, limit: int = MAX_READ) -> Content:
+        found = super().read(path, limit=limit)
+        (self.folder / path).write_text("theirs\n")
+        return found
+
+
+def test_edit_does_not_undo_what_somebody_else_wrote_meanwhile(tmp_path: Path) -> None:
+    (tmp_path / "f").write_text("ours\n")
+    told = refusal(Workspace(Meddled(tmp_path)).edit, "f", "ours", "mine")
+    assert told == "f was changed by something else meanwhile; read it again"
+    assert ((tmp_path / "f").read_text(), [each.name for each in tmp_path.iterdir()]) == ("theirs\n", ["f"])
 
 
 def test_edit_does_not_corrupt_what_its_encoding_cannot_hold(files: Workspace, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from journeyman.mcp_servers.files.editing import replace
 from journeyman.mcp_servers.files.journal import TRASH, Journal, trashed
 from journeyman.mcp_servers.files.reading import excerpt, long_excerpt
 from journeyman.mcp_servers.files.text import Text, decode, is_binary
-from journeyman.sandbox.entry import Entry
+from journeyman.sandbox.entry import Entry, Stamp
 from journeyman.sandbox.paths import MAX_READ, Root
 from journeyman.sandbox.refusals import told
 
@@ -105,11 +105,11 @@ class Workspace:
     def edit(self, path: str, old: str, new: str) -> tuple[str, Facts]:
         """Replace the only occurrence of `old`; encoding, byte order mark and newlines stay as they are."""
         with self._changing:
-            before = self._root.read(path).data
-            file = decode(before, told(path))
+            before = self._root.read(path)
+            file = decode(before.data, told(path))
             text = replace(told(path), file, old, new)
             data = file.encode(text)
-            self._write("edit", path, data, before)
+            self._write("edit", path, data, before.data, before.stamp)
 
         facts = _size(path, Text(text, file.encoding), data)
         return f"edited {facts.text}", facts
@@ -137,10 +137,10 @@ class Workspace:
 
         return f"deleted {told(path)}; it is kept as {told(where)}"
 
-    def _write(self, what: str, path: str, data: bytes, before: bytes | None) -> str:
+    def _write(self, what: str, path: str, data: bytes, before: bytes | None, was: Stamp | None = None) -> str:
         """Where that is kept which it replaced and which could not be read, if so."""
         aside = trashed(self._root.relative(path)) if self._journal is not None and before is None else ""
-        kept = aside if self._root.write(path, data, aside=aside) else ""
+        kept = aside if self._root.write(path, data, aside=aside, was=was) else ""
         if self._journal is not None:
             self._journal.wrote(what, path, before, data, kept)
 

@@ -25,9 +25,8 @@ from journeyman.mcp_servers.search.hits import Hit
 from journeyman.mcp_servers.search.ignored import FILE, Ignored
 from journeyman.mcp_servers.search.walk import MAX_FILE, Walk, passed_over
 from journeyman.mcp_servers.search.watch import Watch
+from journeyman.sandbox.entry import Stamp
 from journeyman.sandbox.paths import Root
-
-Stamp = tuple[int, int, int]
 
 UNSETTLED_NS = 2_000_000_000
 RECHECK_S = 30.0

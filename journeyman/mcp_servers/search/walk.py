@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from journeyman.errors import ToolError
 from journeyman.mcp_servers.search.ignored import FILE, LARGEST, Ignored
-from journeyman.sandbox.entry import Entry
+from journeyman.sandbox.entry import Entry, Stamp
 from journeyman.sandbox.paths import Root
 
 MAX_FILES = 20_000
@@ -39,12 +39,12 @@ class Walk:
         """Whether everything was seen but what is `too_large`; known when `files` has ended."""
         self.too_large: set[str] = set()
 
-    def files(self, below: str = "") -> Iterator[tuple[str, tuple[int, int, int]]]:
+    def files(self, below: str = "") -> Iterator[tuple[str, Stamp]]:
         """Path and stamp of each file in a folder, or in all of them."""
         for path, _, stamp in self.sizes(below):
             yield path, stamp
 
-    def sizes(self, below: str = "") -> Iterator[tuple[str, int, tuple[int, int, int]]]:
+    def sizes(self, below: str = "") -> Iterator[tuple[str, int, Stamp]]:
         """The same, with the size between."""
         count = size = 0
         self.approach(below)
@@ -56,7 +56,7 @@ class Walk:
 
             yield path, entry_size, stamp
 
-    def _below(self, folder: str, depth: int) -> Iterator[tuple[str, int, tuple[int, int, int]]]:
+    def _below(self, folder: str, depth: int) -> Iterator[tuple[str, int, Stamp]]:
         self._checkpoint()
         self.entering(folder)
         try:
