@@ -11,7 +11,6 @@ from journeyman.cli.group import Group
 from journeyman.cli.mcp_try import login, logout, sandbox_options, tell_sandbox, test
 from journeyman.cli.output import json_option, print_json
 from journeyman.cli.register import doctor, import_, register, unregister
-from journeyman.cli.serve import http_token
 from journeyman.errors import UsageError
 from journeyman.mcp_servers.registry import SERVERS, WEB
 
@@ -122,6 +121,8 @@ def _serving(run: Any, name: str, root: Path, port: int | None) -> Any:
         if port is None:
             await run(name, root, provider=provider)
             return
+
+        from journeyman.cli.serve import http_token
 
         token, ready = http_token(name)
         await run(name, root, ("127.0.0.1", port), token=token, ready=ready, provider=provider)
