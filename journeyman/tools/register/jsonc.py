@@ -195,8 +195,8 @@ def _with_member(text: str, node: Node, name: str, value: str, unit: str, deep: 
     closing = text[node.last : node.end - 1]
     text_after = (closing if "\n" in closing else f"{newline}{outer}") + text[node.end - 1 :]
     added = f"{newline}{outer}{unit}{json.dumps(name, ensure_ascii=False)}: {value}"
-    if not members or members[-1].comma is not None:
-        return text[: node.last] + added + text_after
+    if not members or members[-1].comma is not None:  # a comma behind the last one stays a comma behind the last one
+        return text[: node.last] + added + "," * len(members[:1]) + text_after
 
     end = members[-1].node.end
     return f"{text[:end]},{text[end : node.last]}{added}{text_after}"
