@@ -41,6 +41,8 @@ class Journal:
         self._root = root
         self._lock = threading.Lock()
         self._changes: list[Change] = []
+        self._held = 0
+        """Bytes of earlier contents."""
         self._first: dict[str, bytes | None] = {}
         """What each changed file was when the server began."""
 
@@ -71,7 +73,7 @@ class Journal:
             else:
                 self._restore(change)
 
-            self._changes.pop()
+            self._held -= len(self._changes.pop().before or b"")
 
         return f"undone: {change.what} {told(change.path)}"
 
@@ -90,8 +92,9 @@ class Journal:
     def _keep(self, change: Change) -> None:
         with self._lock:
             self._changes.append(change)
-            while sum(len(each.before or b"") for each in self._changes) > KEPT:
-                self._changes.pop(0)
+            self._held += len(change.before or b"")
+            while self._held > KEPT:
+                self._held -= len(self._changes.pop(0).before or b"")
 
     def _restore(self, change: Change) -> None:
         present = self.now(change.path)
