@@ -235,6 +235,19 @@ class Held(Root):
         return super().blocks(path)
 
 
+async def test_the_oldest_changes_are_forgotten_where_they_are_too_many(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("journeyman.mcp_servers.files.journal.KEPT", 20)
+    async with files(folder) as call:
+        for text in ("# Newer\n", "# Newest\n", "# Last\n"):
+            await call("write", path="notes.md", content=text)
+
+        told = [await call("undo") for _ in range(3)]
+        assert [each.partition(":")[0] for each in told] == ["undone", "undone", "error"]
+        assert await call("read", path="notes.md") == "# Newer"
+
+
 async def test_any_part_of_a_very_long_file_can_be_read_while_others_read_theirs(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
