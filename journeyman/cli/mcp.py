@@ -300,9 +300,10 @@ def trust(yes: bool) -> None:
 @mcp.command("diff", epilog=DIFF)
 @click.argument("names", nargs=-1)
 def differ(names: tuple[str, ...]) -> int:
-    """Show how servers' tools differ from what was pinned.
+    """Show how servers' tools, resources and prompts differ from what was pinned.
 
-    A server is pinned when it is first used. One that has changed is not used until you accept it.
+    A server is pinned when it is first used. One whose tools have changed is not used until you accept it; of resources
+    and prompts, only what is new or has changed.
     """
     changed = dict(_changed(names))
     for name, lines in changed.items():
@@ -343,8 +344,8 @@ def _changed(names: tuple[str, ...], accept: Any = None) -> Any:
     from journeyman.config import load_settings
     from journeyman.safe import safe
     from journeyman.tools.mcp_json import servers
-    from journeyman.tools.pins import Pins, differences
-    from journeyman.tools.visit import definitions
+    from journeyman.tools.pins import Pins, besides, differences
+    from journeyman.tools.visit import inventory
 
     found = {target.name: target for target in servers(load_settings().root).targets}
     for name in names or found:
@@ -352,10 +353,13 @@ def _changed(names: tuple[str, ...], accept: Any = None) -> Any:
             raise UsageError(f"there is no server {safe(name)!r} that may start", fix="journeyman mcp list")
 
         pins, target = Pins.of_user(), found[name]
-        now = anyio.run(definitions, target)
+        now, offers = anyio.run(inventory, target)
         pinned = pins.of(target)
-        lines = list(differences(pinned, now)) if pinned is not None else None
+        before = pins.remembered(target).get("offers", offers)
+        lines = (
+            [*differences(pinned, now), *differences(besides(before), besides(offers))] if pinned is not None else None
+        )
         if accept and (pinned is None or (lines and accept(lines))):
-            pins.pin(target, now)
+            pins.pin(target, now, offers)
 
         yield name, lines

@@ -5,11 +5,10 @@ from collections.abc import Mapping
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from pydantic import JsonValue
-
 from journeyman.errors import ServerError
+from journeyman.safe import safe
 from journeyman.tools.definition import usable
-from journeyman.tools.pins import Pins, differences
+from journeyman.tools.pins import Offers, Pins, besides, differences
 from journeyman.tools.target import Builtin, Target
 
 if TYPE_CHECKING:
@@ -28,8 +27,10 @@ class Known:
         self.target = target
         self.definitions: dict[str, str] = {}
         """Of the tools as they were last listed, whole and canonical."""
-        self.offers: dict[str, Any] = {}
-        """What it has besides tools, as it was last listed."""
+        self.offers: Offers = {}
+        """What it has besides tools and is as it was pinned, as it was last listed."""
+        self._odd: set[str] = set()
+        """What it has besides that is new or has changed."""
         self.notices: list[str] = []
         """What was left out, a sentence each."""
         self._pins = None if isinstance(target, Builtin) else pins
@@ -59,7 +60,10 @@ class Known:
         """
         pinned = self._pins.of(self.target) if self._pins else None
         self.definitions = dict(pinned or {})
-        self.offers = self.remembered.get("offers") or {}
+        self.offers = self.remembered.get("offers", {})
+        if self.remembered.get("odd"):
+            self.notice(f"what it offers besides tools has changed; {self._accept}")
+
         tools = [usable(json.loads(text), self.notice) for text in self.definitions.values()]
         return [tool for tool in tools if tool is not None]
 
@@ -103,10 +107,35 @@ class Known:
             changed = "; ".join(islice(differences(self._pinned or {}, self.definitions), 3))
             raise ServerError(
                 f"MCP server {self.name!r} is in quarantine, its tools are not what they were: {changed}",
-                fix=f"look: journeyman mcp diff {self.name}; then accept: journeyman mcp pin {self.name}",
+                fix=self._accept,
             )
 
-    def remember(self, **facts: JsonValue) -> None:
+    def saw_besides(self, offers: Offers) -> None:
+        """Whenever what it has besides tools comes in: pinned the first time, and compared from then on."""
+        pinned, now = self.remembered.get("offers", offers), besides(offers)
+        before = besides(pinned)
+        self._odd = {name for name in now if before.get(name) != now[name]}
+        self.offers = {
+            kind: [each for each in found if not besides({kind: [each]}).keys() & self._odd]
+            for kind, found in offers.items()
+        }
+        self.remember(offers=pinned, odd=before != now)
+
+    def refuse_odd(self, kind: str, name: str) -> None:
+        """Let nothing be used that is not as it was pinned.
+
+        Raises:
+            ServerError: it is not.
+        """
+        if f"{kind} {name}" in self._odd:
+            told = f"the {kind} {safe(name, 100)} of MCP server {self.name!r} is not as it was pinned"
+            raise ServerError(told, fix=self._accept)
+
+    @property
+    def _accept(self) -> str:
+        return f"look: journeyman mcp diff {self.name}; then accept: journeyman mcp pin {self.name}"
+
+    def remember(self, **facts: Any) -> None:
         """Keep what was learned, for the next time."""
         if self._pins is not None:
             self._pins.remember(self.target, facts)

@@ -1,8 +1,9 @@
 """What a server has besides tools, made into tools: its resources can be read, its prompts used.
 
 A model gets one tool for each kind, whose description names what there is; an interface lets a person choose the same
-(`Catalog.mentions`, `Catalog.mention`). What is offered besides tools changes often and is not pinned, so nothing of a
-server's prose reaches the model unasked: addresses and names alone, and of these only plain, short ones.
+(`Catalog.mentions`, `Catalog.mention`). It is pinned like tools, and what is new or has changed cannot be used before a
+person has accepted it. Still nothing of a server's prose reaches the model unasked: addresses and names alone, and of
+these only plain, short ones. A resource that was read is watched: that it changed is told with the next result.
 """
 
 import json
@@ -15,6 +16,7 @@ from pydantic import JsonValue
 
 from journeyman.errors import ToolError
 from journeyman.safe import safe
+from journeyman.tools.pins import Offers
 from journeyman.tools.result import capped
 from journeyman.tools.schema import Schema
 from journeyman.tools.server import Server
@@ -23,6 +25,8 @@ from journeyman.traces.messages import ToolSpec
 
 if TYPE_CHECKING:
     from mcp import Client
+    from mcp_types import GetPromptResult, ReadResourceResult
+    from pydantic import BaseModel
 
 MOST = 50
 """Of each kind."""
@@ -34,16 +38,15 @@ ADDRESS = re.compile(r"[\w.~:/?#@!$&'()*+,;=%{}-]{1,100}", re.ASCII)
 NAME = re.compile(r"[\w./:-]{1,64}", re.ASCII)
 """What a model is told as it is; there is no room for a sentence."""
 READ, USE = "read_resource", "use_prompt"
-Offers = Mapping[str, Sequence[Mapping[str, Any]]]
 
 
-async def offers(client: "Client") -> dict[str, JsonValue]:
+async def offers(client: "Client") -> Offers:
     """What there is, by kind: `resources`, `templates` and `prompts`, each with its `name`."""
     from mcp import MCPError  # noqa: PLC0415 - half a second
 
     can = client.server_capabilities
     kinds = {"resources": can.resources, "templates": can.resources, "prompts": can.prompts}
-    found: dict[str, JsonValue] = {}
+    found: dict[str, list[dict[str, Any]]] = {}
     for kind in (kind for kind, able in kinds.items() if able is not None):
         with suppress(MCPError):  # some declare what they do not have
             found[kind] = await _listed(client, kind)
@@ -51,17 +54,21 @@ async def offers(client: "Client") -> dict[str, JsonValue]:
     return {kind: each for kind, each in found.items() if each}
 
 
-async def _listed(client: "Client", kind: str) -> list[JsonValue]:
+async def _listed(client: "Client", kind: str) -> list[dict[str, Any]]:
     if kind == "resources":
         resources = (await client.list_resources()).resources[:MOST]
-        return [{"name": str(each.uri), "about": each.title or each.name} for each in resources]
+        return [_whole(each, name=str(each.uri), about=each.title or each.name) for each in resources]
 
     if kind == "templates":
         templates = (await client.list_resource_templates()).resource_templates[:MOST]
-        return [{"name": each.uri_template} for each in templates]
+        return [_whole(each, name=each.uri_template) for each in templates]
 
     prompts = (await client.list_prompts()).prompts[:MOST]
-    return [{"name": each.name, "takes": [one.name for one in each.arguments or ()]} for each in prompts]
+    return [_whole(each, name=each.name, takes=[one.name for one in each.arguments or ()]) for each in prompts]
+
+
+def _whole(each: "BaseModel", **told: JsonValue) -> dict[str, Any]:
+    return {**told, "definition": each.model_dump(mode="json", by_alias=True, exclude_none=True)}
 
 
 class Offered:
@@ -78,10 +85,11 @@ class Offered:
     async def call(self, arguments: dict[str, JsonValue], report: Report) -> Output:  # noqa: ARG002 - it is quick
         self._schema.check(arguments)
         if self.spec.tool == READ:
-            return await read(self._server, str(arguments["uri"]))
+            return self._server.with_news(await read(self._server, str(arguments["uri"])))
 
         given = arguments.get("arguments")
-        return await use(self._server, str(arguments["name"]), given if isinstance(given, dict) else {})
+        done = await use(self._server, str(arguments["name"]), given if isinstance(given, dict) else {})
+        return self._server.with_news(done)
 
 
 def specs(server: Server, taken: Sequence[str]) -> list[ToolSpec]:
@@ -125,7 +133,13 @@ async def read(server: Server, uri: str) -> Output:
     Raises:
         ToolError, ServerError: as for a call.
     """
-    result = await server.ask(f"reading {safe(uri, 100)}", lambda there: there.read_resource(uri))
+
+    async def ask(there: "Client") -> "ReadResourceResult":
+        server.refuse_odd("resource", uri)
+        await server.watch(uri)
+        return await there.read_resource(uri)
+
+    result = await server.ask(f"reading {safe(uri, 100)}", ask)
     texts = [getattr(each, "text", None) or f"[{each.mime_type or 'binary data'}]" for each in result.contents]
     return Output(capped("\n".join(texts)))
 
@@ -137,7 +151,12 @@ async def use(server: Server, name: str, arguments: Mapping[str, Any]) -> Output
         ToolError, ServerError: as for a call.
     """
     given = {key: value if isinstance(value, str) else json.dumps(value) for key, value in arguments.items()}
-    result = await server.ask(f"using {safe(name, 100)}", lambda there: there.get_prompt(name, given))
+
+    async def ask(there: "Client") -> "GetPromptResult":
+        server.refuse_odd("prompt", name)
+        return await there.get_prompt(name, given)
+
+    result = await server.ask(f"using {safe(name, 100)}", ask)
     if not result.messages:
         raise ToolError("the prompt is empty")
 

@@ -3,11 +3,12 @@
 A server can change its tools at any time: a description that lures, an argument that carries off, a new tool. So the
 whole definition of every tool is kept (name, description, schemas, annotations, icons, `_meta`: whatever the server
 sent), with its SHA-256, and so is the set of tools. Any difference puts the server in quarantine: none of its tools can
-be called until a person has looked (`journeyman mcp diff`) and accepted (`journeyman mcp pin`).
+be called until a person has looked (`journeyman mcp diff`) and accepted (`journeyman mcp pin`). Its resources and
+prompts are kept too; of these, only what is new or has changed cannot be used before.
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
@@ -18,6 +19,8 @@ from journeyman.home import config_dir, replace_text
 from journeyman.safe import safe
 from journeyman.tools.target import Command, Target, Url
 
+Offers = Mapping[str, Sequence[Mapping[str, Any]]]
+"""What a server has besides tools, by kind: see `offers.offers`."""
 SHOWN = 300
 """Characters of a value that a difference shows."""
 ABSENT = object()
@@ -49,8 +52,8 @@ class Pins:
 
         return definitions
 
-    def pin(self, target: Target, definitions: Mapping[str, str]) -> None:
-        """From now on the server has to look like this.
+    def pin(self, target: Target, definitions: Mapping[str, str], offers: Offers | None = None) -> None:
+        """From now on the server has to look like this; what it offers besides, only where that is given.
 
         Raises:
             ConfigError: it cannot be kept.
@@ -59,7 +62,8 @@ class Pins:
             name: {"sha256": hash_of(text), "definition": json.loads(text)}
             for name, text in sorted(definitions.items())
         }
-        self._put(target, {"tools": tools, "changed": False})
+        besides = {} if offers is None else {"offers": offers, "odd": False}
+        self._put(target, {"tools": tools, "changed": False, **besides})
 
     def remembered(self, target: Target) -> dict[str, Any]:
         """What else is known of a server: its `era`, whether it was `silent`, whether it has `changed`.
@@ -121,6 +125,12 @@ def key(target: Target) -> str:
 def canonical(definition: Any) -> str:
     """One text for one definition."""
     return json.dumps(definition, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+def besides(offers: Offers) -> dict[str, str]:
+    """What a server has besides tools, as definitions by kind and name."""
+    each = ((kind.removesuffix("s"), found) for kind, several in offers.items() for found in several)
+    return {f"{kind} {found['name']}": canonical(found.get("definition")) for kind, found in each}
 
 
 def hash_of(text: str) -> str:

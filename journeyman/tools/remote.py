@@ -35,7 +35,7 @@ class RemoteTool:
         if not self._checks_itself:
             self._schema.check(arguments)  # a person may have edited them
 
-        return as_output(await self._server.call(self.spec.tool, arguments, report))
+        return self._server.with_news(as_output(await self._server.call(self.spec.tool, arguments, report)))
 
 
 async def offered(server: Server) -> list[ToolSpec]:

@@ -10,8 +10,8 @@ have to be what they were.
 """
 
 from collections.abc import Awaitable, Callable, Generator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import anyio
@@ -29,7 +29,7 @@ from journeyman.tools.questions import elicited
 from journeyman.tools.tail import ONE_LINE, Tail
 from journeyman.tools.target import Builtin, Command, Target, Url
 from journeyman.tools.thread import in_thread
-from journeyman.tools.tool import Report
+from journeyman.tools.tool import Output, Report
 
 if TYPE_CHECKING:
     from mcp import Client
@@ -42,6 +42,8 @@ GIVE_UP = 3
 """Deaths in a row after which a server is left alone."""
 BACKOFF_S = 0.1
 PAGES = 100
+WATCHED = 20
+"""Resources of one server."""
 
 
 @dataclass(slots=True)
@@ -52,6 +54,10 @@ class _Connection:
     """Nothing more will be heard from it."""
     over: anyio.Event = field(default_factory=anyio.Event)
     """It is not needed any more."""
+    group: TaskGroup | None = None
+    """Where it is listened to."""
+    watched: set[str] = field(default_factory=set)
+    """The resources whose changes it was asked to tell of."""
 
 
 class Server(Known):
@@ -78,6 +84,8 @@ class Server(Known):
         self._connection: _Connection | None = None
         self._deaths = 0
         self._stderr: list[str] = []
+        self._news: dict[str, None] = {}
+        """Resources that have changed since they were read."""
         self._doors: list[Door | None] = []
         """Those of the calls under way; None for one outside of a run."""
 
@@ -161,9 +169,44 @@ class Server(Known):
             self._connection = None
 
     async def heard(self, message: Any) -> None:
-        """A list that changed is read before the next call."""
-        if getattr(message, "method", "") == "notifications/tools/list_changed":
+        """A list that changed is read before the next call. So it is in the older era; in the present one `_listen`."""
+        method = getattr(message, "method", "")
+        if method.endswith("/list_changed"):
             self._stale = True
+        elif method == "notifications/resources/updated":
+            self._changed(str(message.params.uri))
+
+    async def watch(self, uri: str) -> None:
+        """Have it told, from now on, that this resource changed, where the server can. It is about to be read."""
+        self._news.pop(uri, None)
+        connection = self._connection
+        if connection is None or uri in connection.watched or len(connection.watched) >= WATCHED:
+            return
+
+        resources = connection.client.server_capabilities.resources
+        if resources is None or not resources.subscribe or connection.group is None:
+            return
+
+        connection.watched.add(uri)
+        with anyio.move_on_after(self.patience.again):
+            if connection.client.session.discover_result is None:
+                await _subscribe(connection.client, uri)
+                return
+
+            listening = anyio.Event()
+            connection.group.start_soon(self._listen, connection, uri, listening)
+            await listening.wait()
+
+    def with_news(self, output: Output) -> Output:
+        """What a call returned, and which resources have changed since they were read."""
+        news, self._news = self._news, {}
+        told = f"{output.text}\n[changed since it was read: {', '.join(news)}]"
+        return replace(output, text=told) if news else output
+
+    def _changed(self, uri: str) -> None:
+        """Only what was asked for is told: nothing else that a server calls so can be trusted to be an address."""
+        if self._connection is not None and uri in self._connection.watched:
+            self._news[uri] = None
 
     def refused(self) -> None:
         self._unknown = True
@@ -286,7 +329,8 @@ class Server(Known):
                     started = True
                     task_status.started(connection)
                     async with anyio.create_task_group() as listening:
-                        listening.start_soon(self._listen, live)
+                        connection.group = listening
+                        listening.start_soon(self._listen, connection)
                         await connection.over.wait()
                         listening.cancel_scope.cancel()
             except JourneymanError:
@@ -303,18 +347,30 @@ class Server(Known):
 
         return stranger(self.target) if self._unknown else unstarted(self.target, error, stderr)
 
-    async def _listen(self, live: "Client") -> None:
-        """Hear of changed tools in the present era; in the older one the server just says so."""
-        capabilities = live.server_capabilities.tools
-        if live.session.discover_result is None or capabilities is None or not capabilities.list_changed:
+    async def _listen(self, connection: _Connection, uri: str = "", begun: anyio.Event | None = None) -> None:
+        """Hear of changed lists, or of one resource, in the present era; in the older one the server just says so."""
+        can, live = connection.client.server_capabilities, connection.client
+        lists = {
+            f"{kind}_list_changed": True
+            for kind in ("tools", "prompts", "resources")
+            if not uri and (able := getattr(can, kind)) is not None and able.list_changed
+        }
+        if live.session.discover_result is None or not (lists or uri):
             return
 
         try:
-            async with live.listen(tools_list_changed=True) as changes:
-                async for _ in changes:
-                    self._stale = True
+            async with live.listen(**lists, resource_subscriptions=[uri] if uri else []) as changes:
+                if begun is not None:
+                    begun.set()
+
+                async for change in changes:
+                    if uri:
+                        self._changed(getattr(change, "uri", uri))
+                    else:
+                        self._stale = True
         except Exception:  # noqa: BLE001 - a server that cannot is one that need not
-            return
+            if begun is not None:
+                begun.set()
 
     async def _list(self, connection: _Connection) -> "list[Tool]":
         tools: list[Tool] = []
@@ -343,12 +399,12 @@ class Server(Known):
 
         try:
             with anyio.fail_after(self.patience.again):
-                self.offers = await offers(there)
+                found = await offers(there)
         except Exception as error:  # noqa: BLE001 - whatever a stranger's server makes the SDK raise
             self.notice(f"what it has besides tools is left out: {words(error)}")
             return
 
-        self.remember(offers=self.offers or False)
+        self.saw_besides(found)
 
     def _bury(self, connection: _Connection) -> str:
         """End the connection; what the server last said on stderr."""
@@ -365,6 +421,15 @@ def _import_sdk() -> None:
     import mcp  # noqa: F401, PLC0415 - half a second
 
     import journeyman.tools.tasks  # noqa: F401, PLC0415 - models of its own
+
+
+async def _subscribe(there: "Client", uri: str) -> None:
+    """In the older era; the SDK's own method warns of that."""
+    from mcp import MCPError  # noqa: PLC0415
+    from mcp_types import EmptyResult, SubscribeRequest, SubscribeRequestParams  # noqa: PLC0415
+
+    with suppress(MCPError):  # a server that cannot is one that need not
+        await there.session.send_request(SubscribeRequest(params=SubscribeRequestParams(uri=uri)), EmptyResult)
 
 
 def _door() -> Door | None:

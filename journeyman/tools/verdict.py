@@ -7,7 +7,7 @@ from journeyman.errors import JourneymanError
 from journeyman.safe import safe
 from journeyman.tools.client import Patience
 from journeyman.tools.confined import told
-from journeyman.tools.pins import Pins, differences
+from journeyman.tools.pins import Pins, besides, differences
 from journeyman.tools.remote import offered
 from journeyman.tools.target import Command, Target, Url
 from journeyman.tools.visit import visited
@@ -53,8 +53,10 @@ async def verdict(target: Target, pins: Pins, seconds: float = SOON_S) -> Verdic
             tools = await offered(server)
             pinned = pins.of(target)
             changed = tuple(differences(pinned, server.definitions)) if pinned is not None else ()
+            before = pins.remembered(target).get("offers", server.offers)
+            besides_changed = tuple(differences(besides(before), besides(server.offers)))
             found |= {"era": server.era, "tools": tuple(safe(tool.tool) for tool in tools), "said": server.said}
-            found |= {"left_out": tuple(dict.fromkeys(map(safe, server.notices))), "changed": changed}
+            found |= {"left_out": tuple(dict.fromkeys(map(safe, server.notices))), "changed": changed + besides_changed}
             if changed:
                 found["problem"] = f"MCP server {target.name!r} is in quarantine, its tools are not what they were"
                 found["fix"] = f"look: journeyman mcp diff {target.name}; then accept: journeyman mcp pin {target.name}"

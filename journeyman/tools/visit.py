@@ -8,6 +8,7 @@ import anyio
 
 from journeyman.errors import JourneymanError
 from journeyman.tools.client import Patience
+from journeyman.tools.pins import Offers
 from journeyman.tools.server import Server
 from journeyman.tools.target import Target
 
@@ -40,5 +41,10 @@ async def definitions(target: Target) -> dict[str, str]:
     Raises:
         ServerError: it cannot be asked.
     """
+    return (await inventory(target))[0]
+
+
+async def inventory(target: Target) -> tuple[dict[str, str], Offers]:
+    """The same, and what it offers besides. Raises ServerError."""
     async with visited(target) as server:
-        return server.definitions
+        return server.definitions, server.offers

@@ -160,6 +160,30 @@ def answer(request, result):
     print(json.dumps({"jsonrpc": "2.0", "id": request["id"], "result": result}), flush=True)
 
 
+BESIDES = {"resources": {"subscribe": True}, "prompts": {}} if "OFFERS_FILE" in os.environ else {}
+WATCHED = []
+
+
+def offered(_):
+    """What it offers besides tools is read from a file each time."""
+    return json.loads(Path(os.environ["OFFERS_FILE"]).read_text("utf-8"))
+
+
+def watch(params):
+    WATCHED.extend([params["uri"], "evil://another"])
+    return {}
+
+
+ASKED = {
+    "resources/list": offered,
+    "prompts/list": offered,
+    "resources/templates/list": lambda _: {"resourceTemplates": []},
+    "resources/subscribe": watch,
+    "resources/read": lambda params: {"contents": [{"uri": params["uri"], "text": "read"}]},
+    "prompts/get": lambda _: {"messages": [{"role": "user", "content": {"type": "text", "text": "used"}}]},
+}
+
+
 def serve(kind):
     for line in sys.stdin:
         request = json.loads(line)
@@ -168,7 +192,7 @@ def serve(kind):
                 request,
                 {
                     "protocolVersion": "2025-06-18",
-                    "capabilities": {"tools": {}},
+                    "capabilities": {"tools": {}, **BESIDES},
                     "serverInfo": {"name": kind, "version": "1"},
                 },
             )
@@ -178,7 +202,13 @@ def serve(kind):
                 print('{"neither": "is this"}', flush=True)
 
             answer(request, {"tools": listed(kind)})
+        elif BESIDES and request.get("method") in ASKED:
+            answer(request, ASKED[request["method"]](request.get("params") or {}))
         elif request.get("method") == "tools/call":
+            for uri in WATCHED:
+                told = {"jsonrpc": "2.0", "method": "notifications/resources/updated", "params": {"uri": uri}}
+                print(json.dumps(told), flush=True)
+
             answer(request, call(request["params"]["name"], request["params"].get("arguments") or {}))
             if kind == "brief":
                 return

@@ -140,6 +140,13 @@ async def change(ctx: Context[Any, Any]) -> str:
     return "changed"
 
 
+@server.tool()
+async def water(ctx: Context[Any, Any]) -> str:
+    """Do what is due today."""
+    await ctx.notify_resource_updated("notes://today")
+    return "watered"
+
+
 @server.resource("notes://today", title="What is due today")
 def today() -> str:
     """Today's notes."""
