@@ -43,7 +43,7 @@ async def do(run: Run, plan: Ready) -> CallFinished:
             anyio.move_on_after(run.call_seconds) as time,
             in_call(run.run_id, plan.call.id),
             closing(Door(run, plan.call.id, time)) as door,
-            opened(door),
+            opened(door, door),
         ):
             rest = run.rests.take(plan.tool.spec, plan.arguments)
             output = Output(rest) if rest else await plan.tool.call(plan.arguments, _reporter(run, plan.call))
@@ -108,6 +108,14 @@ class Door:
                 self._open.discard(scope)
 
         raise ToolError(OVER)
+
+    @property
+    def task(self) -> str:
+        return self._outer.state.tasks.get(self._call_id, "")
+
+    async def keep(self, task: str) -> None:
+        self._outer.emit(CallStarted(call_id=self._call_id, task=task))
+        await self._outer.recorder.barrier()
 
     def close(self) -> None:
         """The call is over: what it still asks is withdrawn, whoever keeps the door asks nothing more, and nothing of

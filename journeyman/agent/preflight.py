@@ -70,9 +70,12 @@ async def preflight(run: Run, call: ToolCall, tool: Tool | None) -> Ready | Call
 
 
 async def _again(run: Run, call: ToolCall, tool: Tool | None) -> Ready | CallFinished:
-    """What to do with a call that may have happened already: ask, where somebody is there; never just do it."""
-    unknown = finished(call, _MAY_HAVE_HAPPENED, "unknown")
-    if tool is None or run.approver is nobody:
+    """What to do with a call that may have happened already: ask, where somebody is there; never just do it.
+
+    One whose server has made a task of it is only asked how it went.
+    """
+    unknown, is_task = finished(call, _MAY_HAVE_HAPPENED, "unknown"), call.id in run.state.tasks
+    if tool is None or (run.approver is nobody and not is_task):
         return unknown
 
     try:
@@ -81,8 +84,8 @@ async def _again(run: Run, call: ToolCall, tool: Tool | None) -> Ready | CallFin
         return unknown
 
     decision = _decided(run, ready)
-    if decision.effect == "deny":
-        return unknown
+    if decision.effect == "deny" or is_task:
+        return unknown if decision.effect == "deny" else ready
 
     asked = await _ask(run, ready, replace(decision, reason=_AGAIN), remember=False)
     return unknown if isinstance(asked, CallFinished) and asked.status in {"denied", "refused"} else asked

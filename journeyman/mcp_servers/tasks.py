@@ -15,7 +15,7 @@ not known here any more, because the process was started again, is looked for wi
 import secrets
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import Any, Literal
@@ -77,7 +77,12 @@ async def background(task_id: str | None = None, *, required: bool = False) -> "
 class Task:
     """One call at work."""
 
-    def __init__(self, context: ServerRequestContext[Any, Any] | None = None, task_id: str = "") -> None:
+    def __init__(
+        self,
+        context: ServerRequestContext[Any, Any] | None = None,
+        task_id: str = "",
+        group: TaskGroup | None = None,
+    ) -> None:
         self.id = task_id or secrets.token_urlsafe(16)
         self.begun = anyio.Event()
         """It is a task from here on, or over."""
@@ -91,6 +96,8 @@ class Task:
         self.questions: dict[str, tuple[ElicitRequest, anyio.Event]] = {}
         self._answers: dict[str, ElicitResult] = {}
         self._context = context
+        self._group = group
+        self._reports = 0
 
     @property
     def over(self) -> bool:
@@ -108,14 +115,20 @@ class Task:
             require_client_extension(self._context, TASKS)
 
     def report(self, message: str) -> None:
-        """Say how far it is; whoever asks next is told."""
-        self.message, self.changed = message, time.time()
+        """Say how far it is: whoever asks next is told, and a client that waits for the call at once."""
+        self.message, self.changed, self._reports = message, time.time(), self._reports + 1
+        if self._group is not None and not self.long:
+            self._group.start_soon(self._tell, self._reports, None, message)
 
     async def progress(self, done: float, total: float | None, message: str) -> None:
-        """The same, also to a client that waits for the call."""
-        self.report(message)
+        """The same in numbers, once a client that waits is told."""
+        self.message, self.changed = message, time.time()
+        await self._tell(done, total, message)
+
+    async def _tell(self, done: float, total: float | None, message: str) -> None:
         if not self.long and self._context is not None:
-            await self._context.session.report_progress(done, total, message)
+            with suppress(anyio.ClosedResourceError, anyio.BrokenResourceError):  # it has left
+                await self._context.session.report_progress(done, total, message)
 
     async def ask(self, question: ElicitRequestFormParams) -> ElicitResult:
         """What the person at the client says. One that cannot be asked now declines."""
@@ -235,7 +248,7 @@ class Tasks(Extension):
         if self._group is None:
             return await call_next(ctx)
 
-        task = Task(ctx)
+        task = Task(ctx, group=self._group)
         self._group.start_soon(task.run, lambda: call_next(ctx))
         try:
             await task.begun.wait()

@@ -35,6 +35,20 @@ class Door(Protocol):
         ...
 
 
+class Book(Protocol):
+    """What outlives this process of a call under way."""
+
+    @property
+    def task(self) -> str:
+        """The handle that the call's server gave an earlier process; "" where it gave none."""
+        ...
+
+    async def keep(self, task: str) -> None:
+        """Remember a handle."""
+        ...
+
+
+_book: ContextVar[Book | None] = ContextVar("journeyman_book", default=None)
 _door: ContextVar[Door | None] = ContextVar("journeyman_door", default=None)
 
 
@@ -50,14 +64,20 @@ def current() -> Door:
     return door
 
 
+def book() -> Book | None:
+    """That of the call under way in this task."""
+    return _book.get()
+
+
 @contextmanager
-def opened(door: Door | None) -> Generator[None]:
-    """What is called inside uses this one, or none."""
-    token = _door.set(door)
+def opened(door: Door | None, kept: Book | None = None) -> Generator[None]:
+    """What is called inside uses these, or none."""
+    tokens = _door.set(door), _book.set(kept)
     try:
         yield
     finally:
-        _door.reset(token)
+        _door.reset(tokens[0])
+        _book.reset(tokens[1])
 
 
 class Question:

@@ -21,7 +21,7 @@ from pydantic import JsonValue
 from journeyman.errors import JourneymanError, ServerError, UsageError
 from journeyman.tools.client import Patience, client, traced
 from journeyman.tools.confined import demand
-from journeyman.tools.door import Door, current, opened
+from journeyman.tools.door import Door, book, current, opened
 from journeyman.tools.failure import failed, first, refusal, stranger, unstarted, words
 from journeyman.tools.known import Known
 from journeyman.tools.pins import Pins
@@ -120,7 +120,7 @@ class Server(Known):
         return tools
 
     async def call(self, tool: str, arguments: dict[str, JsonValue], report: Report) -> "CallToolResult":
-        """Call a tool there.
+        """Call a tool there; or, where an earlier process was given the handle of a task for it, see to that.
 
         Raises:
             ToolError: the server says no to the call.
@@ -129,13 +129,18 @@ class Server(Known):
         from journeyman.tools.tasks import handle  # noqa: PLC0415
 
         with self._under_way():
-            result = await self._ask(
-                tool, lambda there: there.call_tool(tool, arguments, progress_callback=_progress(report))
-            )
-            if task := handle(result):
-                return await self._follow(tool, task, report)
+            kept = book()
+            if kept is None or not (task := kept.task):
+                result = await self._ask(
+                    tool, lambda there: there.call_tool(tool, arguments, progress_callback=_progress(report))
+                )
+                if not (task := handle(result)):
+                    return result
 
-            return result
+                if kept is not None:
+                    await kept.keep(task)
+
+            return await self._follow(tool, task, report)
 
     async def ask(self, what: str, send: Send[T]) -> T:
         """Ask for something that changes nothing; where the server dies of it, once more.

@@ -12,6 +12,7 @@ from mcp.client import ClientRequestContext
 from mcp.client.extension import ClaimContext, ClientExtension, ResultClaim
 from mcp.shared.exceptions import MCPError
 from mcp_types import (
+    INVALID_PARAMS,
     CallToolResult,
     ElicitRequest,
     EmptyResult,
@@ -24,7 +25,7 @@ from mcp_types import (
 from pydantic import ConfigDict, TypeAdapter
 from pydantic.alias_generators import to_camel
 
-from journeyman.errors import ToolError
+from journeyman.errors import ServerError, ToolError
 from journeyman.safe import safe
 
 TASKS = "io.modelcontextprotocol/tasks"
@@ -88,9 +89,18 @@ async def look(client: Client, task_id: str, answered: set[str]) -> tuple[CallTo
 
     Raises:
         ToolError: it failed, or somebody stopped it.
+        ServerError: the server does not know it.
         MCPError: it cannot be asked.
     """
-    state = await client.session.send_request(_Get(params=_Params(task_id=task_id)), ANY)
+    try:
+        state = await client.session.send_request(_Get(params=_Params(task_id=task_id)), ANY)
+    except MCPError as error:
+        if error.code != INVALID_PARAMS:
+            raise
+
+        told = f"the server knows no more of the task ({safe(error.message, 100)}); it may or may not have been done"
+        raise ServerError(told, maybe_done=True) from error
+
     status, message = state.get("status"), safe(str(state.get("statusMessage") or ""), 200)
     if status == "completed":
         return CallToolResult.model_validate(state.get("result"), by_name=False), message, 0.0

@@ -227,6 +227,8 @@ class CallStarted(Value):
 
     type: Literal["call_started"] = "call_started"
     call_id: str
+    task: str = ""
+    """Said once more, where the call's server has made a task of it: the handle by which that is asked for later."""
 
 
 class CallProgress(Value):

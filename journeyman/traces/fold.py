@@ -65,6 +65,8 @@ class State:
     """Calls that a person refused, since the last one that was made."""
     begun: set[str] = field(default_factory=set)
     """Calls whose intent is stored and whose result is not."""
+    tasks: dict[str, str] = field(default_factory=dict)
+    """Handles of those that their servers made tasks of."""
     finish: str | None = None
     """How the last model call ended."""
     said: list[str] = field(default_factory=list)
@@ -104,6 +106,7 @@ class State:
                 self._responded(event)
             case CallStarted():
                 self.begun.add(event.call_id)
+                self.tasks |= {event.call_id: event.task} if event.task else {}
             case CallFinished():
                 self._call_finished(event)
             case RunStarted():
@@ -176,6 +179,7 @@ class State:
         self.messages.append(event.result)
         self._pending.pop(call_id, None)
         self.begun.discard(call_id)
+        self.tasks.pop(call_id, None)
         self._count(event)
 
     def _count(self, event: CallFinished) -> None:

@@ -5,6 +5,7 @@ import pytest
 from journeyman.agent.order import Order
 from journeyman.agent.session import resume
 from journeyman.policies.policy import Policy
+from journeyman.tools.door import book
 from journeyman.tools.function import tool
 from journeyman.traces.events import ApprovalAnswered, ApprovalRequested, CallFinished, StoredEvent
 from tests.agent.crew import Memory, call, crew, run
@@ -48,6 +49,32 @@ async def test_who_is_there_is_asked_although_the_policy_allows_the_call(left) -
     assert (asked.tool, asked.arguments) == ("python.send", {"to": "anna"})
     assert "may have happened already" in asked.reason
     assert (times, done.status, done.result.text) == (["anna"], "ok", "sent to anna")
+
+
+async def test_a_call_that_its_server_made_a_task_of_is_asked_for_and_not_made_again(left) -> None:
+    handles: list[str] = []
+
+    @tool
+    async def send(to: str) -> str:
+        kept = book()
+        assert kept is not None
+        handles.append(kept.task)
+        if not kept.task:
+            times.append(to)
+            await kept.keep("h1")
+
+        return f"sent to {to}"
+
+    memory = Memory()
+    policy = Policy.preset("ask").allow("send")
+    await run(SCRIPT, send, memory=memory, policy=policy)
+    begun = [event for event in memory.events if event.type == "call_started"]
+    assert [event.task for event in begun] == ["", "h1"]
+
+    killed, again = memory.events[: memory.events.index(begun[1]) + 1], Memory()
+    await resume(killed, Order(prompt="", plan=False), crew(SCRIPT, send, memory=again, policy=policy))
+    done = next(event for event in again.events if isinstance(event, CallFinished))
+    assert (times, handles, done.result.text) == (["anna"], ["", "h1"], "sent to anna")
 
 
 async def test_a_no_leaves_it_unknown(left) -> None:

@@ -127,13 +127,18 @@ async def test_a_task_that_is_over_keeps_its_answer_when_it_is_stopped_after_a_r
         assert await result(client, task) == "It is 5."
 
 
-async def test_a_client_that_knows_no_tasks_waits_for_the_answer(tmp_path):
+async def test_a_client_that_knows_no_tasks_waits_for_the_answer_and_hears_of_each_step(tmp_path):
+    heard: list[str | None] = []
+
+    async def hear(progress: float, total: float | None, message: str | None) -> None:
+        heard.append(message)
+
     store = Store.open(tmp_path / "runs.db")
     runtime = Runtime(ScriptedModel(["It is 5."]), Catalog([add]), Policy.preset("ask"), store)
     async with Client(Served(runtime, Order(prompt="", plan=False), tmp_path / "stopped").server) as client:
-        found = await client.call_tool("run_agent", {"task": "What is 2 + 3?"})
+        found = await client.call_tool("run_agent", {"task": "What is 2 + 3?"}, progress_callback=hear)
         (content,) = found.content
         assert isinstance(content, TextContent)
-        assert (content.text, handle(found)) == ("It is 5.", None)
+        assert (content.text, handle(found), heard) == ("It is 5.", None, ["step 1"])
 
     store.close()

@@ -266,6 +266,35 @@ async def test_a_task_that_its_server_remembers_outlives_the_server(tmp_path):
     assert found.text.endswith("goes on")
 
 
+class Kept:
+    """What an earlier process was told, and what this one tells."""
+
+    def __init__(self, task: str = "") -> None:
+        self.task = task
+
+    async def keep(self, task: str) -> None:
+        self.task = task
+
+
+async def test_the_handle_of_a_task_is_kept_and_taken_up_by_a_host_that_was_started_again(tmp_path):
+    (tmp_path / "book").write_text("abc", "utf-8")
+    first, again, lost = Kept(), Kept("abc"), Kept("unknown")
+    async with Catalog([rich(str(tmp_path / "book"))], patience=Patience(start=90)) as catalog:
+        with opened(None, first):
+            assert (await call(catalog, "rich__slow", '{"seconds": 0}')).text == "done"
+
+        with opened(None, again):
+            assert (await call(catalog, "rich__die_at_work")).text == "abc goes on"
+
+        with opened(None, lost):
+            error = await failure(catalog, "rich__slow", '{"seconds": 0}')
+
+    assert len(first.task) > 10
+    assert (tmp_path / "book").read_text("utf-8") == "abc"
+    assert isinstance(error, ServerError)
+    assert (error.maybe_done, "knows no more of the task" in str(error)) == (True, True)
+
+
 async def test_a_task_that_nobody_waits_for_is_stopped():
     async with Catalog([rich()]) as catalog:
         slow = catalog.find("rich__slow")

@@ -174,14 +174,24 @@ def watch(params):
     return {}
 
 
-ASKED = {
-    "resources/list": offered,
-    "prompts/list": offered,
-    "resources/templates/list": lambda _: {"resourceTemplates": []},
-    "resources/subscribe": watch,
-    "resources/read": lambda params: {"contents": [{"uri": params["uri"], "text": "read"}]},
-    "prompts/get": lambda _: {"messages": [{"role": "user", "content": {"type": "text", "text": "used"}}]},
-}
+def tell_watched():
+    for uri in WATCHED:
+        told = {"jsonrpc": "2.0", "method": "notifications/resources/updated", "params": {"uri": uri}}
+        print(json.dumps(told), flush=True)
+
+
+ASKED = (
+    {
+        "resources/list": offered,
+        "prompts/list": offered,
+        "resources/templates/list": lambda _: {"resourceTemplates": []},
+        "resources/subscribe": watch,
+        "resources/read": lambda params: {"contents": [{"uri": params["uri"], "text": "read"}]},
+        "prompts/get": lambda _: {"messages": [{"role": "user", "content": {"type": "text", "text": "used"}}]},
+    }
+    if BESIDES
+    else {}
+)
 
 
 def serve(kind):
@@ -202,13 +212,10 @@ def serve(kind):
                 print('{"neither": "is this"}', flush=True)
 
             answer(request, {"tools": listed(kind)})
-        elif BESIDES and request.get("method") in ASKED:
+        elif request.get("method") in ASKED:
             answer(request, ASKED[request["method"]](request.get("params") or {}))
         elif request.get("method") == "tools/call":
-            for uri in WATCHED:
-                told = {"jsonrpc": "2.0", "method": "notifications/resources/updated", "params": {"uri": uri}}
-                print(json.dumps(told), flush=True)
-
+            tell_watched()
             answer(request, call(request["params"]["name"], request["params"].get("arguments") or {}))
             if kind == "brief":
                 return
