@@ -1,6 +1,7 @@
 """A hostile server, in the sandbox that it is started in."""
 
 import json
+import re
 import signal
 import socket
 import sys
@@ -118,13 +119,14 @@ async def test_it_reaches_no_host_but_those_that_are_named_and_what_was_refused_
             here = json.dumps({"host": "127.0.0.1", "port": listening})
             there = json.dumps({"host": "example.org", "port": 443})
             told = [(await call(catalog, "thief__reach", each)).text for each in (here, there)]
+            told[1] = re.sub("gaierror: [^;]+", "gaierror", told[1])  # in whatever words
             told.append((await call(catalog, "thief__knock", json.dumps({"path": str(door)}))).text)
             said = catalog.servers[0].said
 
     assert told == snapshot(
         [
             "ConnectionRefusedError: Connection refused; HTTP/1.1 403 ",
-            "gaierror: Temporary failure in name resolution; HTTP/1.1 403 ",
+            "gaierror; HTTP/1.1 403 ",
             "FileNotFoundError: No such file or directory",
         ]
     )
@@ -154,13 +156,13 @@ async def enter(target):
 anyio.run(main)
 """
     async with await anyio.open_process([sys.executable, "-c", program], stdout=None, stderr=None) as process:
-        with anyio.fail_after(30):
-            while not (jails := children(process.pid)) or not (inner := children(jails[0])):
-                await anyio.lowlevel.checkpoint()
+        with anyio.fail_after(50):
+            while not (jails := children(process.pid)) or not (inner := children(jails[0])):  # noqa: ASYNC110 - elsewhere
+                await anyio.sleep(0.01)
 
             process.send_signal(signal.SIGKILL)
-            while is_alive(jails[0]) or is_alive(inner[0]):
-                await anyio.lowlevel.checkpoint()
+            while is_alive(jails[0]) or is_alive(inner[0]):  # noqa: ASYNC110 - elsewhere
+                await anyio.sleep(0.01)
 
 
 def children(pid: int) -> list[int]:
