@@ -18,6 +18,7 @@ from journeyman.sandbox.sandbox import Limits, Spec
 FILES = 2000
 LIVE = 300
 ROLLOUTS = 200
+READY = 5
 BARE = [sys.executable, "-I", "-S", "-c", "1+1"]
 BUBBLEWRAP = ["bwrap", "--unshare-all", "--ro-bind", "/", "/", "--proc", "/proc", "--dev", "/dev", *BARE]
 
@@ -94,9 +95,14 @@ async def _fresh(native: Native, spec: Spec, words: str) -> None:
         boxes.append(await native.open(spec))
         await boxes[-1].run_python("1 + 1")
 
-    await native.prewarm(spec, 30)
+    await first_result()  # starts the server
     await _timed(30, first_result, words)
+    await native.prewarm(spec, READY)
+    await _timed(30, first_result, f"one of {READY} that are made ahead, each replaced")
+    await native.prewarm(spec, 0)
     await _timed(30, lambda: boxes.pop().close(), "killing it and all it started (goal 10 ms)")
+    for box in boxes:
+        await box.close()
 
 
 async def _rollouts(native: Native) -> None:
