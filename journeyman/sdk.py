@@ -206,8 +206,9 @@ class Agent:
     async def _fresh(self) -> AsyncGenerator[Runtime, None]:
         """A runtime of its own, which ends with all that was opened for it."""
         model = self._model or await find_spec()
+        how, engine = self._order.strategy, self._engine()
         if isinstance(model, str):
-            model = make_model(model, self._engine())
+            model = make_model(model, engine)
 
         store = self._store
         opened = (
@@ -216,7 +217,8 @@ class Agent:
             else Store.open(store or self._settings.store, durable=self._settings.durable)
         )
         try:
-            more = {"secrets": self._settings.secrets, "ended": sender(self._settings)}
+            others = {spec: make_model(spec, engine) for spec in how.models} if how else {}
+            more = {"secrets": self._settings.secrets, "ended": sender(self._settings), "others": others}
             async with Runtime(
                 model, Catalog(self._sources, pins=Pins.of_user()), self._policy, opened, **more
             ) as runtime:

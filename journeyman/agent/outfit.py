@@ -10,7 +10,7 @@ from journeyman.agent.models.found import find_spec, unused_keys
 from journeyman.agent.models.model import Model
 from journeyman.agent.models.spec import Engine, make_model
 from journeyman.agent.runtime import Runtime
-from journeyman.agent.strategies.strategy import PARALLEL
+from journeyman.agent.strategies.strategy import PARALLEL, Strategy
 from journeyman.config import Settings
 from journeyman.errors import ConfigError
 from journeyman.mcp_servers.registry import SERVERS, WEB
@@ -45,14 +45,14 @@ async def outfit(
     *,
     resume: str | None = None,
     extra: Sequence[Target] = (),
-    width: int = 1,
+    strategy: Strategy | None = None,
     without: Collection[str] = (),
     make: Callable[[str, Engine], Model] = make_model,
 ) -> Runtime:
     """The runtime a command line means. What was left out, and why, is added to `notices`.
 
-    `extra` are servers beside those of the settings, which give way to one of the same name; `width` is how many runs
-    will be under way at once; `without` names servers to leave out, and `make` makes the model of a spec.
+    `extra` are servers beside those of the settings, which give way to one of the same name; `strategy` is
+    what runs will be made by; `without` names servers to leave out, and `make` makes the model of a spec.
 
     A run that is resumed keeps its own model and folder where the command line names no others.
 
@@ -77,13 +77,15 @@ async def outfit(
     if settings.model is None:
         notices += unused_keys()
 
-    engine = Engine(threads=settings.threads, context=settings.context, parallel=min(width, PARALLEL))
+    width = min(strategy.width, PARALLEL) if strategy else 1
+    engine = Engine(threads=settings.threads, context=settings.context, parallel=width)
     model = make(settings.model or await find_spec(), engine)
+    others = {spec: make(spec, engine) for spec in strategy.models} if strategy else {}
     names = {each.name for each in extra}
     targets = [*extra, *(each for each in found.targets if each.name not in names)]
     tools = [each for each in (*tools_of(settings, root), *targets) if getattr(each, "name", "") not in without]
     catalog = Catalog(tools, pins=Pins.of_user())
-    return Runtime(model, catalog, policy, store, secrets=settings.secrets, ended=sender(settings))
+    return Runtime(model, catalog, policy, store, secrets=settings.secrets, ended=sender(settings), others=others)
 
 
 def policy_for(settings: Settings, root: Path, *, setting: str = "", rules: Rules | None = None) -> Policy:

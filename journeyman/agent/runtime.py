@@ -60,13 +60,16 @@ class Runtime:
         *,
         secrets: Sequence[str] = (),
         ended: Ended | None = None,
+        others: Mapping[str, Model] | None = None,
     ) -> None:
-        """`secrets` as in the settings; `ended` is told of each run that has ended and must not take long over it.
+        """`secrets` as in the settings; `ended` is told of each run that has ended and must not take long over it;
+        `others` are the models beside its own that strategies ask, by their specs.
 
         Raises:
             ConfigError: one of the secrets cannot be had.
         """
         self.model = model
+        self.others = others or {}
         self.catalog = catalog
         self.policy = policy
         self.store = store
@@ -100,7 +103,8 @@ class Runtime:
             await self._stack.aclose()
         finally:
             with anyio.CancelScope(shield=True):
-                await self.model.close()
+                for model in (self.model, *self.others.values()):
+                    await model.close()
 
     def spawn(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
         """Do something in a task that ends with the runtime at the latest."""

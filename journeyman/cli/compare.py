@@ -108,6 +108,7 @@ async def _compare(options: dict[str, Any]) -> "Comparison":
     width = min(PARALLEL, max(each.width for each in arms))
     engine = Engine(threads=settings.threads, context=settings.context, parallel=width, stream=False)
     model = make_model(settings.model or await find_spec(), engine)
+    others = {spec: make_model(spec, engine) for each in arms for spec in each.models}
     plan = Plan(options["batch"], arms, tasks, sampling=Sampling(seed=options["sampling_seed"], max_tokens=512))
     done = 0
 
@@ -118,7 +119,7 @@ async def _compare(options: dict[str, Any]) -> "Comparison":
             sys.stderr.write(f"\r\33[2K{done} attempts of at most {len(arms) * len(tasks)}")
 
     with Store.open(settings.store, durable=settings.durable) as store:
-        result = await compare(plan, model, store, report)
+        result = await compare(plan, model, store, report, others)
 
     if sys.stderr.isatty():
         sys.stderr.write("\r\33[2K")

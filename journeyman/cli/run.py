@@ -174,8 +174,7 @@ async def _run(prompt: str, options: dict[str, Any], heard: Heard) -> "Result":
     notices: list[str] = []
     rules = Rules(**{each.name: options[each.name] for each in fields(Rules)})
     order = _order(prompt, settings, options)
-    width = order.strategy.width if order.strategy else 1
-    runtime = await outfit(settings, rules, notices, resume=options["resume"], width=width)
+    runtime = await outfit(settings, rules, notices, resume=options["resume"], strategy=order.strategy)
     show = sys.stderr.isatty() and not options["quiet"]
     stop_on_sigterm()
     async with runtime:

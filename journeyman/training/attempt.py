@@ -80,6 +80,8 @@ class Practice:
     desk: Desk | None = None
     """Where attempts are verified; None for quick verifiers of ours, in this process. Scores are stored with a desk."""
     strategy: Strategy | None = None
+    others: Mapping[str, Model] = field(default_factory=dict)
+    """Models that the strategy asks beside the one that is tried."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +134,7 @@ async def attempt(
             strategy=practice.strategy,
             verify=_verifier(task, practice.desk),
         )
-        async with Runtime(model, _catalog(task, root), _policy(task, root), store) as runtime:
+        async with Runtime(model, _catalog(task, root), _policy(task, root), store, others=practice.others) as runtime:
             result = await runtime.run(order, listeners=[events.append])
 
         files = await anyio.to_thread.run_sync(collect, root)

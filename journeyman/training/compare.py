@@ -7,6 +7,7 @@ take turns at each task: what is cut off is even. Each is set against the first 
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 
 from journeyman.agent.budget import Limits
@@ -79,9 +80,13 @@ class Comparison(Value):
 
 
 async def compare(
-    plan: Plan, model: Model, store: Store, report: Callable[[Strategy, Trial], None] = lambda *_: None
+    plan: Plan,
+    model: Model,
+    store: Store,
+    report: Callable[[Strategy, Trial], None] = lambda *_: None,
+    others: Mapping[str, Model] | None = None,
 ) -> Comparison:
-    """Make the attempts that are missing, and add them up.
+    """Make the attempts that are missing, and add them up; `others` are the models that strategies name.
 
     Raises:
         UsageError: a strategy cannot do its work with this model, or the comparison was begun with another.
@@ -92,7 +97,8 @@ async def compare(
         demand_model(batch, model.spec, store)
         done[batch] = settled(batch, plan.tasks, store)
 
-    async with kept_open(model) as kept, Desk() as desk:
+    async with kept_open(model) as kept, Desk() as desk, AsyncExitStack() as stack:
+        more = {spec: await stack.enter_async_context(kept_open(each)) for spec, each in (others or {}).items()}
         await kept.open()  # only then is known what it can do
         for strategy in plan.strategies:
             strategy.needs(Order("", check=lambda _answer: None), kept.capabilities)
@@ -102,7 +108,7 @@ async def compare(
                 batch = plan.batch(strategy)
                 if (task.key, 0) not in done[batch]:
                     sample = Sample(batch=batch, task=task.key, index=0, kind=task.kind, split=task.split)
-                    practice = Practice(plan.sampling, plan.limits, desk, strategy)
+                    practice = Practice(plan.sampling, plan.limits, desk, strategy, more)
                     report(strategy, await attempt(kept, task, store, practice, sample))
 
     return compared(plan, model.spec, store)

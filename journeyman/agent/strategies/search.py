@@ -8,6 +8,7 @@ has; it fails only where there is nothing to choose from.
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from copy import copy
 from dataclasses import replace
 from functools import partial
 from itertools import count
@@ -56,7 +57,9 @@ class Search:
         self._runtime, self._order, self._crew = runtime, order, crew
         able = crew.model.capabilities
         self.able: Capabilities = able
-        self._budget = Budget(order.limits, unpriced=not able.priced, costs=able.remote)
+        ables = [able, *(model.capabilities for model in runtime.others.values())]
+        unpriced = not all(each.priced for each in ables)
+        self._budget = Budget(order.limits, unpriced=unpriced, costs=any(each.remote for each in ables))
         self._indexes, self._asking = count(), anyio.Lock()
         self._run: Run | None = None
         self._together: Together | None = None
@@ -90,6 +93,18 @@ class Search:
         run.emit(CandidateChosen(run_id=chosen.result.run_id, why=chosen.why, applied=applied, kept_back=kept_back))
         run.state.denied = chosen.result.denied
         return chosen.answer
+
+    async def on(self, spec: str) -> "Search":
+        """The same search, whose candidates are another model's.
+
+        Raises:
+            ModelError: it cannot be had.
+        """
+        there, model = copy(self), self._runtime.others[spec]
+        await model.open()
+        there._crew = replace(self._crew, model=model)  # noqa: SLF001 - it is one of us
+        there.able, there._together = model.capabilities, None  # noqa: SLF001
+        return there
 
     async def attempt(
         self,

@@ -14,6 +14,7 @@ from journeyman.agent.strategies.best import Best
 from journeyman.agent.strategies.budget import Budget
 from journeyman.agent.strategies.cot import Cot
 from journeyman.agent.strategies.no_switch import NoSwitch
+from journeyman.agent.strategies.on import On
 from journeyman.agent.strategies.plain import Plain
 from journeyman.agent.strategies.refine import Refine
 from journeyman.agent.strategies.route import Route
@@ -25,7 +26,7 @@ from journeyman.errors import UsageError
 from journeyman.tomlfile import explained
 
 STRATEGIES: dict[str, type[Strategy]] = {
-    kind.name: kind for kind in (Plain, Direct, Cot, Budget, NoSwitch, Vote, Best, Refine, Route, Tpo, Beam, Tree)
+    kind.name: kind for kind in (Plain, Direct, Cot, Budget, NoSwitch, Vote, Best, Refine, Route, On, Tpo, Beam, Tree)
 }
 FIX = "Write one of {}; with arguments: vote(8), best(4, by=judge), route(plain, vote(5))."
 
@@ -92,7 +93,7 @@ def _made(name: str, args: Sequence[object], named: dict[str, object]) -> Strate
 
 
 def _usage(kind: type[Strategy]) -> str:
-    fields = [f"{name}={field.default}" for name, field in kind.model_fields.items()]
+    fields = [f"{name}={'...' if field.is_required() else field.default}" for name, field in kind.model_fields.items()]
     return f"Write {kind.name}({', '.join(fields)})." if fields else f"Write {kind.name}, it takes nothing."
 
 

@@ -33,6 +33,11 @@ class Strategy(Value):
         return f"{self.name}({', '.join(words)})" if words else self.name
 
     @property
+    def models(self) -> frozenset[str]:
+        """Specs of the models that it asks beside the run's own."""
+        return frozenset().union(*(value.models for _, value in self if isinstance(value, Strategy)))
+
+    @property
     def width(self) -> int:
         """Runs that it would have under way at once."""
         return 1
@@ -76,5 +81,6 @@ def sampled(order: Order, **update: Any) -> Order:
 
 
 def _written(name: str, value: object, *, first: bool) -> str:
-    shown = f"{value:g}" if isinstance(value, float) else str(value)
+    quoted = isinstance(value, str) and not value.isidentifier()
+    shown = f"{value:g}" if isinstance(value, float) else repr(value) if quoted else str(value)
     return shown if first else f"{name}={shown}"

@@ -14,7 +14,7 @@ from journeyman.agent.replay import replay
 from journeyman.agent.strategies.branch import Ground
 from journeyman.agent.strategies.search import Candidate
 from journeyman.agent.strategies.spec import strategy
-from journeyman.errors import BudgetExceeded, RunTimeout, UsageError
+from journeyman.errors import BudgetExceeded, ModelNotFound, RunTimeout, UsageError
 from journeyman.tools.catalog import Catalog
 from journeyman.tools.target import Builtin
 from journeyman.traces.events import CallFinished, CandidateChosen, CandidateScored, CandidateTried, RunStarted
@@ -169,6 +169,24 @@ async def test_effort_is_spent_only_where_the_first_answer_is_in_doubt(store):
     assert [len(events(store, each.run_id, CandidateTried)) for each in (easy, hard)] == [2, 5]
     assert "was enough" in events(store, easy.run_id, CandidateChosen)[0].why
     assert "in doubt" in events(store, hard.run_id, CandidateChosen)[0].why
+
+
+async def test_what_is_in_doubt_goes_to_another_model_in_the_same_search(store, tmp_path):
+    (tmp_path / "large.json").write_text('["42"]')
+    large = f"scripted:{tmp_path / 'large.json'}"
+    asked = agent(lambda request: "7" if request.sampling.temperature else "6", f"route(plain, on({large!r}))", store)
+    result = await asked.run("6*7?")
+
+    tried = events(store, result.run_id, CandidateTried)
+    models = [events(store, one.run_id, RunStarted)[0].model for one in tried]
+    assert (result.answer, result.steps, models) == ("42", 3, ["scripted", "scripted", large])
+
+
+async def test_a_model_that_a_strategy_names_must_be_there(store):
+    with pytest.raises(ModelNotFound, match=r"nowhere\.json"):
+        await agent(said("5"), "route(plain, on('scripted:nowhere.json'))", store).run("2+3?")
+
+    assert store.runs() == []
 
 
 async def test_candidates_share_one_budget(store):
@@ -447,7 +465,15 @@ async def test_the_best_is_revised_by_what_sets_it_apart_from_the_worst(store):
 
 
 @pytest.mark.parametrize(
-    "text", ["plain", "cot", "vote(8)", "best(4, by=judge)", "route(plain, vote(3, of=cot))", "vote(3, of=refine(1))"]
+    "text",
+    [
+        "plain",
+        "cot",
+        "vote(8)",
+        "best(4, by=judge)",
+        "route(plain, vote(3, of=cot))",
+        "on('local:a b.gguf', of=vote(3))",
+    ],
 )
 def test_a_strategy_is_read_as_it_is_written(text):
     again = strategy(str(strategy(text)))
