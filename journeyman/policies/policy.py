@@ -39,7 +39,7 @@ from journeyman.policies.load import (
 )
 from journeyman.policies.provenance import Provenance
 from journeyman.policies.reason import PRIVATE, Hit, reason_of
-from journeyman.policies.rule import Call, Rule, meets
+from journeyman.policies.rule import Call, Rule, is_read_only, meets
 from journeyman.tomlfile import explained
 from journeyman.traces.events import Effect, Event, RunStarted
 from journeyman.traces.messages import ToolSpec, Value
@@ -189,6 +189,11 @@ class Policy:
     def label_of(self, tool: ToolSpec) -> Label:
         """What is known of a tool: from the highest trusted layer that labels it, else as shipped."""
         return self._of(tool)[0]
+
+    def only_reads(self, tool: ToolSpec) -> bool:
+        """Does it change nothing, as we or its label say: what another server says of itself is not asked."""
+        does = set(self.label_of(tool).does)
+        return is_read_only(tool) or (bool(does) and does <= {"read", "fetch"})
 
     def decide(
         self,

@@ -1,14 +1,14 @@
 """A folder for each candidate: what several attempts do must not happen several times, nor to each other.
 
 Candidates work in copies of the run's folder, with our own servers over the copy, so that code they run, and what it
-remembers, is apart too. What else has an effect, a function of the user's, another's server or code that may reach
-hosts, is held back: there is one world outside of the folder. In the end the changes of the chosen one are written to
-the real folder, unless somebody else changed the same files meanwhile.
+remembers, is apart too. What else may have an effect is held back, for there is one world outside of the folder: a
+function of the user's, another's server, code that may reach hosts or is confined by nothing. In the end the changes of
+the chosen one are written to the real folder, unless somebody else changed the same files meanwhile.
 """
 
 import os
 import shutil
-from collections.abc import AsyncGenerator, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from hashlib import sha256
 from itertools import count
@@ -63,16 +63,19 @@ class Ground:
         scratch: where copies may lie.
         catalog: the run's tools.
         toolbox: those of them that are offered.
+        reads: whether a tool changes nothing.
     """
 
-    def __init__(self, root: str, scratch: Path, catalog: Catalog, toolbox: Toolbox) -> None:
+    def __init__(
+        self, root: str, scratch: Path, catalog: Catalog, toolbox: Toolbox, reads: Callable[[ToolSpec], bool]
+    ) -> None:
         self._root, self._scratch = Path(root) if root else None, scratch
-        self._catalog, self._toolbox = catalog, toolbox
+        self._catalog, self._toolbox, self._reads = catalog, toolbox, reads
         self._base: dict[str, Stamp] = {}
         self._numbers = count()
         self.held: set[str] = set()
         """Tools that a candidate wanted and that were held back."""
-        self.copies = any(not spec.read_only for spec in toolbox.specs) and bool(self._own(scratch))
+        self.copies = not all(map(reads, toolbox.specs)) and bool(self._own(scratch))
         """Each candidate has a folder of its own."""
         self._why = "this is one of several attempts, and what it does outside of its folder cannot be taken back"
 
@@ -109,13 +112,16 @@ class Ground:
 
     def _own(self, folder: Path) -> list[Builtin]:
         """Our servers over a copy, and whose effects stay in it."""
-        return [each for each in self._catalog.built_in(folder) if not (each.name == "code" and each.hosts)]
+        from journeyman.sandbox.unsafe import NAME as UNSAFE  # noqa: PLC0415 - few runs are searches
+
+        ours = self._catalog.built_in(folder)
+        return [each for each in ours if not (each.name == "code" and (each.hosts or each.sandbox == UNSAFE))]
 
     def _tools(self, own: dict[str, Tool]) -> Iterator[Tool]:
         for spec in self._toolbox.specs:
             tool = own.get(spec.name) or self._toolbox.find(spec.name)
             if tool is not None:
-                kept = spec.name in own or spec.read_only or getattr(tool, "contained", False)
+                kept = spec.name in own or self._reads(spec) or getattr(tool, "contained", False)
                 yield tool if kept else Held(tool, self._why, self.held)
 
     def state(self, folder: Path | None) -> str:

@@ -74,7 +74,9 @@ class Search:
         """
         order = self._order
         with TemporaryDirectory(prefix="journeyman-", ignore_cleanup_errors=True) as scratch:
-            self._ground = Ground(order.root, Path(scratch), self._runtime.catalog, self._crew.toolbox)
+            self._ground = Ground(
+                order.root, Path(scratch), self._runtime.catalog, self._crew.toolbox, self._runtime.policy.only_reads
+            )
             await self._ground.survey()
             own = replace(order, plan=False, returns=None, check=None)
             return await execute(own, replace(self._crew, toolbox=Tools()), self._solve)
@@ -88,7 +90,8 @@ class Search:
 
         applied, kept_back = await to_thread.run_sync(self._ground.apply, chosen.folder)
         if self._ground.held and not kept_back:
-            kept_back = f"held back in every candidate: {', '.join(sorted(self._ground.held))}"
+            held = ", ".join(sorted(self._ground.held))
+            kept_back = f'held back in every candidate: {held} (label what only reads: does = "read")'
 
         run.emit(CandidateChosen(run_id=chosen.result.run_id, why=chosen.why, applied=applied, kept_back=kept_back))
         run.state.denied = chosen.result.denied

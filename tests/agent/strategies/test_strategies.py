@@ -20,6 +20,7 @@ from journeyman.tools.target import Builtin
 from journeyman.traces.events import CallFinished, CandidateChosen, CandidateScored, CandidateTried, RunStarted
 from journeyman.traces.export import Skip
 from journeyman.traces.export.sequences import demand_trainable
+from journeyman.traces.messages import ToolSpec
 from journeyman.traces.store import Store
 from journeyman.traces.transcript import transcript
 from tests.need import need
@@ -266,7 +267,7 @@ async def test_what_the_chosen_one_deleted_is_deleted(folder, tmp_path):
 async def changed(folder, scratch):
     """A candidate's copy of the folder, and the ground it stands on."""
     async with Catalog([Builtin("files", folder)]) as catalog:
-        ground = Ground(str(folder), scratch, catalog, catalog)
+        ground = Ground(str(folder), scratch, catalog, catalog, Policy.preset("ask").only_reads)
         await ground.survey()
         async with ground.branch(None) as (_, copy):
             assert copy
@@ -346,6 +347,9 @@ async def test_what_somebody_else_changed_meanwhile_is_left_as_it_is(store, fold
     assert (folder / "notes.txt").read_text() == "mine, and longer\n"
 
 
+HELD = 'held back in every candidate: {} (label what only reads: does = "read")'
+
+
 async def test_no_candidate_touches_the_world_outside_of_its_folder(store, folder):
     sent = []
 
@@ -361,18 +365,29 @@ async def test_no_candidate_touches_the_world_outside_of_its_folder(store, folde
     result = await agent(script, "vote(3)", store, tools=[send], root=folder).run("Send it.")
 
     assert sent == []
-    assert events(store, result.run_id, CandidateChosen)[0].kept_back == "held back in every candidate: python.send"
+    assert events(store, result.run_id, CandidateChosen)[0].kept_back == HELD.format("python.send")
 
 
-async def test_code_that_may_reach_hosts_is_run_in_no_candidate(store, folder):
+def test_that_a_tool_only_reads_is_for_its_label_to_say_and_not_for_a_strange_server():
+    claims = ToolSpec(name="notes__list", server="notes", tool="list", read_only=True)
+    policy = Policy.preset("ask")
+
+    assert not policy.only_reads(claims)
+    assert policy.label("notes.list", does="read").only_reads(claims)
+    assert not policy.label("notes.list", does=["read", "external"]).only_reads(claims)
+    assert policy.only_reads(claims.model_copy(update={"server": "python"}))
+
+
+@pytest.mark.parametrize("confined", [{"hosts": ("example.org",)}, {"sandbox": "unsafe-subprocess"}])
+async def test_code_that_may_reach_the_world_is_run_in_no_candidate(store, folder, confined):
     def script(request):
         return "Done." if len(request.messages) > 1 else {"tool": "code__python", "arguments": {"code": "post()"}}
 
-    tools = [Builtin("files", folder), Builtin("code", folder, hosts=("example.org",))]
+    tools = [Builtin("files", folder), Builtin("code", folder, **confined)]
     asked = agent(script, "beam(1, branch=1)", store, tools=tools, root=folder, policy=Policy.allow("code.*"))
     result = await asked.run("Post it.")
 
-    assert events(store, result.run_id, CandidateChosen)[0].kept_back == "held back in every candidate: code.python"
+    assert events(store, result.run_id, CandidateChosen)[0].kept_back == HELD.format("code.python")
     calls = [event for each in store.events(result.chosen) if isinstance(event := each.event, CallFinished)]
     assert [event.status for event in calls] == ["error"]
 
