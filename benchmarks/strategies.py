@@ -20,10 +20,10 @@ from pathlib import Path
 from random import Random
 
 import anyio
-from sqlalchemy import func, or_, select
 
 from benchmarks.calls import CACHE, QWEN, qwen, smol
 from journeyman import Agent
+from journeyman.agent.budget import Limits
 from journeyman.agent.models.engine import Engine
 from journeyman.agent.models.files import ModelFiles
 from journeyman.agent.models.llama import LlamaModel
@@ -39,11 +39,9 @@ from journeyman.cli.plot import svg
 from journeyman.config import load_settings
 from journeyman.errors import JourneymanError
 from journeyman.traces.events import ModelDelta, ModelResponded
-from journeyman.traces.projections import model_call
-from journeyman.traces.schema import run
 from journeyman.traces.store import Store
 from journeyman.training.attempt import kept_open
-from journeyman.training.compare import Arm, Comparison, Plan, arm, compare, compared
+from journeyman.training.compare import Comparison, Plan, arm, compare, compared
 from journeyman.training.generate import generate
 from journeyman.training.rollout import attempts
 from journeyman.training.tasks import Task
@@ -68,6 +66,8 @@ STARTER = "SmolLM2-135M-Instruct with the starter's adapter"
 THINKER = f"{QWEN}, with a place for thoughts"
 AT_ONCE = 3
 """Tasks under way."""
+LIMITS = Limits(steps=12)
+"""Of an attempt: none of time, or a busy machine would get answers wrong."""
 
 
 class Drawn(Wrapped):
@@ -86,7 +86,9 @@ class Drawn(Wrapped):
         asked = repr(replace(request, run_id="", sampling=request.sampling.model_copy(update=same)))
         key = sha256(FENCE.sub("", asked).encode()).hexdigest()
         if key in self._answers:
-            yield ModelResponded.model_validate_json(self._answers[key])
+            again = ModelResponded.model_validate_json(self._answers[key])
+            await anyio.sleep(again.seconds)  # as long as it took
+            yield again
             return
 
         async with aclosing(super().respond(request)) as stream:
@@ -130,9 +132,9 @@ def plans(n: int) -> dict[str, tuple[Callable[[], ModelFiles], Plan]]:
     starter = in_turns([generate(kind, n, seed=SEED, split="held_out") for kind in TOOLS])
     qwens = in_turns([text_tasks(kind, n) for kind in TEXT])
     return {
-        QWEN: (qwen, Plan(f"strategies-{SEED}/qwen", strategies(TRIED), qwens)),
-        THINKER: (qwen, Plan(f"strategies-{SEED}/thinker", strategies(THOUGHTS), qwens)),
-        STARTER: (lambda: smol(ADAPTER), Plan(f"strategies-{SEED}/starter", strategies(TRIED), starter)),
+        QWEN: (qwen, Plan(f"strategies-{SEED}/qwen", strategies(TRIED), qwens, limits=LIMITS)),
+        THINKER: (qwen, Plan(f"strategies-{SEED}/thinker", strategies(THOUGHTS), qwens, limits=LIMITS)),
+        STARTER: (lambda: smol(ADAPTER), Plan(f"strategies-{SEED}/starter", strategies(TRIED), starter, limits=LIMITS)),
     }
 
 
@@ -177,9 +179,13 @@ HEAD = """# Strategies: spending more thinking on one question
 | `beam(2, branch=2)` | the best unfinished runs are gone on with, step by step |
 | `tree(12)` | twelve steps, each from the run that promises most; comes back from dead ends |
 | `route(plain, vote(5))` | the cheap one first, the dear one only where its answer is in doubt |
+| `on('openai:NAME', of=plain)` | by another model, in the same search and budget |
 
-They nest: `vote(3, of=refine(1))`. `budget` and `no_switch` need a model with a place of its own for thoughts; neither
-model below has one. Candidates never touch the world outside of a copy of the folder: docs/design/031-one-world.md.
+They nest: `vote(3, of=refine(1))`, `route(plain, on('local:large.gguf', cot))`. `budget` and `no_switch` need a model
+with a place of its own for thoughts: where one is asked for, the mark that begins it is written for the model, where it
+gets too long the mark that ends it, and an answer has to follow. The two models below have no such place, so neither
+is in the tables. Candidates never touch the world outside of a copy of the folder (docs/design/031-one-world.md): tools
+of other servers are called in them only where a label says that they do no more than read.
 
 # What a strategy buys
 
@@ -207,7 +213,10 @@ def page(plans: dict[str, tuple[Callable[[], ModelFiles], Plan]], store: Store, 
     parts = [HEAD.format(n=n, seed=SEED)]
     for name, (_, plan) in plans.items():
         result = compared(plan, name, store)
-        arms = tuple(_timed(each, plan, store) for each in result.arms)
+        arms = tuple(each for each in result.arms if each.tasks)
+        if not arms:
+            continue
+
         drawing = PAGE.with_name(f"strategies-{plan.name.rpartition('/')[2]}.svg")
         if write:
             drawing.write_text(svg(arms), encoding="utf-8")
@@ -216,16 +225,6 @@ def page(plans: dict[str, tuple[Callable[[], ModelFiles], Plan]], store: Store, 
 
     rows = "".join(row for name, (_, plan) in plans.items() for row in _routed(name, plan, store))
     return "".join([*parts, ROUTES, rows]).rstrip() + "\n"
-
-
-def _timed(one: Arm, plan: Plan, store: Store) -> Arm:
-    """With the seconds that its answers took when they were drawn, one after the other."""
-    searches = select(run.c.run_id).where(run.c.batch == f"{plan.name}/{one.strategy}")
-    total = select(func.sum(model_call.c.seconds)).join(run, run.c.run_id == model_call.c.run_id)
-    with store.reading() as connection:
-        found = connection.execute(total.where(or_(run.c.run_id.in_(searches), run.c.batch.in_(searches)))).scalar()
-
-    return one.model_copy(update={"seconds": (found or 0.0) / max(one.tasks + one.unjudged, 1)})
 
 
 def _routed(name: str, plan: Plan, store: Store) -> Iterator[str]:
@@ -238,6 +237,9 @@ def _routed(name: str, plan: Plan, store: Store) -> Iterator[str]:
             ]
             both = pair[0].keys() & pair[1].keys()
             routed, dear = ({key: tried[key] for key in both} for tried in pair)
+            if not both:
+                continue
+
             one, other = arm(str(each), routed, dear), arm(str(each.high), dear, dear)
             saved = 1 - one.tokens / other.tokens if other.tokens else 0.0
             yield (
@@ -250,6 +252,9 @@ def _kinds(result: Comparison) -> str:
     kinds = list(result.kinds)
     lines = [f"| right, by family | {' | '.join(kinds)} |\n|{'---|' * (len(kinds) + 1)}\n"]
     for n, one in enumerate(result.arms):
+        if not one.tasks:
+            continue
+
         cells = [f"{result.kinds[kind][n].right}/{result.kinds[kind][n].tasks}" for kind in kinds]
         lines.append(f"| {one.strategy} | {' | '.join(cells)} |\n")
 
@@ -264,7 +269,7 @@ async def cost(store: Store) -> None:
     vote.decided = lambda _got, _n: False  # every vote is drawn
     await model.open()
     async with kept_open(model) as kept:
-        for how, times in ((None, 8), ("vote(8)", 1)):
+        for how, times in ((None, 1), (None, 8), ("vote(8)", 1)):  # the first one only warms up
             spent, own, tokens = _cpu(model), time.process_time(), 0
             for n in range(times):
                 drawn = sampling.model_copy(update={"seed": 1 + n})
@@ -272,7 +277,8 @@ async def cost(store: Store) -> None:
                     tokens += (await agent.run(prompt)).usage.completion_tokens
 
             engine, ours = _cpu(model) - spent, time.process_time() - own
-            print(f"{how or 'eight runs'}: engine {engine:.1f} CPU-s, ours {ours:.2f}, {tokens} tokens")
+            share = ours / (engine + ours)
+            print(f"{how or 'eight runs'}: engine {engine:.1f} CPU-s, ours {ours:.2f} ({share:.1%}), {tokens} tokens")
 
 
 def _cpu(model: LlamaModel) -> float:

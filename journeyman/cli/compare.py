@@ -24,8 +24,9 @@ Examples:
   journeyman compare plain "best(4, by=judge)" --tasks starter --plot out.svg
 
 \b
-STRATEGIES: plain, direct, cot, budget(max=512), vote(5), best(4, by=judge),
-refine(2), route(plain, vote(5)); the first is what the others are set against.
+STRATEGIES: plain, direct, cot, budget(max=512), no_switch, vote(5), refine(2),
+best(4, by=judge), tpo(3), beam(2), tree(12), route(plain, vote(5)) and
+on('MODEL'), by another model; the first is what the others are set against.
 TASKS as in `rollout`, the held-out ones by default. A strategy that asks the
 verifier (by=verifier) is told by the task's own checks whether it is right:
 an upper bound, marked with a star.
