@@ -41,6 +41,8 @@ Send = Callable[["Client"], Awaitable[T]]
 GIVE_UP = 3
 """Deaths in a row after which a server is left alone."""
 BACKOFF_S = 0.1
+LEAST_S = 1.0
+"""For a list, however long the start took."""
 PAGES = 100
 WATCHED = 20
 """Resources of one server."""
@@ -83,6 +85,8 @@ class Server(Known):
         self._lock = anyio.Lock()
         self._connection: _Connection | None = None
         self._deaths = 0
+        self._since = 0.0
+        """When it was last started."""
         self._stderr: list[str] = []
         self._news: dict[str, None] = {}
         """Resources that have changed since they were read."""
@@ -306,6 +310,7 @@ class Server(Known):
         if isinstance(self.target, Command):
             await demand(self.target)
 
+        self._since = anyio.current_time()
         patience = self.patience.again if remembered.get("silent") else self.patience.start
         try:
             with anyio.fail_after(patience):
@@ -381,8 +386,9 @@ class Server(Known):
         tools: list[Tool] = []
         cursor = None
         self.forget()
+        spent = 0.0 if self._listed else anyio.current_time() - self._since
         try:
-            with anyio.fail_after(self.patience.start):
+            with anyio.fail_after(max(LEAST_S, self.patience.start - spent)):
                 for _ in range(PAGES):
                     page = await connection.client.list_tools(cursor=cursor)
                     tools += page.tools

@@ -198,6 +198,7 @@ def serve(kind):
     for line in sys.stdin:
         request = json.loads(line)
         if request.get("method") == "initialize":
+            time.sleep(kind == "slow")
             answer(
                 request,
                 {
