@@ -185,6 +185,7 @@ def _finish(found: "Found", prompts: dict[str, str], folder: Path, options: dict
     if options["promote"] and found.verdict and found.verdict.promote and adapter:
         spec = _kept(found, adapter)
         use(spec)
+        found = found.model_copy(update={"spec": spec})
 
     report = write_report(found, prompts, folder)
     if options["json"]:

@@ -82,11 +82,8 @@ def _lines(found: Found, prompts: dict[str, str], *, drawn: bool) -> Iterator[st
     course = found.course
     yield f"# {course.name}: {course.base.name} on {course.tasks}\n"
     if found.verdict:
-        yield (
-            f"**{'Promoted' if found.verdict.promote else 'Not promoted'}.** "
-            + "; ".join(found.verdict.reasons)
-            + ".\n"
-        )
+        what = "Promoted" if found.spec else "Better, and not kept" if found.verdict.promote else "Not promoted"
+        yield f"**{what}.** {'; '.join(found.verdict.reasons)}.\n"
 
     if drawn:
         yield "![The curve](report.png)\n"
