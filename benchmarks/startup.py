@@ -46,7 +46,7 @@ def cpu_seconds(command: list[str]) -> float:
 
 
 def main() -> None:
-    print("start-up, CPU seconds (least of 7)")
+    print(f"start-up, CPU seconds (least of {RUNS})")
     for name, command in COMMANDS.items():
         print(f"  {cpu_seconds(command):6.3f}  {name}")
 
