@@ -96,7 +96,7 @@ def state(session: Session) -> Json:
         "policy": {"name": policy.name, "digest": policy.digest, "text": policy.text} if policy else {},
         "sandbox": dict(runtime.sandbox) if runtime else {},
         "tools": tools,
-        "servers": servers,
+        "servers": sorted(servers, key=lambda each: each["name"]),
         "limits": session.limits,
         "notices": list(session.notices),
         "clients": len(session.followers.peers),

@@ -159,7 +159,7 @@ class Approval(Vertical, can_focus=True):
             if question.rules:
                 lines += wrap([(f"rules: {', '.join(question.rules)}", "dim")], width)
 
-        if question.offer and self._explained:
+        if question.offer:
             lines += wrap([(f"s and a would keep the rule: {question.offer}", "dim")], width)
 
         for _, call in question.then:

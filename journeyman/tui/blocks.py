@@ -27,6 +27,7 @@ MARKS = {
     "unknown": ("!", "warning"),
     "denied": ("⊘", "error"),
     "refused": ("⊘", "error"),
+    "not done": ("–", "dim"),
 }
 EFFECTS = {"allow": "good", "ask": "warning", "deny": "error"}
 STEPS = {"done": ("✓", "good"), "active": ("▸", "accent"), "pending": ("○", "dim"), "dropped": ("–", "dim")}

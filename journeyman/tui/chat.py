@@ -102,6 +102,9 @@ class Chat(Screen):
         self.show_status(self.status)
         self.call_after_refresh(self.connect)
 
+    def on_resize(self) -> None:
+        self.show_status(self.status)
+
     @work(exclusive=True, group="engine")
     async def connect(self) -> None:
         await self.talk.run()
@@ -110,7 +113,7 @@ class Chat(Screen):
 
     def show_status(self, status: statuses.Status) -> None:
         self.status = status
-        self.query_one("#status", Bar).show(*statuses.line(status))
+        self.query_one("#status", Bar).show(*statuses.line(status, self.size.width))
         if status.state in {"ready", "working"} and self._unsent:
             self._send_unsent()
 

@@ -18,8 +18,8 @@ from journeyman.tui.transcript import Transcript
 SIDE_BY_SIDE = 90
 
 
-class Reader(Screen):
-    """A run as its transcript."""
+class Reader(Screen[str]):
+    """A run as its transcript. Ends with a filter, where others are to be shown."""
 
     DEFAULT_CSS = "Reader Transcript { height: 1fr; padding: 0 1; } Reader Bar { background: $surface; }"
     BINDINGS = [
@@ -28,25 +28,33 @@ class Reader(Screen):
         Binding("ctrl+down,j", "select(1)", show=False, id="reader.select_down"),
         Binding("x,enter", "fold", "unfold", id="reader.unfold"),
         Binding("t", "thoughts", "thoughts", id="reader.thoughts"),
+        Binding("c", "candidates", "candidates", id="reader.candidates"),
     ]
 
     def __init__(self, shelf: Shelf, record: Record) -> None:
         super().__init__()
         self._shelf = shelf
         self._record = record
+        self._is_search = bool(shelf.search(record.run_id))
 
     def compose(self) -> ComposeResult:
         facts = f"{self._record.outcome} · {self._record.steps} steps · {self._record.model}"
         reward = f" · reward {self._record.reward:g}" if self._record.reward is not None else ""
         yield Bar(((f" {self._record.run_id}  ", "bold"), (facts + reward, "dim")))
         yield Transcript()
-        yield Bar(((" ctrl+↑ ctrl+↓ select · x unfold · t thoughts · esc back", "dim"),))
+        candidates = "c its candidates · " if self._is_search else ""
+        yield Bar(((f"{candidates}ctrl+↑ ctrl+↓ select · x unfold · t thoughts · esc back", "dim"),))
 
     def on_mount(self) -> None:
         transcript = self.query_one(Transcript)
+        transcript.thoughts = self._is_search
         transcript.load(self._shelf.items(self._record.run_id))
         transcript.focus()
         self.call_after_refresh(transcript.go, 0)
+
+    def action_candidates(self) -> None:
+        if self._is_search:
+            self.dismiss(f"batch:{self._record.run_id}")
 
     def action_select(self, step: int) -> None:
         self.query_one(Transcript).select(step)
@@ -86,7 +94,7 @@ def compared(left: Sequence[Any], right: Sequence[Any], width: int) -> Iterator[
         return
 
     where = f"in step {found.step}" if found.step else "before the first step"
-    yield ((f"── they part {where} ", "accent"), ("─" * max(0, width - 24), "accent"))
+    yield ((f"── they part {where} ".ljust(width, "─"), "accent"),)
     rest = [_rest(left, found.left), _rest(right, found.right)]
     if width < SIDE_BY_SIDE:
         for sign, role, side in (("- ", "removed", rest[0]), ("+ ", "added", rest[1])):

@@ -108,7 +108,7 @@ class Feed:
         for index in self._cards.values():
             card = cast("Card", self._sink.items[index])
             if not card.is_done:
-                self._sink.replace(index, card._replace(status="unknown"))
+                self._sink.replace(index, card._replace(status="unknown" if card.status == "running" else "not done"))
 
         self._cards.clear()
 
@@ -217,6 +217,9 @@ def _updated(card: Card, update: Mapping[str, Any], ours: Mapping[str, Any]) -> 
 
     if status := STATUSES.get(str(update.get("status"))):
         changes["status"] = ours.get("status") if ours.get("status") in Status.__args__ else status
+
+    if isinstance(approved := ours.get("approved"), bool):
+        changes["status"] = "waiting" if approved else "refused"
 
     if isinstance(seconds := ours.get("seconds"), int | float):
         changes["seconds"] = float(seconds)

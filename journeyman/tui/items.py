@@ -5,7 +5,9 @@ Every text in them has been through `safe.prose` or `safe.safe` where the value 
 
 from typing import Any, Literal, NamedTuple
 
-Status = Literal["waiting", "asked", "running", "ok", "error", "denied", "refused", "timeout", "unknown", "repeated"]
+Status = Literal[
+    "waiting", "asked", "running", "ok", "error", "denied", "refused", "timeout", "unknown", "repeated", "not done"
+]
 
 
 class Said(NamedTuple):

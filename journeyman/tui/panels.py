@@ -146,7 +146,7 @@ def session_choices(listed: Sequence[Mapping[str, Any]]) -> list[Choice]:
         cost, reward = ours.get("cost_usd"), ours.get("reward")
         facts = [
             "running" if ours.get("running") else safe(str(ours.get("outcome") or "unfinished"), 20),
-            f"{ours.get('steps', 0)} steps",
+            f"{ours.get('steps', 0)} step{'s' * (ours.get('steps') != 1)}",
             f"${cost:.2f}" if cost else "",
             f"reward {reward:g}" if isinstance(reward, int | float) else "",
             age(str(each.get("updatedAt") or "")),

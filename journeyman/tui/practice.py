@@ -18,6 +18,7 @@ from journeyman.tui.traces import aged
 
 BATCHES = 60
 FLIPPED = 12
+WIDE = 99
 
 
 class Attempt(NamedTuple):
@@ -121,7 +122,7 @@ def told(attempts: Sequence[Attempt], width: int) -> Iterator[Line]:
 
     yield from _curve(list(batches.values())[-BATCHES:], width)
     yield ()
-    yield from _table(list(batches.items())[-8:])
+    yield from _table(list(batches.items())[-8:], width)
     yield ()
     yield from _flipped(list(batches.values()))
 
@@ -140,25 +141,28 @@ def _curve(batches: Sequence[Sequence[Attempt]], width: int) -> Iterator[Line]:
     yield from curves(known, len(batches), width, "mean reward by batch")
 
 
-def _table(batches: Sequence[tuple[str, Sequence[Attempt]]]) -> Iterator[Line]:
+def _table(batches: Sequence[tuple[str, Sequence[Attempt]]], width: int) -> Iterator[Line]:
     """The newest batches: pass@k with intervals, groups that teach something, length, denials."""
     from journeyman.training.tally import Tried, tally
 
-    yield (
-        (
-            f"{'batch':<24}{'age':>5}{'runs':>6}  {'pass@1':<18}{'pass@k':<22}{'mixed':>6}{'tokens':>8}{'denied':>8}",
-            "dim",
-        ),
-    )
+    wide = width >= WIDE
+    name_room, most_room = (24, 22) if wide else (14, 0)
+    several = "pass@k" if wide else ""
+    heads = f"{'age':>5}{'runs':>6}  {'pass@1':<18}{several:<{most_room}}{'mixed':>6}{'tokens':>8}{'denied':>8}"
+    yield ((f"{'batch':<{name_room}}{heads}", "dim"),)
     for name, batch in batches:
         done = tally(Tried(task=each.task, reward=each.reward, tokens=each.tokens) for each in batch)
         one, most = done.passes[0], done.passes[-1]
         first = f"{one.rate:.2f} [{one.low:.2f} {one.high:.2f}]"
-        best = f"{most.rate:.2f} [{most.low:.2f} {most.high:.2f}] k={most.k}"
+        best = f"{most.rate:.2f} [{most.low:.2f} {most.high:.2f}] k={most.k}" if wide else ""
         mixed = f"{done.mixed / done.groups:.0%}" if done.groups else "–"
         denied = sum(each.denied > 0 for each in batch) / len(batch)
-        row = f"{len(batch):>6}  {first:<18}{best:<22}{mixed:>6}{done.tokens // len(batch):>8}{denied:>8.0%}"
-        yield (f"{safe(name, 22):<24}", ""), (f"{aged(batch[-1].started):>5}", "dim"), (row, "")
+        row = f"{len(batch):>6}  {first:<18}{best:<{most_room}}{mixed:>6}{done.tokens // len(batch):>8}{denied:>8.0%}"
+        yield (
+            (f"{safe(name, name_room - 2):<{name_room}}", ""),
+            (f"{aged(batch[-1].started):>5}", "dim"),
+            (row, ""),
+        )
 
 
 def _flipped(batches: Sequence[Sequence[Attempt]]) -> Iterator[Line]:

@@ -2,7 +2,7 @@
 
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from textual import on, work
@@ -14,7 +14,7 @@ from journeyman.safe import prose, safe
 from journeyman.tui.bar import Bar
 from journeyman.tui.blocks import lasted
 from journeyman.tui.face import quietly
-from journeyman.tui.line import Line, ends, wrap
+from journeyman.tui.line import Line, ends, width_of, wrap
 from journeyman.tui.rows import Lines, Table
 
 if TYPE_CHECKING:
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 
 Server = Mapping[str, Any]
 EVERY_S = 2.0
-WIDE = 70
-"""Columns that have room for how it is reached."""
 KEYS = "r restart · o on, off · l log in · enter all · esc back"
 STATES = {"running": "good", "starts at the first call": "dim", "off": "dim", "failed": "error"}
 
@@ -31,9 +29,10 @@ STATES = {"running": "good", "starts at the first call": "dim", "off": "dim", "f
 class List(Table):
     """One server a row."""
 
-    def __init__(self) -> None:
+    def __init__(self, moved: Callable[[], None]) -> None:
         super().__init__()
         self.servers: Sequence[Server] = ()
+        self.moved = moved
 
     @property
     def count(self) -> int:
@@ -41,6 +40,10 @@ class List(Table):
 
     def line(self, row: int) -> Line:
         return told(self.servers[row], self.cells)
+
+    def action_move(self, step: int) -> None:
+        super().action_move(step)
+        self.moved()
 
 
 class Servers(Screen):
@@ -62,7 +65,7 @@ class Servers(Screen):
         super().__init__()
         self._chat = chat
         self._state: Mapping[str, Any] = {}
-        self.listed = List()
+        self.listed = List(self._detail)
         self.details = Lines()
 
     def compose(self) -> ComposeResult:
@@ -72,7 +75,6 @@ class Servers(Screen):
 
     def on_mount(self) -> None:
         self.details.can_focus = False
-        self.watch(self.listed, "cursor", self._detail, init=False)
         self.listed.focus()
         self.look()
         self.set_interval(EVERY_S, self.look)
@@ -133,12 +135,19 @@ def told(server: Server, width: int) -> Line:
     name = safe(str(server.get("name", "")), 40)
     facts = [server.get("transport"), server.get("protocol"), f"{server.get('tools', 0)} tools"]
     if server.get("calls"):
-        facts += [f"{server['calls']} calls", *(f"{p} {lasted(server[p])}" for p in ("p50", "p95") if p in server)]
+        facts += [
+            f"{server['calls']} call{'s' * (server['calls'] != 1)}",
+            *(f"{p} {lasted(server[p])}" for p in ("p50", "p95") if p in server),
+        ]
 
-    facts = facts if width >= WIDE else facts[2:]
-    right = " · ".join(safe(str(fact), 60) for fact in facts if fact)
-    left = ("● ", STATES[state]), (name, "bold"), (f"  {state}", STATES[state])
-    return ends((*left, *((("  !", "error"),) if server.get("error") else ())), ((right, "dim"),), width)
+    wrong = "  !" if server.get("error") else ""
+    left: Line = ("● ", STATES[state]), (name, "bold"), (f"  {state}", STATES[state]), (wrong, "error")
+    while (
+        facts and len(right := " · ".join(safe(str(fact), 60) for fact in facts if fact)) + width_of(left) > width - 2
+    ):
+        facts.pop(0)
+
+    return ends(left, ((right if facts else "", "dim"),), width)
 
 
 def _state(server: Server) -> str:
@@ -155,6 +164,9 @@ def details(state: Mapping[str, Any], server: Server, width: int) -> Iterator[Li
     for notice in map(str, state.get("notices") or ()):
         if repr(name) in notice or not any(each in notice for each in names):
             yield from wrap([(safe(notice, 600), "warning")], width, first=(("! ", "warning"),))
+
+    if server.get("off"):
+        yield (("This session does without it: o takes it in again.", "dim"),)
 
     if error := str(server.get("error") or ""):
         yield from wrap([(safe(error, 600), "error")], width, first=(("last error: ", "error"),))

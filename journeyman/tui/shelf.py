@@ -39,10 +39,12 @@ class Record(NamedTuple):
 
 
 class Group(NamedTuple):
-    """Attempts at one task, in one batch."""
+    """Attempts at one task, in one batch; or the candidates of a search."""
 
     batch: str
+    """Of a search: its own run."""
     task: str
+    """Empty: it is a search."""
     prompt: str
     rewards: tuple[float | None, ...]
     started: float
@@ -63,6 +65,7 @@ class Shelf:
         self.store: Store = Store.open(load_settings().store)
         self._where: Any = None
         self._pages: dict[int, list[Record]] = {}
+        self._searches: dict[str, list[tuple[float | None, bool]]] = {}
         self.count = 0
 
     def close(self) -> None:
@@ -130,7 +133,7 @@ class Shelf:
         return [
             Group(
                 str(batch),
-                str(task),
+                task or "",
                 safe(str(rows[0]["prompt"]), 200),
                 tuple(row["reward"] for row in sorted(rows, key=lambda each: each["attempt"] or 0)),
                 rows[0]["started_at"] / 1e6,
@@ -146,7 +149,28 @@ class Shelf:
 
         query = select(run.c.task, run.c.prompt).where(run.c.task.in_(tasks)).distinct()
         with self.store.reading() as connection:
-            return dict(connection.execute(query).tuples())
+            return {task: prompt for task, prompt in connection.execute(query).tuples()}  # noqa: C416 - a result is no pairs to dict
+
+    def search(self, run_id: str) -> list[tuple[float | None, bool]]:
+        """The candidates of a search, in its order: how good each was found, and whether it was chosen."""
+        if run_id not in self._searches:
+            events = [stored.event for stored in self.store.own_events(run_id)]
+            scores = {each.run_id: each.score for each in events if each.type == "candidate_scored"}
+            chosen = {each.run_id for each in events if each.type == "candidate_chosen"}
+            tried = [each.run_id for each in events if each.type == "candidate_tried" and each.role != "judgement"]
+            self._searches[run_id] = [(scores.get(each), each in chosen) for each in tried]
+
+        return self._searches[run_id]
+
+    def record(self, run_id: str) -> Record:
+        """One run."""
+        from sqlalchemy import select
+
+        from journeyman.traces.schema import run
+
+        query = select(*(run.c[name] for name in COLUMNS)).where(run.c.run_id == run_id)
+        with self.store.reading() as connection:
+            return _record(connection.execute(query).mappings().one())
 
     def events(self, run_id: str) -> Sequence[Any]:
         """A run's stored events."""

@@ -1,10 +1,10 @@
 """What stands at the bottom: who works, under which rules, and what it has cost so far."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from journeyman.safe import safe
-from journeyman.tui.line import Line, Span
+from journeyman.tui.line import Line, Span, width_of
 
 WARN = 0.8
 
@@ -64,8 +64,8 @@ STATES = {"ready": "good", "working": "accent", "waiting for you": "warning", "g
 TENTHS = "▁▂▃▄▅▆▇█"
 
 
-def line(status: Status) -> tuple[Line, Line]:
-    """The left and the right of the line; the right one is left out where there is no room."""
+def line(status: Status, width: int) -> tuple[Line, Line]:
+    """The left and the right of the line; of the right one as much as there is room for."""
     left: list[Span] = [("● ", STATES.get(status.state, "dim")), (status.state, "dim")]
     for text, role in ((safe(_named(status.model), 40), ""), (status.mode, "accent")):
         if text:
@@ -79,7 +79,8 @@ def line(status: Status) -> tuple[Line, Line]:
         meter = TENTHS[min(7, int(budget.share * 8))]
         left += [("  ", ""), (f"{meter} {budget.share:.0%} of {_limit(budget)}", _warned(budget.share))]
 
-    return tuple(left), _tokens(status)
+    fitting = (told for told in _tokens(status) if len(told) + width_of(left) < width - 2)
+    return tuple(left), ((next(fitting, ""), "dim"),)
 
 
 def _named(model: str) -> str:
@@ -92,15 +93,22 @@ def _limit(spent: Spent) -> str:
     return f"${spent.limit:g}" if spent.what == "usd" else f"{short(spent.limit)} {spent.what}"
 
 
-def _tokens(status: Status) -> Line:
+def _tokens(status: Status) -> Iterator[str]:
+    """What was read and written, how fast, for how much: all of it, and then less and less."""
     if not status.read:
-        return ()
+        return
 
     cached = f" ({short(status.cached)} cached)" if status.cached else ""
     cost = "price unknown" if status.cost is None else f"${status.cost:.4f}" if status.cost else ""
     speed = f"{status.speed:.0f} tok/s" if status.speed else ""
-    tokens = f"↑{short(status.read)}{cached} ↓{short(status.wrote)}"
-    return ((" · ".join(filter(None, [tokens, speed, cost])), "dim"),)
+    read, wrote = f"↑{short(status.read)}", f"↓{short(status.wrote)}"
+    for told in (
+        [f"{read}{cached} {wrote}", speed, cost],
+        [f"{read} {wrote}", speed, cost],
+        [f"{read} {wrote}", cost],
+        [cost],
+    ):
+        yield " · ".join(filter(None, told))
 
 
 def short(number: float) -> str:

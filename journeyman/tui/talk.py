@@ -108,6 +108,9 @@ class Talk:
             held[:] = [each for each in held if not 0 < _seq(getattr(each, "update", {})) <= newest]
             items, feed = items_of(page["updates"])
             self._before = page["before"]
+            if not self.running:
+                feed.stopped()
+
             self._face.show_history(items, feed)
             for update in page["updates"]:
                 self._meanwhile(update)

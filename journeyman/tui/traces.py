@@ -1,7 +1,7 @@
 """The trace browser: all recorded runs, found by the same filters as `journeyman traces list`."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -46,10 +46,11 @@ class Runs(Table):
         return self.shelf.count if self.shelf else 0
 
     def line(self, row: int) -> Line:
-        if self.groups is not None:
-            return grouped(self.groups[row], self.cells)
-
         assert self.shelf is not None  # noqa: S101 - there are rows, so there is one
+        if self.groups is not None:
+            group = self.groups[row]
+            return grouped(group, self.cells, [] if group.task else self.shelf.search(group.batch))
+
         record = self.shelf[row]
         return recorded(record, self.cells, marked=record.run_id in self.marked)
 
@@ -161,7 +162,7 @@ class Traces(Screen):
     def action_mark(self) -> None:
         if picked := self.runs.picked:
             marked = [each for each in self.runs.marked if each != picked.run_id]
-            self.runs.marked = marked if picked.run_id in self.runs.marked else [*marked, picked.run_id][-2:]
+            self.runs.marked = marked if picked.run_id in self.runs.marked else [*marked, picked.run_id]
             self.runs.refresh()
             self.runs.action_move(1)
 
@@ -183,20 +184,21 @@ class Traces(Screen):
         self.run_worker(self._export(), group="export", exclusive=True)
 
     async def _export(self) -> None:
-        name = await self.app.push_screen_wait(Asked("Write the runs that fit to (FILE.jsonl [format])", "runs.jsonl"))
+        which = f"the {len(self.runs.marked)} marked runs" if self.runs.marked else "the runs that fit"
+        name = await self.app.push_screen_wait(Asked(f"Write {which} to (FILE.jsonl [format])", "runs.jsonl"))
         shelf = self._shelf
         if not name or shelf is None:
             return
 
         file, _, form = name.strip().partition(" ")
-        ids = [shelf[row].run_id for row in reversed(range(shelf.count))]
+        ids = self.runs.marked or [shelf[row].run_id for row in reversed(range(shelf.count))]
         self._done(lambda: self._said(shelf.export(ids, Path(file), form or "messages"), "good"))
 
     def action_diff(self) -> None:
         from journeyman.tui.compare import Compare
 
-        if self._shelf is not None and len(self.runs.marked) == 2:  # noqa: PLR2004 - two runs
-            self.app.push_screen(Compare(self._shelf, *self.runs.marked))
+        if self._shelf is not None and len(self.runs.marked) > 1:
+            self.app.push_screen(Compare(self._shelf, *self.runs.marked[-2:]))
         else:
             self._said("Mark two runs with space first.", "warning")
 
@@ -207,18 +209,23 @@ class Traces(Screen):
         if self._shelf is None:
             return
 
-        if self.runs.groups is not None:
-            group = self.runs.groups[event.row]
+        group = self.runs.groups[event.row] if self.runs.groups is not None else None
+        if group and group.task:
+            self._only(f"batch:{group.batch} task:{group.task}")
+        else:
+            record = self._shelf.record(group.batch) if group else self._shelf[event.row]
+            self.app.push_screen(Reader(self._shelf, record), self._only)
+
+    def _only(self, wanted: str | None) -> None:
+        """Show only runs that this filter fits, if there is one."""
+        if wanted:
             self.runs.groups = None
-            self._filter = f"batch:{group.batch} task:{group.task}"
-            self.query_one(Input).value = self._filter
+            self._filter = self.query_one(Input).value = wanted
             self.runs.cursor = 0
             self.action_again()
-        else:
-            self.app.push_screen(Reader(self._shelf, self._shelf[event.row]))
 
 
-KEYS = " enter read · / filter · g groups · space mark · d compare · + good · - bad · e export · esc back"
+KEYS = "enter read · / filter · g groups · space mark · d diff · +- rate · e export"
 
 
 def recorded(record: Record, width: int, *, marked: bool = False) -> Line:
@@ -246,10 +253,12 @@ def recorded(record: Record, width: int, *, marked: bool = False) -> Line:
     return fit((*spans, (f" {record.prompt} ", ""), (record.answer, "dim")), width)
 
 
-def grouped(group: Group, width: int) -> Line:
-    """One group: a dot for each attempt, filled where it was right."""
-    dots = [("●" if r == 1 else "·" if r is None else "◐" if r else "○", _worth(r)) for r in group.rewards[:16]]
-    known = [reward for reward in group.rewards if reward is not None]
+def grouped(group: Group, width: int, search: Sequence[tuple[float | None, bool]] = ()) -> Line:
+    """One group: a dot for each attempt, filled where it was right; of a search `◆` is what it chose."""
+    rewards = [score for score, _ in search] or group.rewards
+    dots = [("●" if r == 1 else "·" if r is None else "◐" if r else "○", _worth(r)) for r in rewards[:16]]
+    dots = [("◆" if at < len(search) and search[at][1] else sign, role) for at, (sign, role) in enumerate(dots)]
+    known = [reward for reward in rewards if reward is not None]
     mean = f"{sum(known) / len(known):.2f}" if known else "–"
     same = len(set(known)) < 2  # noqa: PLR2004 - all alike
     left: Line = ((" ", ""), *dots, (" " * max(1, 18 - len(dots)), ""), (f"{mean:>5}", "dim" if same else "accent"))

@@ -36,6 +36,7 @@ May it call files.write?
 █   |     return x * 37
 █   |
 █ no rule allows files.write
+█ s and a would keep the rule: allow files.write where path = "out.py"
 █ y yes   n no   s this session   a always   N no, because …   e edit   ? why
 
   \
@@ -358,7 +359,7 @@ async def test_an_engine_that_is_killed_is_told_of_once_and_the_session_goes_on(
             "The engine is gone; the session is stored.\nWrite on to start another."
         ]
         assert not app.chat.approval.questions
-        assert cards(app)[0].status == "unknown"
+        assert cards(app)[0].status == "not done"
         app.chat.prompt.set("Never mind")
         await pilot.press("enter")
         await until(pilot, lambda: Said("assistant", "As you wish.") in app.chat.transcript.items, 60)
