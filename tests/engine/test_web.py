@@ -11,6 +11,9 @@ import aiohttp
 import anyio
 import pytest
 
+from journeyman.engine import wire
+from journeyman.engine.client import connect
+from tests.engine.conftest import Seat
 from tests.need import need
 
 OPENED = """new Promise(told => {{
@@ -55,6 +58,17 @@ class Page:
                 if fields.items() <= message.items():
                     return message
 
+    async def types(self, text):
+        for letter in text:
+            for kind in ("keyDown", "keyUp"):
+                await self.ask(
+                    "Input.dispatchKeyEvent",
+                    type=kind,
+                    key="Enter" if letter == "\r" else letter,
+                    text=letter if kind == "keyDown" else "",
+                    windowsVirtualKeyCode=13 if letter == "\r" else ord(letter.upper()),
+                )
+
     async def run(self, script):
         """What a script in the page comes to."""
         answer = await self.ask("Runtime.evaluate", expression=script, awaitPromise=True, returnByValue=True)
@@ -78,7 +92,8 @@ async def page(browser, address):
 @pytest.fixture
 def served(place):
     """The command as a user starts it, and its address."""
-    model = place.script("From the browser.")["model"]
+    write = {"tool": "files__write", "arguments": {"path": "out.txt", "content": "hello"}}
+    model = place.script(write, "Written.")["model"]
     process = subprocess.Popen(
         [sys.executable, "-m", "journeyman", "web", "--root", str(place.folder), "--model", model],
         stderr=subprocess.PIPE,
@@ -100,6 +115,32 @@ async def test_the_ui_is_drawn_and_nothing_is_fetched_from_elsewhere(browser, se
         fetched = await tab.run('performance.getEntriesByType("resource").map(each => each.name)')
         assert len(fetched) >= 2
         assert all(each.startswith(served) for each in fetched)
+
+
+@pytest.mark.timeout(180)
+async def test_what_is_typed_there_is_said_and_a_question_is_answered_there(browser, served, place):
+    async with page(browser, served) as tab:
+        assert await tab.run(DRAWN)
+        await tab.run('document.querySelector(".xterm-helper-textarea").focus()')
+        await tab.types("Write it\r")
+        async with connect() as client:  # another client sees what the browser's does
+            seat = Seat(client)
+            with anyio.fail_after(60):
+                while not (listed := (await client.sessions(place.folder))["sessions"]):
+                    await anyio.sleep(0.1)
+
+            await client.resume(listed[0]["sessionId"], place.folder)
+            question = await seat.asked()
+            assert seat.said("user_message_chunk") == "Write it"
+            with anyio.fail_after(60):
+                while not [each for each in seat.heard if getattr(each, "method", "") == wire.SETTLED]:
+                    await tab.types("y")  # none is an answer in the first half second
+                    with anyio.move_on_after(2):
+                        await seat.note(wire.SETTLED, token=question.ours["token"], approved=True)
+
+            await seat.ended()
+
+    assert (place.folder / "out.txt").read_text() == "hello"
 
 
 async def test_another_page_is_refused_and_so_is_a_missing_token(browser, served):
