@@ -242,7 +242,7 @@ async def _history(session: Session, params: Json) -> Json:
     total = session.record.count
     until = min(int(params.get("before", total + 1)) - 1, total)
     start = max(until - int(params.get("limit", HISTORY)), 0)
-    found = session.record.updates(start, until, str(session.cwd))
+    found = session.record.updates(start, until, str(session.kit.cwd))
     updates = [each async for each in found if each["sessionUpdate"] != "usage_update"]
     return {"updates": updates, "before": start + 1 if start else None, "total": total}
 

@@ -12,9 +12,6 @@ turn: the engine goes on, and another client can follow the session.
 """
 
 import json
-import os
-import subprocess
-import sys
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -27,12 +24,12 @@ import anyio
 
 from journeyman.engine import wire
 from journeyman.engine.pipe import Pipe
-from journeyman.engine.place import log_path, short, socket_path
+from journeyman.engine.place import log_path, socket_path
+from journeyman.engine.reach import reached
 from journeyman.errors import Disconnected, JourneymanError, UsageError, known
 
 STARTING_S = 60.0
 """For an engine to start; on a busy machine its imports take a while."""
-POLL_S = 0.03
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,7 +274,7 @@ async def connect(path: Path | None = None, *, start: bool = True) -> AsyncGener
     deadline = anyio.current_time() + STARTING_S
     async with AsyncExitStack() as stack:
         while True:
-            pipe = await _reach(path, start=start)
+            pipe = await reached(path, STARTING_S, start=start)
             try:
                 client = await stack.enter_async_context(_met(pipe))
                 break
@@ -316,57 +313,6 @@ async def _met(pipe: Pipe) -> AsyncGenerator[Client]:
         finally:
             client.messages.close()
             group.cancel_scope.cancel()
-
-
-async def _reach(path: Path, *, start: bool) -> Pipe:
-    process: subprocess.Popen[bytes] | None = None
-    deadline = anyio.current_time() + STARTING_S
-    while True:
-        try:
-            with short(path) as address:
-                return Pipe(address)
-        except OSError as error:
-            if not start:
-                raise Disconnected(f"No engine listens at {path}.", fix="journeyman serve") from error
-
-        if process is None or process.poll() == 0:  # the one that was there was about to end
-            process = _start(path)
-
-        if process.poll() not in {None, 0} or anyio.current_time() > deadline:
-            raise Disconnected(f"The engine does not start. {_tail()}", fix=f"See {log_path()}, or: journeyman serve")
-
-        await anyio.sleep(POLL_S)
-
-
-def _start(path: Path) -> "subprocess.Popen[bytes]":
-    """An engine that outlives this process and its terminal. Of several that start at once one stays."""
-    try:
-        with log_path().open("wb") as log:
-            process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "journeyman", "serve", "--socket", str(path)],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-                cwd="/",
-                env={**os.environ, "PYTHONUNBUFFERED": "1"},
-            )
-    except OSError as error:
-        raise Disconnected(f"The engine cannot be started: {error}.", fix=f"See {log_path()}.") from error
-
-    _started.append(process)
-    return process
-
-
-_started: "list[subprocess.Popen[bytes]]" = []
-"""They outlive us: nobody waits for their end."""
-
-
-def _tail() -> str:
-    with suppress(OSError):
-        return log_path().read_text("utf-8", "replace")[-1500:].strip()
-
-    return ""
 
 
 def _fault(error: Mapping[str, Any]) -> JourneymanError:

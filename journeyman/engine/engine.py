@@ -90,7 +90,7 @@ class Engine:
         count = session.record.count if at is None else at
         base = session.record.base
         stem = Stem(base, count) if base and count else None
-        return await self.new(session.cwd, {**session.given, **given}, (), stem)
+        return await self.new(session.kit.cwd, {**session.kit.given, **given}, (), stem)
 
     async def _begin(
         self,

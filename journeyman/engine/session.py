@@ -11,35 +11,22 @@ from typing import Any
 import anyio
 from anyio.abc import TaskGroup
 
-from journeyman.agent.models.model import Sampling
-from journeyman.agent.order import Order, Result
-from journeyman.agent.outfit import Rules, limits, outfit, policy_for
+from journeyman.agent.order import Result
 from journeyman.agent.runtime import Runtime
-from journeyman.config import Settings, load_settings
 from journeyman.engine import wire
 from journeyman.engine.followers import Followers
+from journeyman.engine.kit import Kit
 from journeyman.engine.models import Models
 from journeyman.engine.peer import Peer
 from journeyman.engine.questions import Questions
 from journeyman.engine.record import Record
-from journeyman.engine.servers import Calls
+from journeyman.engine.tale import Tale
 from journeyman.engine.turn import Turn, ended
-from journeyman.engine.updates import Updates
 from journeyman.engine.waiting import Waiting
 from journeyman.errors import JourneymanError, UsageError
 from journeyman.safe import safe
-from journeyman.tools.catalog import Catalog
 from journeyman.tools.target import Target
-from journeyman.traces.events import (
-    BudgetRaised,
-    BudgetWarned,
-    Compacted,
-    Event,
-    ModelDelta,
-    ModelResponded,
-    RunResumed,
-)
-from journeyman.traces.transcript import told
+from journeyman.traces.events import Event
 from journeyman.traces.writer import Stored
 
 Json = dict[str, Any]
@@ -58,23 +45,13 @@ class Session:
     ) -> None:
         """`given`: what is said over the settings."""
         self.id = record.id
-        self.cwd = cwd
-        self.given = given
+        self.kit = Kit(cwd, given, servers, models or Models())
         self.followers = Followers(self.id)
-        self.notices: list[str] = []
-        self.runtime: Runtime | None = None
         self.record = record
         self.questions = Questions(self.id, self.followers.peers, group)
         self.waiting = Waiting(self.id)
         self.turn: Turn | None = None
-        self.updates = Updates()
-        """Of what happens now; `record` says what happened before."""
-        self.calls = Calls()
-        self.off: set[str] = set()
-        """Servers that it does without."""
-        self._models = models or Models()
-        self._servers = servers
-        self._settings: Settings | None = None
+        self.tale = Tale(self.followers, self.questions)
         self._fault: JourneymanError | None = None
         self._scope: anyio.CancelScope | None = None
         self._stale = False
@@ -121,15 +98,11 @@ class Session:
 
         Raises:
             PolicyError: there is no such.
-            ConfigError: as `settings`.
+            ConfigError: a setting will not do.
         """
-        policy = policy_for(self.settings, self.cwd, setting=mode)
-        self.given["policy"], self._settings = mode, None
-        if self.runtime is None:  # it is being opened, with the one before
+        if not self.kit.set_mode(mode):  # it is being opened, with the one before
             self._stale = True
             self._stir()
-        else:
-            self.runtime.policy = policy
 
         self.followers.hear({"sessionUpdate": "current_mode_update", "currentModeId": mode})
 
@@ -139,33 +112,18 @@ class Session:
         Raises:
             JourneymanError: it cannot be had; what was before stays.
         """
-        before = dict(self.given)
-        self.given[name] = value
+        before = dict(self.kit.given)
+        self.kit.given[name] = value
         await self._reopen()
         if self._fault is not None:
-            fault, self.given = self._fault, before
+            fault, self.kit.given = self._fault, before
             await self._reopen()
             raise fault
 
     async def mind_server(self, name: str, do: str) -> None:
-        """`restart` a server, or do without it in this session: `off`, `on`.
-
-        Raises:
-            UsageError: there is no such server, or that cannot be done with it.
-            ServerError: it does not start.
-        """
-        there = self.runtime.catalog if self.runtime else Catalog()
-        server = next((each for each in there.servers if each.name == name), None)
-        if (server is None and name not in self.off) or do not in {"restart", "on", "off"}:
-            raise UsageError(f"The server {safe(name)!r} cannot be switched {safe(do)!r}.", fix="journeyman mcp list")
-
-        if server is not None and do == "restart":
-            await server.restart()
-            if any(spec.server == name for spec in there.specs):
-                return
-
-        self.off = {*self.off, name} if do == "off" else self.off - {name}
-        await self._reopen()
+        """As `Kit.mind_server`."""
+        if await self.kit.mind_server(name, do):
+            await self._reopen()
 
     async def _reopen(self) -> None:
         self._stale, self._opened = True, anyio.Event()
@@ -174,24 +132,6 @@ class Session:
             self._trying = True
             await self._opened.wait()
             self._trying = False
-
-    @property
-    def mode(self) -> str:
-        return str(self.given.get("policy") or (self._settings.policy if self._settings else "ask"))
-
-    @property
-    def settings(self) -> Settings:
-        """As they stand now.
-
-        Raises:
-            ConfigError: one of them will not do.
-        """
-        self._settings = self._settings or load_settings(root=self.cwd, **self.given)
-        return self._settings
-
-    @property
-    def limits(self) -> Json:
-        return limits(self.settings).model_dump(exclude_none=True)
 
     @property
     def idle(self) -> bool:
@@ -218,22 +158,22 @@ class Session:
 
         self.questions.show(peer)
         if peer.notes:
-            for notice in self.notices:
+            for notice in self.kit.notices:
                 peer.tell(wire.NOTE, {"sessionId": self.id, "kind": "notice", "text": safe(notice)})
 
     async def _tell_before(self, peer: Peer, *, replay: bool) -> None:
         sent = 0
         while replay and sent < self.record.count:
             until = self.record.count
-            async for update in self.record.updates(sent, until, str(self.cwd)):
+            async for update in self.record.updates(sent, until, str(self.kit.cwd)):
                 peer.update(self.id, update)
                 await peer.room()
 
             sent = until
 
         if self.record.count and not replay:
-            await self.record.catch_up(self.updates)
-            peer.update(self.id, self.updates.spent())
+            await self.record.catch_up(self.tale.updates)
+            peer.update(self.id, self.tale.updates.spent())
 
         self.followers.catch_up(peer)
 
@@ -258,31 +198,19 @@ class Session:
             except Exception as error:  # noqa: BLE001 - one session's fault is not the engine's end
                 self._fail(JourneymanError(f"{type(error).__name__}: {error}", fix="See the engine's log."))
 
-            self.runtime = None
             while not (self.ending or self._stale or self.waiting):
                 await self._rest()
 
         self._fail(JourneymanError("The session has ended."))
 
     async def _open(self) -> None:
-        self._settings = None
-        self.notices.clear()
-        settings = self.settings
-        base = self.record.base
-        heard: Json = {"extra": self._servers, "without": self.off, "make": self._models.make}
-        runtime = await outfit(settings, Rules(), self.notices, resume=base, **heard)
-        try:
-            async with runtime:
-                self.notices += [f"{each} {each.fix}".strip() for each in runtime.catalog.problems]
-                for notice in self.notices:
-                    self.followers.note("notice", notice)
+        async with self.kit.open(self.record.base) as runtime:
+            for notice in self.kit.notices:
+                self.followers.note("notice", notice)
 
-                self._fault, self.runtime = None, runtime
-                self._is_open()
-                await self._turns(runtime)
-        finally:
-            with anyio.CancelScope(shield=True):
-                await anyio.to_thread.run_sync(runtime.store.close)
+            self._fault = None
+            self._is_open()
+            await self._turns(runtime)
 
     def _fail(self, error: JourneymanError) -> None:
         self._fault = error
@@ -318,7 +246,7 @@ class Session:
             turn.error = JourneymanError(f"{type(error).__name__}: {error}", fix="See the engine's log.")
         finally:
             self._scope = None
-            self.record.count = self.updates.count
+            self.record.count = self.tale.updates.count
             self.followers.live.clear()
             self.turn = None
             self.followers.tell(wire.TURN, ended(turn))
@@ -328,8 +256,8 @@ class Session:
         self.waiting.said()  # else the engine ends, and the next one finds it
 
     async def _run(self, turn: Turn, runtime: Runtime) -> Result:
-        await self.record.catch_up(self.updates)
-        order = self._order(turn)
+        await self.record.catch_up(self.tale.updates)
+        order = self.kit.order(turn, self.questions.more)
         heard: Json = {"approver": self.questions.approve, "listeners": [self._passing], "watch": self._stored}
         stem = self.record.stem
         if self.record.stored:
@@ -340,48 +268,18 @@ class Session:
 
         return await runtime.run(order, run_id=self.id, **heard)
 
-    def _order(self, turn: Turn) -> Order:
-        settings = self.settings
-        return Order(
-            prompt=turn.text,
-            command=turn.command,
-            limits=limits(settings),
-            sampling=Sampling(think=settings.think, effort=settings.effort),
-            context=settings.context,
-            compact_at=settings.compact_at,
-            programs=settings.programs,
-            root=str(self.cwd),
-            more=self.questions.more,
-        )
-
     def _stored(self, stored: Stored) -> None:
         self.record.stored = True
         self.waiting.said()
-        self._hear(stored.event, stored.at / 1e6)
+        self.tale.hear(stored.event, stored.at / 1e6, self._asker)
 
     def _passing(self, event: Event) -> None:
         if event.type in {"model_delta", "call_progress"}:
-            self._hear(event, 0.0)
+            self.tale.hear(event, 0.0, self._asker)
 
-    def _hear(self, event: Event, at: float) -> None:
-        self.calls.hear(event)
-        match event:
-            case ModelResponded():
-                self.questions.step = event.message.calls
-            case ModelDelta(kind="status"):
-                self.followers.note("status", event.text)
-            case BudgetWarned():
-                self.followers.note("budget", f"{event.used:g} of {event.limit:g} {event.what} used")
-            case BudgetRaised():
-                self.followers.note("budget", f"{event.limit:g} {event.what} from here on")
-            case Compacted():
-                self.followers.note("compacted", told(event))
-            case RunResumed() if event.unfinished:
-                text = "a call was under way when this run was cut off; it may or may not have happened"
-                self.followers.note("resumed", text)
-
-        for update in self.updates.of(event, at):
-            self.followers.happened(update, self.turn.asker if self.turn else None)
+    @property
+    def _asker(self) -> Peer | None:
+        return self.turn.asker if self.turn else None
 
     def tell_queue(self) -> None:
         self.followers.tell(wire.QUEUE, self.queue)

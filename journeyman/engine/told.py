@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from journeyman.agent.outfit import limits
 from journeyman.engine.session import Session
 from journeyman.engine.wire import OURS
 from journeyman.tools.server import Server
@@ -22,26 +23,26 @@ MODES = {
 def opened(session: Session) -> Json:
     """The result of `session/new` and the like, `wire.Opened` in it."""
     modes = [{"id": name, "name": name, "description": told} for name, told in MODES.items()]
-    if session.mode not in MODES:
-        modes.append({"id": session.mode, "name": Path(session.mode).name})
+    if session.kit.mode not in MODES:
+        modes.append({"id": session.kit.mode, "name": Path(session.kit.mode).name})
 
     ours = {
-        "root": str(session.cwd),
-        "model": session.settings.model,
+        "root": str(session.kit.cwd),
+        "model": session.kit.settings.model,
         "running": session.turn is not None,
         "queue": session.waiting.listed,
         "held": session.waiting.held,
     }
     return {
-        "modes": {"currentModeId": session.mode, "availableModes": modes},
+        "modes": {"currentModeId": session.kit.mode, "availableModes": modes},
         "configOptions": options(session),
         "_meta": {OURS: ours},
     }
 
 
 def options(session: Session) -> list[Json]:
-    settings = session.settings
-    now = session.runtime.model.spec if session.runtime else settings.model or "default"
+    settings = session.kit.settings
+    now = session.kit.runtime.model.spec if session.kit.runtime else settings.model or "default"
     models = dict.fromkeys([now, "local:starter"])
     return [
         _select("model", "Model", "model", now, models),
@@ -82,23 +83,23 @@ def used(result: Any) -> Json:
 
 def state(session: Session) -> Json:
     """A `wire.State`."""
-    runtime = session.runtime
+    runtime = session.kit.runtime
     specs = runtime.catalog.specs if runtime else ()
     tools = [{"name": spec.identity, "description": spec.description, "read_only": spec.read_only} for spec in specs]
     servers = [_server(each, specs, session) for each in runtime.catalog.servers] if runtime else []
-    servers += [{"name": name, "transport": "", "protocol": "", "tools": 0, **OFF} for name in sorted(session.off)]
+    servers += [{"name": name, "transport": "", "protocol": "", "tools": 0, **OFF} for name in sorted(session.kit.off)]
     policy = runtime.policy if runtime else None
     return {
         "sessionId": session.id,
-        "root": str(session.cwd),
-        "model": runtime.model.spec if runtime else session.settings.model,
-        "mode": session.mode,
+        "root": str(session.kit.cwd),
+        "model": runtime.model.spec if runtime else session.kit.settings.model,
+        "mode": session.kit.mode,
         "policy": {"name": policy.name, "digest": policy.digest, "text": policy.text} if policy else {},
         "sandbox": dict(runtime.sandbox) if runtime else {},
         "tools": tools,
         "servers": sorted(servers, key=lambda each: each["name"]),
-        "limits": session.limits,
-        "notices": list(session.notices),
+        "limits": limits(session.kit.settings).model_dump(exclude_none=True),
+        "notices": list(session.kit.notices),
         "clients": len(session.followers.peers),
     }
 
@@ -110,6 +111,6 @@ def _server(server: Server, specs: Sequence[ToolSpec], session: Session) -> Json
         "protocol": server.era,
         "tools": sum(spec.server == server.name for spec in specs),
         "off": False,
-        **session.calls.told(server.name),
+        **session.tale.calls.told(server.name),
         "stderr": server.stderr,
     }

@@ -7,7 +7,7 @@ from pathlib import Path
 import anyio
 import pytest
 
-from journeyman.engine import client as client_room
+from journeyman.engine import reach
 from journeyman.engine.client import connect
 from journeyman.engine.place import short, socket_path
 from journeyman.engine.serve import _alone
@@ -89,11 +89,11 @@ async def test_who_comes_while_an_engine_ends_gets_the_next_one(place):
 
 
 async def test_an_engine_that_no_longer_listens_and_is_not_gone_yet_is_waited_for(place):
-    before = len(client_room._started)
+    before = len(reach.started)
     async with anyio.create_task_group() as group:
         with _alone(socket_path()), anyio.fail_after(90):
             group.start_soon(_stop)
-            while not any(each.poll() == 0 for each in client_room._started[before:]):  # noqa: ASYNC110 - a process
+            while not any(each.poll() == 0 for each in reach.started[before:]):  # noqa: ASYNC110 - a process
                 await anyio.sleep(0.02)
 
 
