@@ -59,6 +59,9 @@ def talk(
 
     from journeyman.errors import ConfigError, install
 
+    if "TEXTUAL_DRIVER" in os.environ:
+        _end_with_parent()
+
     try:
         start = import_module("journeyman.tui.app").start
     except ImportError as error:
@@ -78,6 +81,15 @@ def on_screen() -> bool:
         return True
 
     return sys.stdin.isatty() and sys.stdout.isatty() and os.environ.get("TERM", "dumb") != "dumb"
+
+
+def _end_with_parent() -> None:
+    """What a browser shows ends with the server that shows it, however that ends (Linux)."""
+    import ctypes  # noqa: PLC0415 - only there
+    import signal  # noqa: PLC0415
+
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG
 
 
 def someone_talks() -> bool:

@@ -30,7 +30,7 @@ def web(port: int, opening: bool, **options: object) -> int:
     import anyio
 
     words = [part for name, value in options.items() if value is not None for part in (f"--{name}", str(value))]
-    command = shlex.join([sys.executable, "-m", "journeyman", "chat", *words])
+    command = f"exec {shlex.join([sys.executable, '-m', 'journeyman', 'chat', *words])}"  # no shell in between
     try:
         anyio.run(_serve, command, port, opening)
     except KeyboardInterrupt:

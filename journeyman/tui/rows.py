@@ -15,6 +15,9 @@ from textual.strip import Strip
 from journeyman.tui.line import Line, ends, fit, plain
 from journeyman.tui.palette import Palette
 
+KEPT = 2_000
+"""Rows whose last look is kept."""
+
 
 class Rows(ScrollView, can_focus=True):
     """A number of rows and how to draw each."""
@@ -26,6 +29,12 @@ class Rows(ScrollView, can_focus=True):
     """
 
     _base = Style.null()
+
+    def __init__(self, ident: str = "") -> None:
+        super().__init__(id=ident or None)
+        self._looks: dict[int, tuple[Strip, Strip]] = {}
+        """Rows as they were drawn last, and of what: Textual keeps what it makes of a strip with the strip."""
+        self._looks_for = (self._base, 0)
 
     @property
     def palette(self) -> Palette:
@@ -77,16 +86,40 @@ class Rows(ScrollView, can_focus=True):
         self.refresh()
 
     def render_lines(self, crop: Region) -> list[Strip]:
-        self._base = self.rich_style  # once for all rows: it is looked up along the tree
+        self._look_up()
         return super().render_lines(crop)
+
+    def _look_up(self) -> None:
+        """What all rows are drawn with."""
+        base = self.rich_style  # once for all rows: it is looked up along the tree
+        if (base, self.size.width) != self._looks_for:
+            self._looks_for = base, self.size.width
+            self._looks.clear()
+
+        self._base = base
 
     def render_line(self, y: int) -> Strip:
         row = self.scroll_offset.y + y
         width, base = self.size.width, self._base
         if row >= self.count:
-            return Strip.blank(width, base)
+            return self._styled(Strip([]), row, width, base)
 
-        strip = self.strip_at(row).apply_style(base).crop_extend(0, width, base)
+        strip = self.strip_at(row)
+        kept = self._looks.get(row)
+        if kept is not None and kept[0] is strip and self.text_selection is None:
+            return kept[1]
+
+        drawn = self._styled(strip, row, width, base)
+        if len(self._looks) > KEPT:
+            self._looks.clear()
+
+        if self.text_selection is None:
+            self._looks[row] = strip, drawn
+
+        return drawn
+
+    def _styled(self, strip: Strip, row: int, width: int, base: Style) -> Strip:
+        strip = strip.apply_style(base).crop_extend(0, width, base)
         if (selection := self.text_selection) is not None and (span := selection.get_span(row)) is not None:
             start, end = span[0], span[1] if span[1] >= 0 else width
             marked = strip.crop(start, end).apply_style(self.screen.get_component_rich_style("screen--selection"))
@@ -102,7 +135,7 @@ class Lines(Rows):
     """Lines that are there already: a result in full, a difference, help."""
 
     def __init__(self, lines: Sequence[Line] = (), ident: str = "") -> None:
-        super().__init__(id=ident or None)
+        super().__init__(ident)
         self.lines: Sequence[Line] = lines
 
     def show(self, lines: Sequence[Line], *, stay: bool = False) -> None:
@@ -154,7 +187,7 @@ class Table(Rows):
             return self.table
 
     def __init__(self, ident: str = "") -> None:
-        super().__init__(id=ident or None)
+        super().__init__(ident)
         self.cursor = 0
 
     def line(self, row: int) -> Line:

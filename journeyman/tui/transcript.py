@@ -7,8 +7,9 @@ from collections.abc import Iterator, Sequence
 from time import monotonic
 from typing import NamedTuple
 
+from rich.style import Style
 from textual import events
-from textual.geometry import Offset, Size
+from textual.geometry import Offset, Region, Size
 from textual.message import Message
 from textual.selection import Selection
 from textual.strip import Strip
@@ -174,7 +175,7 @@ class Transcript(Rows):
     def _look(self, index: int) -> Look:
         since = self._since.get(index) if not isinstance(self.items[index], Said) else None
         return Look(
-            width=max(8, self.cells),
+            width=max(8, self._width or self.cells),
             unfolded=self._folds.get(index, self.thoughts and isinstance(self.items[index], Thought)),
             selected=index == self.selected,
             frame=self._frame if since is not None else 0,
@@ -206,6 +207,26 @@ class Transcript(Rows):
         index, offset = self._heights.find(row)
         strips = self._strips(index)
         return strips[offset] if offset < len(strips) else Strip([])
+
+    def render_lines(self, crop: Region) -> list[Strip]:
+        """The rows with the padding, each kept as long as it is the same: Textual's own way makes all of them anew
+        whenever they move, and what it has made of a strip is lost with it.
+        """
+        self._look_up()
+        filters, background = self.get_line_filters(), self.background_colors[1]
+        strips = []
+        for y in crop.line_range:
+            strip = self.render_line(y)
+            for each in filters:
+                strip = strip.apply_filter(each, background)
+
+            strips.append(strip if crop.column_span == (0, strip.cell_length) else strip.crop(*crop.column_span))
+
+        return strips
+
+    def _styled(self, strip: Strip, row: int, width: int, base: Style) -> Strip:
+        left, right = (Strip.blank(each, base) for each in (self.styles.padding.left, self.styles.padding.right))
+        return Strip.join([left, super()._styled(strip, row, width, base), right])
 
     def forget(self) -> None:
         self._speech.forget()

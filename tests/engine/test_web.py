@@ -126,7 +126,7 @@ async def test_what_is_typed_there_is_said_and_a_question_is_answered_there(brow
         async with connect() as client:  # another client sees what the browser's does
             seat = Seat(client)
             with anyio.fail_after(60):
-                while not (listed := (await client.sessions(place.folder))["sessions"]):
+                while not (listed := (await client.sessions(place.folder))["sessions"]):  # noqa: ASYNC110 - a process
                     await anyio.sleep(0.1)
 
             await client.resume(listed[0]["sessionId"], place.folder)
