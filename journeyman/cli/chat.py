@@ -85,8 +85,8 @@ def on_screen() -> bool:
 
 def _end_with_parent() -> None:
     """What a browser shows ends with the server that shows it, however that ends (Linux)."""
-    import ctypes  # noqa: PLC0415 - only there
-    import signal  # noqa: PLC0415
+    import ctypes
+    import signal
 
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG
