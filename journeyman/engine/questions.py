@@ -47,10 +47,14 @@ class Questions:
         self._peers = peers
         self._group = group
         self.open: dict[str, Question] = {}
-        self.step: Sequence[ToolCall] = ()
-        """The calls of the model's step under way."""
+        self._step: Sequence[ToolCall] = ()
         self._also: dict[str, tuple[Any, Any]] = {}
         """Calls that were allowed with an earlier one: their arguments, and the rules of that question."""
+
+    def stepped(self, calls: Sequence[ToolCall]) -> None:
+        """The calls of the model's next step."""
+        self._step = calls
+        self._also.clear()
 
     def show(self, peer: Peer) -> None:
         """To a client that has just come."""
@@ -91,8 +95,8 @@ class Questions:
         )
 
     def _behind(self, call_id: str) -> Sequence[ToolCall]:
-        ids = [call.id for call in self.step]
-        return self.step[ids.index(call_id) + 1 :] if call_id in ids else ()
+        ids = [call.id for call in self._step]
+        return self._step[ids.index(call_id) + 1 :] if call_id in ids else ()
 
     async def more(self, spent: Spent) -> float | None:
         """As much again of what is spent, if a person says so."""

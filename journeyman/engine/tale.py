@@ -32,7 +32,7 @@ class Tale:
         self.calls.hear(event)
         match event:
             case ModelResponded():
-                self._questions.step = event.message.calls
+                self._questions.stepped(event.message.calls)
             case ModelDelta(kind="status"):
                 self._followers.note("status", event.text)
             case BudgetWarned():

@@ -86,7 +86,8 @@ def state(session: Session) -> Json:
     runtime = session.kit.runtime
     specs = runtime.catalog.specs if runtime else ()
     tools = [{"name": spec.identity, "description": spec.description, "read_only": spec.read_only} for spec in specs]
-    servers = [_server(each, specs, session) for each in runtime.catalog.servers] if runtime else []
+    there = [each for each in runtime.catalog.servers if each.name not in session.kit.off] if runtime else []
+    servers = [_server(each, specs, session) for each in there]
     servers += [{"name": name, "transport": "", "protocol": "", "tools": 0, **OFF} for name in sorted(session.kit.off)]
     policy = runtime.policy if runtime else None
     return {

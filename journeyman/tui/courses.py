@@ -136,7 +136,8 @@ def _metrics(folder: Path, stage: "Stage") -> Iterator[Line]:
 
 
 def _passes(found: "Found") -> Iterator[Line]:
-    for label, tried in found.passes.items():
+    practised = {f"{stage.number} {stage.name}": stage.practice for stage in found.stages if stage.practice}
+    for label, tried in (practised | found.passes).items():
         cells = "   ".join(f"pass@{p.k} {p.rate:.0%} [{p.low:.0%} {p.high:.0%}]" for p in tried.passes)
         yield (f"{label:<12}", "dim"), (cells, "")
 

@@ -10,6 +10,7 @@ from textual.app import ComposeResult, SuspendNotSupported
 from textual.binding import Binding
 from textual.screen import Screen
 
+from journeyman.errors import JourneymanError
 from journeyman.safe import prose, safe
 from journeyman.tui.bar import Bar
 from journeyman.tui.blocks import lasted
@@ -110,9 +111,12 @@ class Servers(Screen):
     async def action_mind(self, do: str) -> None:
         if name := self.picked.get("name"):
             self.query_one("#title", Bar).show((("Tool servers", "bold"), (f"  {safe(name)}: {do} …", "warning")))
-            state = await quietly(self._chat, lambda: self._chat.talk.mind_server(str(name), do))
+            try:
+                self.show(await self._chat.talk.mind_server(str(name), do))
+            except JourneymanError as error:
+                self.notify(f"{error} {error.fix}", severity="error", markup=False)
+
             self.query_one("#title", Bar).show((("Tool servers", "bold"),), ((KEYS, "dim"),))
-            self.show(state or self._state)
 
     def action_switch(self) -> None:
         self.action_mind("on" if self.picked.get("off") else "off")
@@ -123,6 +127,7 @@ class Servers(Screen):
         try:
             with self.app.suspend():
                 subprocess.run([sys.executable, "-m", "journeyman", "mcp", "login", "--", name], check=False)
+                input("Enter goes back. ")
         except SuspendNotSupported:
             self.notify(f"Elsewhere: journeyman mcp login {safe(name)}", markup=False)
         else:

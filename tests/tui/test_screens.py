@@ -223,7 +223,6 @@ async def sessions():
 @pytest.mark.parametrize("size", [(120, 36), (80, 24)], ids=str)
 async def test_what_was_recorded(size, store, monkeypatch):
     monkeypatch.setattr("journeyman.tui.traces.aged", lambda _: "2h")
-    monkeypatch.setattr("journeyman.tui.practice.aged", lambda _: "2h")
     async with alone(size) as (app, pilot):
 
         async def is_same(name: str) -> None:
@@ -247,10 +246,6 @@ async def test_what_was_recorded(size, store, monkeypatch):
         await pilot.press("c")
         await until(pilot, lambda: app.screen is screen and screen.runs.groups is None and screen.runs.count == 2)
         await is_same("candidates")
-        await pilot.press("escape")
-        app.do("training", "")
-        await until(pilot, lambda: "mean reward" in shown(app))
-        await is_same("practice")
 
 
 @pytest.mark.parametrize("width", [116, 76])

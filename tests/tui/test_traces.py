@@ -1,16 +1,16 @@
-import time
+import os
 
 import pytest
-from inline_snapshot import snapshot
 from textual.widgets import Input
 
+from journeyman.home import data_dir
 from journeyman.traces.store import Store
 from journeyman.tui.compare import compared
 from journeyman.tui.line import plain
-from journeyman.tui.practice import Attempt, told
 from journeyman.tui.traces import Traces
 from tests.traces.practised import attempt
 from tests.traces.runs import answer, record, scored, started, step
+from tests.tui.course import FOUND
 from tests.tui.screen import alone, shown, until
 
 
@@ -113,41 +113,19 @@ async def test_a_difference_fits_narrow_screens_too(store):
     ]
 
 
-async def test_practice_is_a_curve_a_table_and_what_changed(store):
+async def test_courses_of_practice_are_turned_over_and_one_that_cannot_be_read_says_so(store, monkeypatch):
+    monkeypatch.setenv("JOURNEYMAN_HOME", str(store / "home"))
     async with alone((100, 36)) as (app, pilot):
         app.do("training", "")
-        await until(pilot, lambda: "mean reward by batch" in shown(app))
-        assert "pass@1" in shown(app)
+        await until(pilot, lambda: "No course yet." in shown(app))
+        for name, text in (("old", "{}"), ("new", FOUND.model_dump_json())):
+            folder = data_dir() / "training" / name
+            folder.mkdir(parents=True)
+            (folder / "course.json").write_text(text, "utf-8")
+            os.utime(folder / "course.json", (1, 1 + (name == "new")))
 
-
-def test_a_learning_curve_has_those_held_out_beside_those_trained_on():
-    tried = [
-        Attempt(f"batch-{at}", task, split, reward, 10, 0, time.time(), f"What is {task}?")
-        for at, rewards in enumerate(((0.0, 0.0), (1.0, 0.0), (1.0, 1.0)))
-        for task, split, reward in zip(("a", "b"), ("train", "held_out"), rewards, strict=True)
-    ]
-    lines = [plain(line).rstrip() for line in told(tried, 60)]
-    assert "\n".join(lines) == snapshot("""\
-mean reward by batch   ● trained on  ○ held out
-1.0 │        ●       ◉
-    │
-    │
-    │
-    │
-0.5 │
-    │
-    │
-    │
-    │
-0.0 │◉       ○
-    └────────────────────────
-
-batch                     age  runs  pass@1            pass@k                 mixed  tokens  denied
-batch-0                   now     2  0.00 [0.00 0.00]  0.00 [0.00 0.00] k=1      0%      10      0%
-batch-1                   now     2  0.50 [0.00 1.00]  0.50 [0.00 1.00] k=1      0%      10      0%
-batch-2                   now     2  1.00 [1.00 1.00]  1.00 [1.00 1.00] k=1      0%      10      0%
-
-changed from batch-0 to batch-2
-▲ 0.00 → 1.00  What is a?
-▲ 0.00 → 1.00  What is b?\
-""")
+        await pilot.press("r")
+        await until(pilot, lambda: "course 1 of 2" in shown(app))
+        assert "2 gained, 1 lost" in shown(app)
+        await pilot.press("right")
+        await until(pilot, lambda: "is no course that can be read" in shown(app))
