@@ -149,7 +149,7 @@ class Shelf:
 
         query = select(run.c.task, run.c.prompt).where(run.c.task.in_(tasks)).distinct()
         with self.store.reading() as connection:
-            return {task: prompt for task, prompt in connection.execute(query).tuples()}  # noqa: C416 - a result is no pairs to dict
+            return {row.task: row.prompt for row in connection.execute(query)}
 
     def search(self, run_id: str) -> list[tuple[float | None, bool]]:
         """The candidates of a search, in its order: how good each was found, and whether it was chosen."""
