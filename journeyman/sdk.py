@@ -28,7 +28,6 @@ from journeyman.agent.outfit import limits as limits_of
 from journeyman.agent.outfit import reaching, sender, tools_of, working_folder
 from journeyman.agent.run import Listener
 from journeyman.agent.runtime import Runtime
-from journeyman.agent.strategies.spec import strategy as make_strategy
 from journeyman.agent.strategies.strategy import PARALLEL, Strategy
 from journeyman.background import Background
 from journeyman.config import Effort, Think, load_settings
@@ -125,7 +124,7 @@ class Agent:
             instructions=DEFAULT if instructions is None else instructions,
             limits=limits or limits_of(self._settings),
             sampling=sampling_of(sampling or Sampling(), self._settings),
-            strategy=make_strategy(strategy) if isinstance(strategy, str) else strategy,
+            strategy=_strategy(strategy) if isinstance(strategy, str) else strategy,
             verify=_verifier(verify) if verify else None,
             timeout=timeout,
             root=str(self._root),
@@ -307,6 +306,12 @@ class _Mcp:
 
 
 mcp = _Mcp()
+
+
+def _strategy(told: str) -> Strategy:
+    from journeyman.agent.strategies.spec import strategy  # noqa: PLC0415 - few ask for one, and it brings them all
+
+    return strategy(told)
 
 
 def _verifier(verify: "Verify") -> "Callable[[Result, Case], Awaitable[Score]]":
