@@ -13,7 +13,7 @@ import re
 import sys
 import time
 from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
@@ -274,7 +274,8 @@ async def cost(store: Store) -> None:
             for n in range(times):
                 drawn = sampling.model_copy(update={"seed": 1 + n})
                 async with Agent(kept, tools=[], store=store, sampling=drawn, strategy=how) as agent:
-                    tokens += (await agent.run(prompt)).usage.completion_tokens
+                    with suppress(JourneymanError):  # an answer that is too long is no answer, and took its time too
+                        tokens += (await agent.run(prompt)).usage.completion_tokens
 
             engine, ours = _cpu(model) - spent, time.process_time() - own
             share = ours / (engine + ours)
