@@ -33,7 +33,7 @@ def browser(tmp_path):
     yield "http://" + told.split("ws://")[1].partition("/")[0]
     process.terminate()
     process.stderr.close()
-    process.wait(20)
+    process.wait(50)
 
 
 class Page:
@@ -89,7 +89,7 @@ def served(place):
     yield next(line for line in process.stderr if "http" in line).split()[1]
     process.terminate()
     process.stderr.close()
-    process.wait(20)
+    process.wait(50)
     subprocess.run([sys.executable, "-m", "journeyman", "serve", "--stop"], check=False, capture_output=True)
 
 
