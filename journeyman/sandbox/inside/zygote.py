@@ -125,7 +125,9 @@ class Zygote:
             self._control.close()
             _live(message, stream, others, user, group, namespaces=self._namespaces)
 
-        stream.sendall(pack(told))
+        with suppress(OSError):  # whoever ordered it has gone: no reason for all the others to end
+            stream.sendall(pack(told))
+
         stream.close()
         for number in others:
             os.close(number)
