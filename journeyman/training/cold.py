@@ -10,8 +10,10 @@ from pathlib import Path
 import anyio
 
 from journeyman.agent.instructions import DEFAULT
+from journeyman.traces.messages import ToolSpec
 from journeyman.training.dialogues import DENIALS, perfect, played
 from journeyman.training.mixture import Mixture, spec_of
+from journeyman.training.play import PLAN
 from journeyman.training.rows import Reader, Row
 from journeyman.training.tasks import Task
 from journeyman.training.workshop import builtin_specs
@@ -41,10 +43,18 @@ async def cold_rows(
 
     rows = []
     for task in tasks:
-        tools = [*([] if task.alone else specs), *map(spec_of, task.extra)]
+        tools = [*(spec for spec in specs if _offered(spec, task)), *map(spec_of, task.extra)]
         messages = await perfect(task, {tool.name for tool in tools}, DENIALS[0], aloud=aloud)
         if messages is not None:
             about = {"task": task.key, "kind": task.kind, "run_id": f"oracle-{task.key}", "reward": 1.0}
             rows.append(reader.row(messages, DEFAULT, tools, **about))
 
     return rows
+
+
+def _offered(spec: ToolSpec, task: Task) -> bool:
+    """As in a run of the task, so that what is learnt begins with what will be read: no tool, no plan."""
+    if spec.name == PLAN:
+        return task.tools != () or bool(task.extra)
+
+    return not task.alone and (task.tools is None or spec.server in task.tools)

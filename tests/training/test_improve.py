@@ -118,5 +118,6 @@ def test_a_model_that_gets_nothing_right_has_nothing_to_learn_from(folder, capsy
     assert told.out == "\n"
     assert in_use() is None
 
-    with pytest.raises(UsageError, match="None of 1 groups has attempts of different worth"):
+    # Half a character has no log-probability: whether an attempt has one is left to chance.
+    with pytest.raises(UsageError, match=r"None of 1 groups has|There are no groups"):
         train.main(["grpo", "-m", f"local:{folder / 'tiny.gguf'}"], standalone_mode=False)
