@@ -58,16 +58,20 @@ def sft_trainer(model: Any, tokens: Any, rows: Sequence[Row], plan: Plan, folder
 
 
 def batched(rows: Sequence[Row], size: int, seed: int) -> list[dict[str, Any]]:
-    """Batches of conversations that begin alike, in random order."""
+    """Batches of conversations, as far as they can be of such that begin alike, in random order."""
     random = Random(seed)
     alike: dict[tuple[int, ...], list[Row]] = defaultdict(list)
     for row in rows:
         alike[tuple(row.ids[:BEGINNING])].append(row)
 
+    batches, left = [], []
     for group in alike.values():
         random.shuffle(group)
+        whole = len(group) - len(group) % size
+        batches += [group[at : at + size] for at in range(0, whole, size)]
+        left += group[whole:]
 
-    batches = [group[at : at + size] for group in alike.values() for at in range(0, len(group), size)]
+    batches += [left[at : at + size] for at in range(0, len(left), size)]
     random.shuffle(batches)
     return [{"ids": [row.ids for row in batch], "drawn": [row.drawn for row in batch]} for batch in batches]
 
