@@ -12,7 +12,7 @@ import os
 from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
-from secrets import token_bytes
+from secrets import token_bytes, token_hex
 
 from platformdirs import PlatformDirs
 
@@ -44,16 +44,29 @@ def state_dir() -> Path:
 def replace_text(path: Path, text: str, *, mode: int | None = None) -> None:
     """Write a file, in a folder that is made if need be: whoever reads or is killed meanwhile finds the old one whole.
 
+    Args:
+        path: a link there is replaced, not followed.
+        text: the whole of it, as UTF-8.
+        mode: its permissions; without, those of the old one stay.
+
     Raises:
         OSError: it cannot be written; the old one stays.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    fresh = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        if mode is not None:
-            fresh.touch(mode)
+    if mode is None and path.is_file():
+        mode = path.stat().st_mode & 0o777
 
-        fresh.write_text(text, encoding="utf-8", newline="")
+    fresh = path.with_name(f".{path.name}.{token_hex(8)}.tmp")  # nobody's yet, and not to be foreseen
+    bits = 0o666 if mode is None else mode
+    try:
+        with open(
+            fresh, "x", encoding="utf-8", newline="", opener=lambda name, flags: os.open(name, flags, bits)
+        ) as file:
+            if mode is not None:
+                fresh.chmod(mode)  # whatever the umask says
+
+            file.write(text)
+
         fresh.replace(path)
     finally:
         fresh.unlink(missing_ok=True)
@@ -74,8 +87,8 @@ def placeholder_key() -> bytes:
     with suppress(OSError):
         if not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True)
-            fresh = path.with_suffix(f".{os.getpid()}.tmp")
-            fresh.touch(mode=0o600)
+            fresh = path.with_suffix(f".{token_hex(8)}.tmp")
+            fresh.touch(mode=0o600, exist_ok=False)
             fresh.write_bytes(drawn)
             with suppress(FileExistsError):
                 os.link(fresh, path)  # whole, or not at all

@@ -1,4 +1,5 @@
 import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -6,7 +7,7 @@ from inline_snapshot import snapshot
 
 from journeyman.config import load_settings
 from journeyman.errors import ConfigError
-from journeyman.home import cache_dir, config_dir, data_dir, is_trusted, state_dir, trust
+from journeyman.home import cache_dir, config_dir, data_dir, is_trusted, replace_text, state_dir, trust
 from journeyman.tomlfile import line_of
 
 
@@ -279,3 +280,26 @@ def test_a_secret_that_is_not_there_to_hide_is_told(monkeypatch: pytest.MonkeyPa
     settings = load_settings(secrets=("env:GONE_TOKEN", "env:THERE_TOKEN"))
 
     assert settings.notices == ("secrets: GONE_TOKEN is not set in the environment, so nothing of it can be hidden",)
+
+
+def test_a_file_that_is_written_anew_stays_as_private_as_it_was(tmp_path):
+    path = tmp_path / "x.json"
+    path.touch(0o600)
+    replace_text(path, "new")
+    assert (path.read_text("utf-8"), path.stat().st_mode & 0o777, list(tmp_path.iterdir())) == ("new", 0o600, [path])
+
+
+def test_nothing_that_waits_where_a_file_is_prepared_is_written_through(tmp_path):
+    precious, path = tmp_path / "precious", tmp_path / "x.json"
+    precious.write_text("precious", "utf-8")
+    (tmp_path / f".x.json.{os.getpid()}.tmp").symlink_to(precious)
+    replace_text(path, "mine")
+    assert (precious.read_text("utf-8"), path.read_text("utf-8"), path.is_symlink()) == ("precious", "mine", False)
+
+
+def test_two_threads_may_write_one_file(tmp_path):
+    path, texts = tmp_path / "x.json", ["1" * 9999, "2" * 9999]
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(lambda number: replace_text(path, texts[number % 2]), range(200)))
+
+    assert path.read_text("utf-8") in texts

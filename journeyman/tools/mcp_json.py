@@ -322,7 +322,7 @@ def _unset(place: str, variable: str) -> ConfigError:
 def _write(path: Path, document: dict[str, Any], before: bytes) -> bool:
     text = json.dumps(document, indent=2, ensure_ascii=False) + "\n"
     try:
-        replace_text(path, text)
+        replace_text(path.resolve() if path == user_file() else path, text)  # the user's own may be a link
     except OSError as error:
         raise ConfigError(
             f"cannot write {path}: {error.strerror or error}", fix="check its folder's permissions"

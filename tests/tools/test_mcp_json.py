@@ -248,3 +248,12 @@ def test_a_file_that_cannot_be_written_is_an_error_with_a_fix(project):
     (project / "file").write_text("", "utf-8")
     message, fix = problem(add, project / "file" / ".mcp.json", "a", Entry(command="x"))
     assert ("cannot write" in message or "cannot read" in message, bool(fix)) == (True, True)
+
+
+def test_the_user_s_file_that_is_a_link_is_written_where_it_leads(project, tmp_path):
+    kept = tmp_path / "dotfiles.json"
+    write(kept, a=TIME)
+    kept.chmod(0o600)
+    user_file().symlink_to(kept)
+    add(user_file(), "b", Entry(command="y"))
+    assert (list(load(kept)), kept.stat().st_mode & 0o777, user_file().is_symlink()) == (["a", "b"], 0o600, True)
