@@ -11,8 +11,9 @@ import sys
 import traceback
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
+from functools import partial
 from importlib import metadata
-from typing import Any
+from typing import Any, TypeGuard
 
 import anyio
 from anyio.abc import TaskGroup
@@ -22,12 +23,14 @@ from journeyman.errors import SandboxError, ToolError
 from journeyman.mcp_servers.toolset import Files, Json, Report, Toolset
 from journeyman.mcp_servers.wire import Lines, Out
 
-HANDSHAKE = ("2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25")
+BATCHED = "2025-03-26"
+"""Where several messages may come in one, and are answered in one."""
+HANDSHAKE = ("2024-11-05", BATCHED, "2025-06-18", "2025-11-25")
 MODERN = "2026-07-28"
 VERSION, CAPABILITIES, SERVER = (
     f"io.modelcontextprotocol/{each}" for each in ("protocolVersion", "clientCapabilities", "serverInfo")
 )
-UNSUPPORTED, REFUSED, UNKNOWN, WRONG, BROKEN = -32022, -32600, -32601, -32602, -32603
+UNSUPPORTED, REFUSED, UNKNOWN, WRONG, BROKEN, BUSY = -32022, -32600, -32601, -32602, -32603, -32000
 ERAS = {"initialize": False, "ping": False, "server/discover": True}
 """Of what is asked in one of them only: is it the modern one?"""
 UNGREETED = frozenset({"initialize", "ping"})
@@ -35,6 +38,10 @@ FRESH = {"ttlMs": 0, "cacheScope": "private"}
 """How long a client may keep what it was told; of what is called nothing is kept."""
 GOODBYE_S = 1.0
 """How long calls under way may still take when nothing more will be asked."""
+OPEN = 200
+"""Requests that may be open at once."""
+ROOM_S = 1.0
+"""How long one more waits, and whatever comes after it, for one of them to end; then it is refused."""
 
 
 class Wrong(Exception):
@@ -52,7 +59,9 @@ class Talk:
         self._tools = tools
         self._about = {"name": tools.name, "version": metadata.version("journeyman")}
         self._is_modern: bool | None = None
-        self._greeted = False
+        self._version = ""
+        """That was agreed on in a handshake."""
+        self._room = anyio.Semaphore(OPEN, fast_acquire=True)
         self._calls: dict[str, anyio.CancelScope] = {}
         self._answers: dict[str, Callable[[Json], Awaitable[Json]]] = {
             "initialize": self._greet,
@@ -66,7 +75,7 @@ class Talk:
 
     async def run(self, lines: Lines, out: Out) -> None:
         """Answer until there are no more lines, or nobody reads the answers."""
-        self._send, queue = anyio.create_memory_object_stream[Json](16)
+        self._send, queue = anyio.create_memory_object_stream[Json | list[Json]](16)
         async with queue, AsyncExitStack() as stack, anyio.create_task_group() as writing:
             if self._tools.lifespan is not None:
                 await stack.enter_async_context(self._tools.lifespan(self._tools))
@@ -74,34 +83,59 @@ class Talk:
             writing.start_soon(_write, queue, out, writing)
             async with self._send, anyio.create_task_group() as working:
                 async for line in lines:
-                    await self._hear(_message(line), working)
+                    await self._hear(_messages(line, several=self._version == BATCHED), working)
 
                 working.cancel_scope.deadline = writing.cancel_scope.deadline = anyio.current_time() + GOODBYE_S
 
-    async def _hear(self, message: Json, working: TaskGroup) -> None:
-        params = message.get("params")
-        params = params if isinstance(params, dict) else {}
-        if message.get("method") == "notifications/cancelled" and (
-            call := self._calls.get(str(params.get("requestId")))
-        ):
-            call.cancel()
+    async def _hear(self, heard: Json | list[Json], working: TaskGroup) -> None:
+        messages = heard if isinstance(heard, list) else [heard]
+        for each in messages:
+            call = self._calls.get(str(_params(each).get("requestId")))
+            if call is not None and each.get("method") == "notifications/cancelled":
+                call.cancel()
 
-        if "id" not in message or not isinstance(message.get("method"), str):
+        asked = [each for each in messages if "id" in each and isinstance(each.get("method"), str)]
+        if not asked:
             return
 
         if self._is_modern is None:
-            self._is_modern = message["method"] != "initialize" and VERSION in _meta(params)
+            self._is_modern = asked[0]["method"] != "initialize" and VERSION in _meta(_params(asked[0]))
 
-        scope = self._calls[str(message["id"])] = anyio.CancelScope()
-        if message["method"] == "initialize":  # what follows depends on it
-            await self._reply(message, params, scope)
+        if not await self._has_room():
+            busy = {"code": BUSY, "message": f"{OPEN} requests are open, ask again when one is answered"}
+            refused = [{"jsonrpc": "2.0", "id": each["id"], "error": busy} for each in asked]
+            await self._send.send(refused if heard is messages else refused[0])
+            return
+
+        scopes = [anyio.CancelScope() for _ in asked]
+        self._calls |= {str(each["id"]): scope for each, scope in zip(asked, scopes, strict=True)}
+        if asked[0]["method"] == "initialize":  # what follows depends on it
+            await self._reply(asked, scopes, several=heard is messages)
         else:
-            working.start_soon(self._reply, message, params, scope)
+            working.start_soon(partial(self._reply, asked, scopes, several=heard is messages))
 
-    async def _reply(self, request: Json, params: Json, scope: anyio.CancelScope) -> None:
+    async def _has_room(self) -> bool:
+        """For one more; where nobody reads the answers there is none, and no more is read."""
+        with anyio.move_on_after(ROOM_S) as scope:
+            await self._room.acquire()
+
+        return not scope.cancelled_caught
+
+    async def _reply(self, asked: list[Json], scopes: list[anyio.CancelScope], *, several: bool) -> None:
+        """To several that came in one: in their order, one after the other."""
+        try:
+            answers = [await self._answer(each, scope) for each, scope in zip(asked, scopes, strict=True)]
+            if told := [each for each in answers if each is not None]:
+                await self._send.send(told if several else told[0])
+        finally:
+            self._room.release()
+
+    async def _answer(self, request: Json, scope: anyio.CancelScope) -> Json | None:
+        """None: it was called off."""
+        told: Json = {}
         with scope:
             try:
-                told = {"result": await self._result(request["method"], params)}
+                told = {"result": await self._result(request["method"], _params(request))}
             except Wrong as wrong:
                 told = {"error": wrong.told}
             except Exception:  # noqa: BLE001 - a fault of ours costs one call, not the session
@@ -111,8 +145,7 @@ class Talk:
         if self._calls.get(str(request["id"])) is scope:
             del self._calls[str(request["id"])]
 
-        if not scope.cancel_called:
-            await self._send.send({"jsonrpc": "2.0", "id": request["id"], **told})
+        return None if scope.cancel_called else {"jsonrpc": "2.0", "id": request["id"], **told}
 
     async def _result(self, method: str, params: Json) -> Json:
         if self._is_modern:
@@ -125,7 +158,7 @@ class Talk:
         if answer is None or ERAS.get(method, self._is_modern) != self._is_modern:
             raise Wrong(UNKNOWN, "Method not found", method)
 
-        if not (self._is_modern or self._greeted or method in UNGREETED):
+        if not (self._is_modern or self._version or method in UNGREETED):
             raise Wrong(WRONG, "Invalid request parameters", "")
 
         result = await answer(params)
@@ -140,9 +173,8 @@ class Talk:
         if not all(isinstance(params.get(each), dict) for each in ("capabilities", "clientInfo")):
             raise Wrong(WRONG, "Invalid request parameters", "")
 
-        self._greeted = True
-        version = asked if asked in HANDSHAKE else HANDSHAKE[-1]
-        return {"protocolVersion": version, "serverInfo": self._about, **self._offers()}
+        self._version = asked if asked in HANDSHAKE else HANDSHAKE[-1]
+        return {"protocolVersion": self._version, "serverInfo": self._about, **self._offers()}
 
     async def _discover(self, _: Json) -> Json:
         return {"supportedVersions": [MODERN], **self._offers()}
@@ -231,18 +263,30 @@ def _check(method: str, params: Json) -> None:
         raise Wrong(UNSUPPORTED, "Unsupported protocol version", {"supported": [MODERN], "requested": asked})
 
 
-def _message(line: str) -> Json:
-    """What a line says; of what is no message, nothing."""
+def _messages(line: str, *, several: bool) -> Json | list[Json]:
+    """What a line says, which may be several; of what is no message, nothing."""
     try:
-        message = json.loads(line)
+        said = json.loads(line)
     except (ValueError, RecursionError):
-        message = None
+        said = None
 
-    if isinstance(message, dict) and isinstance(message.get("id"), str | int | None):
-        return message
+    if _is_message(said):
+        return said
+
+    if several and isinstance(said, list) and (messages := [each for each in said if _is_message(each)]):
+        return messages
 
     print(f"what came in is no message: {line[:80]!r}", file=sys.stderr)  # noqa: T201 - a server's log
     return {}
+
+
+def _is_message(value: object) -> TypeGuard[Json]:
+    return isinstance(value, dict) and isinstance(value.get("id"), str | int | None)
+
+
+def _params(message: Json) -> Json:
+    params = message.get("params")
+    return params if isinstance(params, dict) else {}
 
 
 def _meta(params: Json) -> Json:
@@ -257,7 +301,7 @@ def _text(params: Json, name: str) -> str:
     return text
 
 
-async def _write(queue: MemoryObjectReceiveStream[Json], out: Out, writing: TaskGroup) -> None:
+async def _write(queue: MemoryObjectReceiveStream[Json | list[Json]], out: Out, writing: TaskGroup) -> None:
     """One message after the other, each whole."""
     try:
         async for message in queue:

@@ -12,6 +12,7 @@ from mcp.server.stdio import stdio_server
 from pydantic import BaseModel
 
 from journeyman.errors import ToolError
+from journeyman.mcp_servers import talk
 from journeyman.mcp_servers.base import ToolServer
 from journeyman.mcp_servers.talk import Talk
 from journeyman.mcp_servers.toolset import Files, Reply, Toolset, hints, progress
@@ -85,6 +86,19 @@ class Ends:
     async def hear(self) -> Json:
         with anyio.fail_after(20):
             return json.loads(await self._said.receive())
+
+    async def crowd(self, most: int) -> int:
+        """Ask on and hear nothing; how many questions were taken."""
+        for number in range(0, most, 100):
+            for each in range(number, number + 100):
+                try:
+                    self._into.send_nowait(json.dumps(modern("tools/list")[0] | {"id": each}) + "\n")
+                except anyio.WouldBlock:
+                    return each
+
+            await anyio.wait_all_tasks_blocked()
+
+        return most
 
     def leave(self) -> None:
         self._into.close()
@@ -284,3 +298,37 @@ async def test_calls_under_way_are_answered_when_nothing_more_will_be_asked() ->
         await client.say(*modern("tools/call", CALL), *modern("tools/call", {"name": "count", "arguments": {"to": 3}}))
         client.leave()
         assert {json.dumps((await client.hear())["result"]["isError"]) for _ in range(2)} == {"false"}
+
+
+@pytest.mark.parametrize(("version", "answered"), [("2025-03-26", [5, 6]), ("2025-06-18", None)])
+async def test_several_in_one_are_answered_in_one_where_the_version_has_that(version: str, answered: Any) -> None:
+    first, ready, call = legacy("tools/call", CALL)
+    batch = [ready, call, {"jsonrpc": "2.0", "id": 6, "method": "ping"}]
+    async with talking("ours") as client:
+        await client.say(first | {"params": {**INITIALIZE, "protocolVersion": version}}, json.dumps(batch))
+        await client.say({"jsonrpc": "2.0", "id": 7, "method": "ping"})
+        assert (await client.hear())["result"]["protocolVersion"] == version
+        heard = [await client.hear() for _ in range(2 if answered else 1)]
+        several: Any = [each for each in heard if isinstance(each, list)]
+        assert [[each["id"] for each in one] for one in several] == ([answered] if answered else [])
+
+
+async def test_who_asks_on_and_hears_nothing_is_not_listened_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(talk, "OPEN", 3)
+    async with talking("ours") as client:
+        assert await client.crowd(1000) < 1000
+        client.done()
+
+
+async def test_a_request_too_many_is_refused_until_another_has_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(talk, "OPEN", 1)
+    monkeypatch.setattr(talk, "ROOM_S", 0.01)
+    async with talking("ours") as client:
+        call = modern("tools/call", CALL)[0]
+        await client.say(*modern("tools/call", {"name": "wait"}), call | {"id": 6})
+        refused = await client.hear()
+        await client.say({"method": "notifications/cancelled", "params": {"requestId": 5}})
+        await anyio.wait_all_tasks_blocked()
+        await client.say(call | {"id": 7})
+        assert (refused["id"], refused["error"]["code"]) == (6, talk.BUSY)
+        assert (await client.hear())["id"] == 7
