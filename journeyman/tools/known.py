@@ -127,7 +127,12 @@ class Known:
         Raises:
             ServerError: it is not.
         """
-        if f"{kind} {name}" in self._odd:
+        is_odd = f"{kind} {name}" in self._odd
+        if kind == "resource" and any(each.startswith("template ") for each in self._odd):
+            # which addresses a template stands for is the server's to say
+            is_odd = name not in [each["name"] for each in self.offers.get("resources", ())]
+
+        if is_odd:
             told = f"the {kind} {safe(name, 100)} of MCP server {self.name!r} is not as it was pinned"
             raise ServerError(told, fix=self._accept)
 

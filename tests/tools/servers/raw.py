@@ -184,7 +184,7 @@ ASKED = (
     {
         "resources/list": offered,
         "prompts/list": offered,
-        "resources/templates/list": lambda _: {"resourceTemplates": []},
+        "resources/templates/list": offered,
         "resources/subscribe": watch,
         "resources/read": lambda params: {"contents": [{"uri": params["uri"], "text": "read"}]},
         "prompts/get": lambda _: {"messages": [{"role": "user", "content": {"type": "text", "text": "used"}}]},
