@@ -32,7 +32,7 @@ class Spent(NamedTuple):
     @property
     def more(self) -> float:
         """A limit that allows as much again."""
-        return self.limit * 2 or 1
+        return self.used + self.limit or 1
 
     def __str__(self) -> str:
         return f"The run has spent its {self.what}: {_plain(self.used)} of {_plain(self.limit)}."

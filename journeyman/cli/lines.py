@@ -16,8 +16,8 @@ class Lines:
         self._ended = False
         self._lock = anyio.Lock()
         kind = os.fstat(descriptor).st_mode
-        self._can_wait = stat.S_ISCHR(kind) or stat.S_ISFIFO(kind) or stat.S_ISSOCK(kind)
         self.typed = os.isatty(descriptor)
+        self._can_wait = self.typed or stat.S_ISFIFO(kind) or stat.S_ISSOCK(kind)  # not /dev/null, which epoll refuses
         """A person types them and sees what they type."""
 
     @property

@@ -270,9 +270,14 @@ def use(spec: str) -> None:
     What the settings say (`model` in config.toml, JOURNEYMAN_MODEL) goes before it. `rollback` takes it back.
     """
     from journeyman.agent.models.kept import use as choose
+    from journeyman.agent.models.llama import LlamaModel
     from journeyman.agent.models.spec import make_model
 
-    choose(make_model(spec).spec)
+    model = make_model(spec)
+    if isinstance(model, LlamaModel):
+        model.files.check()
+
+    choose(model.spec)
     click.echo(f"{spec} is in use.", err=True)
 
 

@@ -88,7 +88,9 @@ def run(prompt: str | None, **options: Any) -> int:
 
     prompt = (prompt or "").encode("utf-8", "surrogateescape").decode("utf-8", "replace").strip()
     if not prompt and not options["resume"]:
-        raise UsageError("There is no prompt.", fix='journeyman run "What is 37 * 43 - 12?"')
+        raise UsageError(
+            "There is no prompt.", fix='journeyman run "What is 37 * 43 - 12?", or journeyman run - to read it'
+        )
 
     heard = Heard(printing=options["stream_json"])
     try:

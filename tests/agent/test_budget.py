@@ -114,3 +114,7 @@ async def test_what_a_tool_says_does_not_change_how_much_is_thought() -> None:
     await run(FinishingModel(answer), shout, sampling=Sampling(think=7, effort="low"))
 
     assert requests == [Sampling(think=7, effort="low")] * 2
+
+
+def test_a_new_limit_allows_as_much_again_as_was_spent_beyond_the_old_one() -> None:
+    assert Spent("tokens", 323, 100).more == 423

@@ -204,3 +204,12 @@ def test_a_models_file_is_named_from_the_folder_where_it_was_typed(tmp_path, mon
     assert absolute("local:a.gguf+b.gguf") == f"local:{tmp_path}/a.gguf+{tmp_path}/b.gguf"
     assert absolute("local:starter") == "local:starter"
     assert absolute("http://127.0.0.1:1/v1#x") == "http://127.0.0.1:1/v1#x"
+
+
+def test_no_input_at_all_is_its_end(journeyman):
+    model = script(journeyman)
+    talk = start(
+        journeyman, "chat", "--plain", "-m", model, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=-1
+    )
+    _, err = talk.communicate(timeout=50)
+    assert (talk.returncode, err) == (0, "")

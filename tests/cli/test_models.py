@@ -81,3 +81,8 @@ def test_an_optimised_copy_is_named_as_a_model(journeyman, tiny):
 def test_only_a_local_model_can_be_measured(journeyman, command):
     done = journeyman("models", command, "http://127.0.0.1:1/v1#x")
     assert (done.code, "is no local model" in done.err) == (2, True)
+
+
+def test_a_model_that_is_not_there_is_not_taken_into_use(journeyman):
+    done = journeyman("models", "use", "local:nowhere.gguf")
+    assert (done.code, "nowhere.gguf" in done.err, "is in use" in done.err) == (4, True, False)
