@@ -21,6 +21,10 @@ class On(Strategy):
         return self.of.width
 
     @property
+    def lone(self) -> bool:
+        return self.of.lone
+
+    @property
     def models(self) -> frozenset[str]:
         return super().models | {self.model}
 

@@ -58,8 +58,8 @@ class Route(Strategy):
             enough = low.score is not None and low.score >= (1 if self.by == "verifier" else self.at)
             return low, "" if enough else f"{self.by} {'-' if low.score is None else f'{low.score:.2f}'}"
 
-        if not self.low.single:
-            return low, "" if (low.score or 0) > AGREED else low.why
+        if not self.low.lone:
+            return low, "" if (low.score or 0) > AGREED else low.why or "nothing tells how sure it is"
 
         warm = sampled(order, temperature=order.sampling.temperature or self.temperature)
         second = await self.low.solve(search, warm)

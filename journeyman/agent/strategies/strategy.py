@@ -33,6 +33,11 @@ class Strategy(Value):
         return f"{self.name}({', '.join(words)})" if words else self.name
 
     @property
+    def lone(self) -> bool:
+        """It is one run, on whichever model: nothing tells how sure its answer is."""
+        return self.single
+
+    @property
     def models(self) -> frozenset[str]:
         """Specs of the models that it asks beside the run's own."""
         return frozenset().union(*(value.models for _, value in self if isinstance(value, Strategy)))

@@ -183,6 +183,15 @@ async def test_what_is_in_doubt_goes_to_another_model_in_the_same_search(store, 
     assert (result.answer, result.steps, models) == ("42", 3, ["scripted", "scripted", large])
 
 
+async def test_another_model_that_is_asked_first_is_asked_twice_before_it_is_believed(store, tmp_path):
+    (tmp_path / "small.json").write_text('["7"]')
+    small = f"on({f'scripted:{tmp_path}/small.json'!r})"
+    result = await agent(said("42"), f"route({small}, plain)", store).run("6*7?")
+
+    tried, [chosen] = events(store, result.run_id, CandidateTried), events(store, result.run_id, CandidateChosen)
+    assert ([one.strategy for one in tried], chosen.why) == ([small, small], f"{small} was enough: two of two agree")
+
+
 async def test_a_model_that_a_strategy_names_must_be_there(store):
     with pytest.raises(ModelNotFound, match=r"nowhere\.json"):
         await agent(said("5"), "route(plain, on('scripted:nowhere.json'))", store).run("2+3?")
