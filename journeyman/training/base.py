@@ -11,8 +11,9 @@ from journeyman.agent.models.engine import cores
 from journeyman.agent.models.files import check_gguf
 from journeyman.errors import BadModelFile, ConfigError, install
 from journeyman.training.recipe import Shape
-from journeyman.training.shared import attend
+from journeyman.training.shared import can_attend, register
 
+FIX = "Take a model of the Llama, Qwen or Gemma 3 family."
 NEEDED = ("torch", "transformers", "peft", "trl", "gguf")
 
 
@@ -49,12 +50,10 @@ def load_base(path: Path) -> Any:
         ModelNotFound, BadModelFile: there is none, or none that the trainer knows.
     """
     import torch
-    from transformers import AttentionInterface, AttentionMaskInterface, AutoModelForCausalLM, GgufConfig
-    from transformers.masking_utils import sdpa_mask
+    from transformers import AutoModelForCausalLM, GgufConfig
 
     check_gguf(path, "model")
-    AttentionInterface.register("shared", attend)
-    AttentionMaskInterface.register("shared", sdpa_mask)
+    register()
     torch.set_num_threads(cores())
     try:
         model = AutoModelForCausalLM.from_pretrained(
@@ -65,9 +64,11 @@ def load_base(path: Path) -> Any:
             attn_implementation="shared",
         )
     except (ValueError, KeyError, NotImplementedError) as error:
-        raise BadModelFile(
-            f"{path.name} cannot be trained: {error}.", fix="Take a model of the Llama, Qwen or Gemma family."
-        ) from error
+        raise BadModelFile(f"{path.name} cannot be trained: {error}.", fix=FIX) from error
+
+    if not can_attend(model):
+        why = f"{type(model).__name__} has attention of its own kind (sinks, or capped scores)"
+        raise BadModelFile(f"{path.name} cannot be trained: {why}.", fix=FIX)
 
     # As loaded it says that it is quantised, and would refuse to be saved or trained.
     model.hf_quantizer, model.is_quantized = None, False

@@ -91,6 +91,21 @@ def can_share(config: Any) -> bool:
     return kinds == {"full_attention"} and not sliding
 
 
+def can_attend(model: Any) -> bool:
+    """Is `attend` all that its attention does: no sinks, no cap on the scores."""
+    capped = getattr(model.config.get_text_config(), "attn_logit_softcapping", None)
+    return bool(getattr(model, "_supports_sdpa", False)) and not capped  # transformers' word for its own `sdpa`
+
+
+def register() -> None:
+    """Let transformers know `attn_implementation="shared"`."""
+    from transformers import AttentionInterface, AttentionMaskInterface
+    from transformers.masking_utils import sdpa_mask
+
+    AttentionInterface.register("shared", attend)
+    AttentionMaskInterface.register("shared", sdpa_mask)
+
+
 def logprobs(
     model: Any, sequences: Sequence[Sequence[int]], targets: Sequence[Sequence[bool | int]]
 ) -> tuple[list["torch.Tensor"], list["torch.Tensor"]]:
@@ -101,15 +116,16 @@ def logprobs(
     import torch
 
     inner = model.get_base_model() if hasattr(model, "get_base_model") else model
-    if len(sequences) > 1 and not can_share(inner.config):
+    share = can_share(inner.config)
+    if len(sequences) > 1 and not share:
         apart = [logprobs(model, [one], [which]) for one, which in zip(sequences, targets, strict=True)]
         return [values[0] for values, _ in apart], [entropies[0] for _, entropies in apart]
 
     device = inner.get_output_embeddings().weight.device
     row = together(sequences, device)
-    hidden = inner.base_model(
-        input_ids=row.ids, position_ids=row.positions, use_cache=False, common=row.common, rests=row.rests
-    ).last_hidden_state[0]
+    parts = {"common": row.common, "rests": row.rests} if share else {}  # without them `attend` keeps to the mask
+    found = inner.base_model(input_ids=row.ids, position_ids=row.positions, use_cache=False, **parts)
+    hidden = found.last_hidden_state[0]
     which = [torch.tensor(one, dtype=torch.bool, device=device).nonzero()[:, 0] for one in targets]
     before = torch.cat([places[at - 1] for places, at in zip(row.places, which, strict=True)])
     drawn = torch.cat([row.ids[0, places[at]] for places, at in zip(row.places, which, strict=True)])

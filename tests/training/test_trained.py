@@ -6,6 +6,7 @@ import os
 import resource
 import signal
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import anyio
@@ -138,6 +139,60 @@ def test_sequences_read_together_get_what_they_get_apart(base, rows):
     )
     for one, other in zip(together, apart, strict=True):
         torch.testing.assert_close(one, other, atol=1e-4, rtol=1e-4)
+
+
+def attention(config):
+    """A random model of two or more layers, for transformers' own attention and ours."""
+    need("trl")
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    from journeyman.training.shared import register
+
+    register()
+    torch.manual_seed(1)
+    sizes = {"vocab_size": 100, "hidden_size": 32, "intermediate_size": 32, "head_dim": 8, "initializer_range": 0.5}
+    heads = {"num_hidden_layers": 6, "num_attention_heads": 4, "num_key_value_heads": 2}
+    return AutoModelForCausalLM.from_config(config(**sizes, **heads), attn_implementation="shared").eval()
+
+
+@pytest.mark.parametrize("family", ["Mistral", "Gemma3Text"])
+def test_a_sequence_read_alone_keeps_to_the_models_sliding_window(family):
+    need("trl")
+    import torch
+    import transformers
+
+    from journeyman.training.shared import logprobs
+
+    model = attention(partial(getattr(transformers, f"{family}Config"), sliding_window=4))
+    long, short = [3 + n * 7 % 90 for n in range(24)], [3, 10, 60, 61]
+    ours, _ = logprobs(model, [long, short], [[0] + [1] * 23, [0] + [1] * 3])
+    model.set_attn_implementation("eager")
+    for ids, values in zip((long, short), ours, strict=True):
+        every = torch.log_softmax(model(input_ids=torch.tensor([ids])).logits[0].float(), -1)
+        torch.testing.assert_close(values, every[range(len(ids) - 1), ids[1:]], atol=1e-3, rtol=1e-3)
+
+
+def test_a_model_whose_attention_is_of_another_kind_is_not_trained(base, tmp_path, monkeypatch):
+    import transformers
+
+    from journeyman.training.base import load_base
+    from journeyman.training.shared import can_attend
+
+    kinds = {
+        "Gemma3Text": {},
+        "Gemma2": {"attn_logit_softcapping": 5.0},
+        "GptOss": {"num_local_experts": 2, "num_experts_per_tok": 1},
+    }
+    made = {name: attention(partial(getattr(transformers, f"{name}Config"), **more)) for name, more in kinds.items()}
+    assert {name: can_attend(model) for name, model in made.items()} == {
+        "Gemma3Text": True,
+        "Gemma2": False,
+        "GptOss": False,
+    }
+    monkeypatch.setattr(transformers.LlamaPreTrainedModel, "_supports_sdpa", False)
+    with pytest.raises(BadModelFile, match="attention of its own kind"):
+        load_base(base)
 
 
 def gradient(base, rows, options: Grpo, tmp_path) -> list[float]:
