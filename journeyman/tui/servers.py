@@ -57,7 +57,7 @@ class Servers(Screen):
     """
     BINDINGS = [
         Binding("escape,q", "dismiss", "back", id="servers.back"),
-        Binding("r", "mind('restart')", "restart", id="servers.restart"),
+        Binding("r", "restart", "restart", id="servers.restart"),
         Binding("o", "switch", "on, off", id="servers.switch"),
         Binding("l", "login", "log in", id="servers.login"),
     ]
@@ -87,10 +87,12 @@ class Servers(Screen):
         self.show(state or {"notices": ["There is no engine yet."]})
 
     def show(self, state: Mapping[str, Any]) -> None:
-        self._state = state
+        """With the cursor where it was: on the same server, wherever that stands now."""
+        name, self._state = self.picked.get("name"), state
         self.listed.servers = list(state.get("servers") or ())
         self.listed.styles.height = max(1, self.listed.count)
-        self.listed.reset(self.listed.cursor)
+        rows = (row for row, each in enumerate(self.listed.servers) if each.get("name") == name)
+        self.listed.reset(next(rows, self.listed.cursor))
         self._detail()
 
     @property
@@ -108,8 +110,9 @@ class Servers(Screen):
         self._chat.mine.show(str(self.picked["name"]), [*details(self._state, self.picked, 1 << 12)])
 
     @work(group="mind")
-    async def action_mind(self, do: str) -> None:
-        if name := self.picked.get("name"):
+    async def mind(self, server: Server, do: str) -> None:
+        """Of the server that was picked when the key was pressed, whichever is by now."""
+        if name := server.get("name"):
             self.query_one("#title", Bar).show((("Tool servers", "bold"), (f"  {safe(name)}: {do} …", "warning")))
             try:
                 self.show(await self._chat.talk.mind_server(str(name), do))
@@ -118,12 +121,16 @@ class Servers(Screen):
 
             self.query_one("#title", Bar).show((("Tool servers", "bold"),), ((KEYS, "dim"),))
 
+    def action_restart(self) -> None:
+        self.mind(self.picked, "restart")
+
     def action_switch(self) -> None:
-        self.action_mind("on" if self.picked.get("off") else "off")
+        self.mind(self.picked, "on" if self.picked.get("off") else "off")
 
     def action_login(self) -> None:
         """Give the terminal to the command that logs in, and start the server with what came of it."""
-        name = str(self.picked.get("name", ""))
+        server = self.picked
+        name = str(server.get("name", ""))
         try:
             with self.app.suspend():
                 subprocess.run([sys.executable, "-m", "journeyman", "mcp", "login", "--", name], check=False)
@@ -131,7 +138,7 @@ class Servers(Screen):
         except SuspendNotSupported:
             self.notify(f"Elsewhere: journeyman mcp login {safe(name)}", markup=False)
         else:
-            self.action_mind("restart")
+            self.mind(server, "restart")
 
 
 def told(server: Server, width: int) -> Line:

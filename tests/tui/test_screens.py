@@ -216,6 +216,31 @@ async def test_the_conversation_and_what_stands_over_it(size, monkeypatch):  # n
         await is_same("pager")
 
 
+async def test_a_key_is_for_the_server_that_is_picked_wherever_it_stands(monkeypatch):
+    minded, off = [], set()
+
+    async def state():
+        return {"servers": [{"name": name, "off": name in off} for name in sorted("ab", key=lambda name: name in off)]}
+
+    async def mind(name, do):
+        minded.append((name, do))
+        (off.add if do == "off" else off.discard)(name)
+        return await state()
+
+    async with alone() as (app, pilot):
+        monkeypatch.setattr(app.chat.talk, "is_connected", True)
+        monkeypatch.setattr(app.chat.talk, "state", state)
+        monkeypatch.setattr(app.chat.talk, "mind_server", mind)
+        servers = Servers(app.chat)
+        app.push_screen(servers)
+        await until(pilot, lambda: servers.listed.count)
+        await pilot.press("o")
+        await until(pilot, lambda: servers.picked.get("off"))
+        await pilot.press("o")
+        await until(pilot, lambda: len(minded) == 2)
+        assert minded == [("a", "off"), ("a", "on")]
+
+
 async def sessions():
     return SESSIONS
 
