@@ -16,6 +16,7 @@ from journeyman.engine.peer import Peer
 from journeyman.engine.updates import title
 from journeyman.engine.wire import OURS, SETTLED
 from journeyman.policies.finding import sources
+from journeyman.tools.alias import may_be
 from journeyman.traces.events import ApprovalAnswered, ApprovalRequested, steered
 from journeyman.traces.messages import ToolCall
 
@@ -48,8 +49,8 @@ class Questions:
         self._group = group
         self.open: dict[str, Question] = {}
         self._step: Sequence[ToolCall] = ()
-        self._also: dict[str, tuple[Any, Any]] = {}
-        """Calls that were allowed with an earlier one: their arguments, and the rules of that question."""
+        self._also: dict[str, tuple[Json, Sequence[str]]] = {}
+        """Calls that were allowed with an earlier one: what was shown of each, and the rules of that question."""
 
     def stepped(self, calls: Sequence[ToolCall]) -> None:
         """The calls of the model's next step."""
@@ -63,8 +64,8 @@ class Questions:
 
     async def approve(self, request: ApprovalRequested) -> ApprovalAnswered:
         """The approver of a session's runs."""
-        granted = self._also.pop(request.call_id, None) == (request.arguments, request.rules)
-        if granted and not steered(request.provenance):
+        granted = self._also.pop(request.call_id, None)
+        if granted and _is_as_shown(request, *granted) and not steered(request.provenance):
             return ApprovalAnswered(call_id=request.call_id, approved=True, token=request.token)
 
         then = {call.id: upcoming for call in self._behind(request.call_id) if (upcoming := _upcoming(call))}
@@ -82,7 +83,7 @@ class Questions:
         also = said.get("also")
         for each in also if approved and isinstance(also, list) else ():
             if each in then:
-                self._also[each] = then[each]["arguments"], request.rules
+                self._also[each] = then[each], request.rules
 
         reason = str(said.get("reason") or ("" if option else "the question was dismissed"))
         return ApprovalAnswered(
@@ -166,6 +167,11 @@ def _upcoming(call: ToolCall) -> Json | None:
         return {"id": call.id, "tool": call.name, "arguments": arguments} if isinstance(arguments, dict) else None
 
     return None
+
+
+def _is_as_shown(request: ApprovalRequested, shown: Json, rules: Sequence[str]) -> bool:
+    same = (request.arguments, request.rules) == (shown["arguments"], rules)
+    return same and may_be(shown["tool"], request.tool)
 
 
 def _of_call(session_id: str, request: ApprovalRequested, then: Sequence[Json]) -> Json:

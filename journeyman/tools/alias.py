@@ -19,10 +19,10 @@ def named(specs: Sequence[ToolSpec], taken: Iterable[str] = ()) -> list[ToolSpec
         specs: tools of servers, each identity once.
         taken: names that others bear already.
     """
-    digits = [MARK if len(_plain(spec)) > LONGEST else 0 for spec in specs]
+    digits = [MARK if len(_plain(spec.identity)) > LONGEST else 0 for spec in specs]
     taken = list(taken)
     while True:
-        names = [_marked(spec, mark) for spec, mark in zip(specs, digits, strict=True)]
+        names = [_marked(spec.identity, mark) for spec, mark in zip(specs, digits, strict=True)]
         count = Counter([*names, *taken])
         clashing = [index for index, name in enumerate(names) if count[name] > 1 and digits[index] < LONGEST - 2 * MARK]
         if not clashing:
@@ -32,10 +32,18 @@ def named(specs: Sequence[ToolSpec], taken: Iterable[str] = ()) -> list[ToolSpec
             digits[index] += MARK
 
 
-def _plain(spec: ToolSpec) -> str:
-    return re.sub(r"[^A-Za-z0-9_-]", "_", f"{spec.server}__{spec.tool}")
+def may_be(alias: str, identity: str) -> bool:
+    """Is it a name that the tool may have been given, whichever others there were?"""
+    if "__" not in alias:
+        return alias == identity.partition(".")[2]  # a function, or the agent's own: those have no alias
+
+    return any(alias == _marked(identity, digits) for digits in range(0, LONGEST - MARK, MARK))
 
 
-def _marked(spec: ToolSpec, digits: int) -> str:
-    mark = sha256(spec.identity.encode("utf-8", "surrogatepass")).hexdigest()[:digits]
-    return f"{_plain(spec)[: LONGEST - digits - 1]}_{mark}" if digits else _plain(spec)
+def _plain(identity: str) -> str:
+    return re.sub(r"[^A-Za-z0-9_-]", "_", identity.replace(".", "__", 1))
+
+
+def _marked(identity: str, digits: int) -> str:
+    mark = sha256(identity.encode("utf-8", "surrogatepass")).hexdigest()[:digits]
+    return f"{_plain(identity)[: LONGEST - digits - 1]}_{mark}" if digits else _plain(identity)

@@ -11,11 +11,13 @@ from journeyman.engine import wire
 from journeyman.engine.engine import Engine
 from journeyman.engine.models import Models
 from journeyman.engine.peer import MOST, Peer
+from journeyman.engine.questions import Questions
 from journeyman.engine.turn import Turn
 from journeyman.engine.updates import Updates
 from journeyman.engine.waiting import Waiting
 from journeyman.errors import ModelError, UsageError
 from journeyman.traces.events import (
+    ApprovalRequested,
     CallDecided,
     CallFinished,
     CallProposed,
@@ -24,7 +26,7 @@ from journeyman.traces.events import (
     Inside,
     RunFinished,
 )
-from journeyman.traces.messages import ToolResult
+from journeyman.traces.messages import ToolCall, ToolResult
 from journeyman.traces.store import Store
 from tests.need import need
 
@@ -243,6 +245,28 @@ async def test_a_yes_to_the_other_calls_of_a_step_is_for_exactly_those_that_were
         await seat.client.answer(second, "no")
         await seat.ended()
         assert sorted(each.name for each in place.folder.iterdir()) == ["one", "two"]
+
+
+async def test_a_yes_to_a_call_is_none_to_another_tool_that_is_given_the_same():
+    class Agreeing(Peer):
+        asked: list[Any] = []
+
+        async def ask(self, method, params):
+            self.asked.append(params["toolCall"]["toolCallId"])
+            also = [each["id"] for each in params["_meta"][wire.OURS]["then"]]
+            return {"outcome": {"outcome": "selected", "optionId": "once"}, "_meta": {wire.OURS: {"also": also}}}
+
+    def wanted(call_id, tool):
+        return ApprovalRequested(call_id=call_id, tool=tool, arguments={"path": "b"}, token=call_id)
+
+    calls = [ToolCall(id=each, name="files__read", arguments='{"path": "b"}') for each in ("c1", "c2", "c3")]
+    async with anyio.create_task_group() as group:
+        questions = Questions("s", [Agreeing()], group)
+        questions.stepped(calls)
+        for call_id, tool in (("c1", "files.read"), ("c2", "files.read"), ("c3", "files.delete")):
+            assert (await questions.approve(wanted(call_id, tool))).approved
+
+    assert Agreeing.asked == ["c1", "c3"]
 
 
 async def test_a_session_does_without_a_server_and_with_it_again(place):

@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 
 from journeyman.errors import ServerError, UsageError
 from journeyman.mcp_servers.registry import BASIC, SERVERS
-from journeyman.tools.alias import named
+from journeyman.tools.alias import may_be, named
 from journeyman.tools.catalog import Catalog, Toolbox
 from journeyman.tools.function import tool
 from journeyman.tools.target import Builtin, Url
@@ -104,6 +104,9 @@ def test_every_tool_has_one_alias_that_models_accept(identities):
     assert all(
         0 < len(name) <= 64 and name.replace("-", "_").replace("_", "a").isalnum() and name.isascii() for name in names
     )
+    assert all(may_be(each.name, each.identity) for each in specs)
+    assert may_be("add", "python.add")
+    assert not any(may_be(each.name, f"{each.server}.{each.tool}2") for each in specs)
 
 
 def toolbox(*identities: str) -> Toolbox:
