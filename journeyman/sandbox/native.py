@@ -11,7 +11,7 @@ import socket
 import sys
 import tempfile
 from collections import deque
-from contextlib import ExitStack, suppress
+from contextlib import AsyncExitStack, ExitStack, suppress
 from typing import Any
 
 import anyio
@@ -78,10 +78,19 @@ class Native:
             return
 
         ready = self.warm(spec)
-        for line in [await self._ordered(_kind(spec)) for _ in range(n - len(ready))]:
-            await line.start()
-            ready.append(line)
+        fresh: list[Forked] = []
+        async with AsyncExitStack() as failed:
+            for _ in range(n - len(ready)):
+                line = await self._ordered(_kind(spec))
+                failed.push_async_callback(line.close)
+                fresh.append(line)
 
+            for line in fresh:
+                await line.start()
+
+            failed.pop_all()
+
+        ready.extend(fresh)
         while len(ready) > n:
             await ready.pop().close()
 

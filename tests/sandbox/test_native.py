@@ -1,6 +1,7 @@
 """Each promise of the backends made of Linux's own parts, kept by the real thing."""
 
 import os
+import socket
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -15,8 +16,10 @@ from inline_snapshot import snapshot
 
 from journeyman.errors import SandboxError, ToolError
 from journeyman.sandbox.box import Box
+from journeyman.sandbox.forked import FIX
 from journeyman.sandbox.native import Native
 from journeyman.sandbox.sandbox import CellResult, ExecResult, Limits, Ran, Spec
+from journeyman.sandbox.server import running
 from tests.need import need
 
 NATIVE, LANDLOCK = Native(), Native(namespaces=False)
@@ -320,3 +323,32 @@ async def test_what_was_made_ahead_is_taken_and_replaced_and_the_dead_are_never_
     assert len(NATIVE.warm(spec)) == 2
     await NATIVE.prewarm(spec, 0)
     assert not NATIVE.warm(spec)
+
+
+def descriptors() -> set[Path]:
+    return set(Path("/proc/self/fd").iterdir())
+
+
+async def test_who_has_gone_before_a_sandbox_was_theirs_ends_nobody_else_s():
+    async with opened(Spec(limits=SMALL)) as box:
+        server = running(namespaces=True, preload=())
+        assert server is not None
+        ours, theirs = socket.socketpair()
+        ours.close()
+        with theirs:
+            await server.send({"op": "open"}, theirs.fileno())
+
+        async with opened(Spec(limits=SMALL)):  # opened after that
+            assert (await box.run_python("6 * 7")).value == "42"
+
+
+async def test_where_one_cannot_be_made_ahead_nothing_is_left_of_the_others():
+    spec = Spec(limits=SMALL.model_copy(update={"inodes": 1}))
+    async with opened(Spec(limits=SMALL)):
+        before = descriptors()
+        with pytest.raises(SandboxError, match="No space left on device") as held:  # and with it what was made
+            await NATIVE.prewarm(spec, 3)
+
+        assert held.value.fix == FIX
+        assert descriptors() <= before
+        assert not NATIVE.warm(spec)
