@@ -1,6 +1,7 @@
 """From settings to a runtime: which model, which tools, which policy, which store."""
 
 from collections.abc import Callable, Collection, Iterable, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
@@ -61,31 +62,42 @@ async def outfit(
         ModelNotFound: the model's spec names nothing that can be had.
         UsageError: there is no run to resume.
     """
-    store = Store.open(settings.store, durable=settings.durable)
-    if resume:
-        settings = _as_it_was(settings, store, resume)
+    async with AsyncExitStack() as failed:
+        store = Store.open(settings.store, durable=settings.durable)
+        failed.callback(store.close)
+        if resume:
+            settings = _as_it_was(settings, store, resume)
 
-    root = working_folder(settings)
-    found = servers(root)
-    notices += [*settings.notices, *found.notices]
-    policy = policy_for(settings, root, rules=rules)
-    notices += [
-        f"{layer.origin} is not trusted: its rules can only tighten. Read it, then: journeyman config trust"
-        for layer in policy.layers
-        if not layer.trusted
-    ]
-    if settings.model is None:
-        notices += unused_keys()
+        root = working_folder(settings)
+        found = servers(root)
+        notices += [*settings.notices, *found.notices]
+        policy = policy_for(settings, root, rules=rules)
+        notices += [
+            f"{layer.origin} is not trusted: its rules can only tighten. Read it, then: journeyman config trust"
+            for layer in policy.layers
+            if not layer.trusted
+        ]
+        if settings.model is None:
+            notices += unused_keys()
 
-    width = min(strategy.width, PARALLEL) if strategy else 1
-    engine = Engine(threads=settings.threads, context=settings.context, parallel=width)
-    model = make(settings.model or await find_spec(), engine)
-    others = {spec: make(spec, engine) for spec in strategy.models} if strategy else {}
-    names = {each.name for each in extra}
-    targets = [*extra, *(each for each in found.targets if each.name not in names)]
-    tools = [each for each in (*tools_of(settings, root), *targets) if getattr(each, "name", "") not in without]
-    catalog = Catalog(tools, pins=Pins.of_user())
-    return Runtime(model, catalog, policy, store, secrets=settings.secrets, ended=sender(settings), others=others)
+        names = {each.name for each in extra}
+        targets = [*extra, *(each for each in found.targets if each.name not in names)]
+        tools = [each for each in (*tools_of(settings, root), *targets) if getattr(each, "name", "") not in without]
+        catalog = Catalog(tools, pins=Pins.of_user())
+        specs = [settings.model or await find_spec(), *(strategy.models if strategy else ())]
+        width = min(strategy.width, PARALLEL) if strategy else 1
+        engine = Engine(threads=settings.threads, context=settings.context, parallel=width)
+        models: list[Model] = []
+        for spec in specs:
+            models.append(make(spec, engine))
+            failed.push_async_callback(models[-1].close)
+
+        others = dict(zip(specs[1:], models[1:], strict=True))
+        more = {"secrets": settings.secrets, "ended": sender(settings), "others": others}
+        runtime = Runtime(models[0], catalog, policy, store, **more)
+        failed.pop_all()
+
+    return runtime
 
 
 def policy_for(settings: Settings, root: Path, *, setting: str = "", rules: Rules | None = None) -> Policy:

@@ -81,11 +81,10 @@ class Runtime:
         self._group: TaskGroup | None = None
 
     async def __aenter__(self) -> Self:
-        start = getattr(self.model, "start", None)
-        if start is not None:
-            start()  # in a process of its own: nothing here waits for it
-
         try:
+            if (start := getattr(self.model, "start", None)) is not None:
+                start()  # in a process of its own: nothing here waits for it
+
             await self._stack.enter_async_context(self.catalog)
             self.sandbox = await _sandbox(self.catalog.sandbox)
             self._group = await self._stack.enter_async_context(anyio.create_task_group())

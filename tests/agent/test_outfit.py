@@ -1,7 +1,10 @@
 """What settings and flags come to."""
 
+import threading
+
 import pytest
 
+from journeyman.agent.models.scripted import ScriptedModel
 from journeyman.agent.outfit import Rules, outfit
 from journeyman.config import Settings, load_settings
 from journeyman.errors import ConfigError, PolicyError
@@ -46,3 +49,23 @@ async def test_a_project_s_policy_that_is_not_trusted_is_said(settings, tmp_path
     (notice,) = notices
     assert notice.startswith(f"{tmp_path / 'journeyman.policy.toml'} is not trusted: its rules can only tighten.")
     assert notice.endswith("journeyman config trust")
+
+
+async def test_what_was_opened_is_closed_again_where_something_else_will_not_do(settings):
+    made, closed = [], []
+
+    class Heard(ScriptedModel):
+        async def close(self) -> None:
+            closed.append(self)
+
+    def make(_spec, _engine):
+        made.append(Heard(["done"]))
+        return made[-1]
+
+    before = set(threading.enumerate())
+    unreadable = settings.model_copy(update={"secrets": ("file:/not/there",)})
+    with pytest.raises(ConfigError, match=r"secrets: /not/there cannot be read"):
+        await outfit(unreadable, Rules(), [], make=make)
+
+    assert (len(made), closed) == (1, made)
+    assert set(threading.enumerate()) <= before  # the store's too has ended
