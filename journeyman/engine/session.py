@@ -30,6 +30,8 @@ from journeyman.traces.events import Event
 from journeyman.traces.writer import Stored
 
 Json = dict[str, Any]
+_AFTER_THE_COMMIT = {"model_requested", "call_proposed"}
+"""Recorded by a run only once how it begins, and what the user says then, are committed."""
 
 
 class Session:
@@ -270,7 +272,9 @@ class Session:
 
     def _stored(self, stored: Stored) -> None:
         self.record.stored = True
-        self.waiting.said()
+        if stored.event.type in _AFTER_THE_COMMIT:
+            self.waiting.said()
+
         self.tale.hear(stored.event, stored.at / 1e6, self._asker)
 
     def _passing(self, event: Event) -> None:

@@ -1,5 +1,7 @@
 import os
+import sqlite3
 import sys
+from contextlib import closing
 from typing import Any, cast
 
 import anyio
@@ -7,6 +9,7 @@ import pytest
 from dirty_equals import IsFloat, IsInt, IsStr
 
 from journeyman.agent.models.engine import Engine as Settings
+from journeyman.config import load_settings
 from journeyman.engine import wire
 from journeyman.engine.engine import Engine
 from journeyman.engine.models import Models
@@ -14,7 +17,7 @@ from journeyman.engine.peer import MOST, Peer
 from journeyman.engine.questions import Questions
 from journeyman.engine.turn import Turn
 from journeyman.engine.updates import Updates
-from journeyman.engine.waiting import Waiting
+from journeyman.engine.waiting import Waiting, is_kept
 from journeyman.errors import ModelError, UsageError
 from journeyman.traces.events import (
     ApprovalRequested,
@@ -208,6 +211,23 @@ async def test_what_an_engine_was_killed_with_before_anything_was_stored_is_said
         await seat.client.resume("never-stored", place.folder, place.script("First.", "Second."))
         await seat.client.prompt("never-stored", "Two?")
         assert (seat.said("user_message_chunk"), seat.said()) == ("One?Two?", "First.Second.")
+
+
+async def test_a_prompt_waits_for_the_next_engine_until_it_is_committed(place):
+    async with place.engine(), place.seat() as seat, place.seat() as other, anyio.create_task_group() as group:
+        session = (await seat.client.new(place.folder, place.script("One.", "Two.")))["sessionId"]
+        await other.client.load(session, place.folder)
+        for prompt in ("Begin", "Go on"):
+            with closing(sqlite3.connect(load_settings(root=place.folder).store)) as writer:  # another process
+                writer.execute("BEGIN IMMEDIATE")
+                group.start_soon(seat.client.prompt, session, prompt)
+                await other.until(lambda each, text=prompt: text in str(getattr(each, "update", "")))
+                assert (is_kept(session), other.said()) == (True, "One." if prompt == "Go on" else "")
+                writer.rollback()
+
+            await other.ended()
+            other.heard = [each for each in other.heard if getattr(each, "method", "") != wire.TURN]
+            assert not is_kept(session)
 
 
 async def test_sessions_with_the_same_local_model_share_it_and_the_last_one_closes_it(place):
