@@ -234,7 +234,10 @@ async def test_preloaded_modules_are_there_and_others_of_the_host_are_not():
 
 async def test_closing_ends_every_process(box: Box):
     await box.run_python("import subprocess\nsubprocess.Popen(['sleep', '98765'], start_new_session=True)")
-    assert _runs("98765")
+    with anyio.fail_after(30):
+        while not _runs("98765"):  # its name is told a moment after it has begun
+            await checkpoint()
+
     await box.close()
     assert not _runs("98765")
 
