@@ -14,6 +14,7 @@ from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from subprocess import PIPE
+from tempfile import TemporaryFile
 from typing import TYPE_CHECKING
 
 import anyio
@@ -23,8 +24,9 @@ from journeyman.errors import ServerError
 from journeyman.home import state_dir
 from journeyman.safe import safe
 from journeyman.tools.pins import key
+from journeyman.tools.steady import is_steady, steps
 from journeyman.tools.tail import Tail
-from journeyman.tools.target import Command
+from journeyman.tools.target import Command, Confined
 from journeyman.tools.thread import in_thread
 
 if TYPE_CHECKING:
@@ -72,7 +74,8 @@ async def started(target: Command, stderr: Tail) -> AsyncGenerator[Process]:
         yield await _process(target.command, stderr, env, cwd=target.cwd)
         return
 
-    from journeyman.sandbox.proxy import Outlet  # noqa: PLC0415 - for such programs only
+    from journeyman.sandbox.inside.tree import HOME  # noqa: PLC0415 - for such programs only
+    from journeyman.sandbox.proxy import Outlet  # noqa: PLC0415
     from journeyman.sandbox.server import CODE  # noqa: PLC0415
 
     settings = await in_thread(lambda: _settings(target))
@@ -82,10 +85,13 @@ async def started(target: Command, stderr: Tail) -> AsyncGenerator[Process]:
     ]
     door, threshold = socket.socketpair()
     try:
-        with threshold:
-            told = json.dumps({**settings, "door": threshold.fileno()})
-            boot = (sys.executable, "-I", "-S", "-c", BOOT.format(code=CODE), told)
-            process = await _process((*boot, *target.command), stderr, env, pass_fds=[threshold.fileno()])
+        with threshold, TemporaryFile() as told:
+            told.write(json.dumps({**settings, "door": threshold.fileno()}).encode())
+            told.seek(0)
+            boot = (sys.executable, "-I", "-S", "-c", BOOT.format(code=CODE), str(told.fileno()))
+            numbers = [threshold.fileno(), told.fileno()]
+            own = {**env, "HOME": HOME}
+            process = await _process((*boot, *target.command), stderr, own, pass_fds=numbers)
 
         async with anyio.create_task_group() as group:
             group.start_soon(_let_out, outlet, door)
@@ -124,7 +130,7 @@ async def _let_out(outlet: "Outlet", door: socket.socket) -> None:
 
 def _settings(target: Command) -> dict[str, object]:
     """What `inside.jail` is told. Raises OSError, ServerError."""
-    program = _program(target)
+    program, changed = _program(target), _changed(target)
     if program is None or target.sandbox is None:
         raise FileNotFoundError(target.command[0])
 
@@ -133,16 +139,16 @@ def _settings(target: Command) -> dict[str, object]:
             told = f"MCP server {target.name!r} is to see {path}, which is not there"
             raise ServerError(told, fix=f"make it (mkdir {path}), or correct the server's entry")
 
-    homes = state_dir() / "servers"
-    root, home = homes / ".root", homes / key(target).replace(" ", "-")
+    _refuse_odd(target, program)
+    root, home = _homes() / ".root", _homes() / key(target).replace(" ", "-")
     for folder in (root, home):
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
 
     return {
         "root": str(root),
-        "home": [str(home), str(Path.home())],
-        "read": [*map(str, seen(target)), *CERTIFICATES],
-        "write": [str(path) for each in target.sandbox.write for path in (each, each.resolve())],
+        "home": str(home),
+        "read": [*map(str, seen(target)), *(each for each in CERTIFICATES if is_steady(Path(each), changed))],
+        "write": [str(path) for each in _written(target) for path in (each, each.resolve())],
         "cwd": str(target.cwd or Path.cwd()),
         "program": str(program),
         "host": os.getpid(),
@@ -151,11 +157,12 @@ def _settings(target: Command) -> dict[str, object]:
 
 def seen(target: Command) -> list[Path]:
     """What it may read besides the system's folders: its own installation first."""
-    program = _program(target)
+    program, changed = _program(target), _changed(target)
     named = [path for word in target.command[1:] for path in _named(word, target.cwd or Path.cwd())]
     given = [*(target.sandbox.read if target.sandbox else ()), *([target.cwd] if target.cwd else [])]
-    found = [*(_installation(program) if program else ()), *named, *given]
-    return list(dict.fromkeys(path for each in found for path in (each, each.resolve())))
+    found = [*(_installation(program, changed) if program else ()), *named, *given]
+    steady = (each for each in found if is_steady(each, changed))
+    return list(dict.fromkeys(path for each in steady for path in (each, each.resolve())))
 
 
 def told(target: Command) -> str:
@@ -175,8 +182,11 @@ def _program(target: Command) -> Path | None:
     return Path(found).absolute() if found else None
 
 
-def _installation(program: Path) -> Iterator[Path]:
+def _installation(program: Path, changed: Sequence[Path]) -> Iterator[Path]:
     """The folders that a program comes with; of a virtual environment, those of its Python too."""
+    if not is_steady(program, changed):
+        return
+
     for each in dict.fromkeys((program, program.resolve())):
         prefix = each.parent.parent
         if _is_wide(prefix) or not ((prefix / "lib").is_dir() or each.parent.name == "shims"):
@@ -185,7 +195,7 @@ def _installation(program: Path) -> Iterator[Path]:
 
         yield prefix
         if (prefix / "pyvenv.cfg").exists() and each.name != "python":
-            yield from _installation(prefix / "bin" / "python")
+            yield from _installation(prefix / "bin" / "python", changed)
 
 
 def _named(word: str, folder: Path) -> Iterator[Path]:
@@ -203,7 +213,57 @@ def _named(word: str, folder: Path) -> Iterator[Path]:
 
 def _is_wide(path: Path) -> bool:
     """Too much to be seen unless somebody says so: the user's whole home, or what is everybody's."""
-    return Path.home().is_relative_to(path) or path == Path.home() / ".local" or len(path.parts) < NARROW
+    home = Path.home()
+    homes, ways = {home, Path(os.path.realpath(home))}, {path, Path(os.path.realpath(path))}
+    return any(
+        len(way.parts) < NARROW or any(each.is_relative_to(way) or way == each / ".local" for each in homes)
+        for way in ways
+    )
+
+
+def _homes() -> Path:
+    return state_dir() / "servers"
+
+
+def _changed(target: Command) -> list[Path]:
+    """Folders in which a server may have changed what leads where."""
+    return [Path(os.path.realpath(each)) for each in (_homes(), *(target.sandbox.write if target.sandbox else ()))]
+
+
+def _written(target: Command) -> list[Path]:
+    """What it may write, without what lies in another such folder and is seen there."""
+    folders = target.sandbox.write if target.sandbox else ()
+    return [
+        each
+        for each in folders
+        if not any(step != other and step.is_relative_to(other) for other in _changed(target) for step in steps(each))
+    ]
+
+
+def _refuse_odd(target: Command, program: Path) -> None:
+    """Raises ServerError where what it is to see cannot be shown, or not without the server's deciding what it is."""
+    from journeyman.sandbox.inside.tree import HOME, SYSTEM, WRITABLE  # noqa: PLC0415 - for such programs only
+
+    given = target.sandbox or Confined()
+    for path in (*given.read, *given.write):
+        ways = (path, Path(os.path.realpath(path)))
+        if any(Path(HOME).is_relative_to(way) or way.is_relative_to(WRITABLE) for way in ways):
+            told = f"MCP server {target.name!r} is to see {path}, where its own home would lie"
+            raise ServerError(told, fix="name the folders in it that the server needs")
+
+    real = Path(os.path.realpath(state_dir()))
+    for path in given.write:
+        if real.is_relative_to(os.path.realpath(path)):
+            told = f"MCP server {target.name!r} is to write to {path}, where journeyman keeps what it knows of servers"
+            raise ServerError(told, fix="name the folders in it that the server needs")
+
+    if not is_steady(program, _changed(target)):
+        found = Path(os.path.realpath(program))
+        if not any(found.is_relative_to(each) for each in (*SYSTEM, *seen(target), *_changed(target))):
+            told = (
+                f"MCP server {target.name!r} is started by {program}, which it may change, and which leads to {found}"
+            )
+            raise ServerError(told, fix=f"start it by {found}, or name what it may write more closely")
 
 
 def _short(path: Path) -> str:

@@ -18,7 +18,7 @@ from journeyman.sandbox.native import Native
 from journeyman.sandbox.sandbox import Probe
 from journeyman.tools.catalog import Catalog
 from journeyman.tools.confined import seen, told
-from journeyman.tools.pins import Pins
+from journeyman.tools.pins import Pins, key
 from journeyman.tools.target import Command, Confined
 from journeyman.tools.verdict import verdict
 from tests.need import need
@@ -73,7 +73,7 @@ async def test_it_can_neither_read_what_is_the_user_s_nor_write_outside(home, tm
             "FileNotFoundError: No such file or directory",
             "FileNotFoundError: No such file or directory",
             "PermissionError: Permission denied",
-            "7",  # in a /tmp of its own
+            "FileNotFoundError: No such file or directory",
             "OSError: Read-only file system",
             "OSError: Read-only file system",
             "7",
@@ -90,6 +90,135 @@ async def test_it_sees_no_process_but_its_own_and_keeps_a_home_of_its_own(home):
     (again,) = await asked(thief(), ("take", {"path": "~/memory"}))
     assert json.loads(before) == {"pids": 2, "home": [], "parent": 1}
     assert (json.loads(after)["home"], again) == (["memory"], "planted")
+
+
+@pytest.fixture
+def kept(tmp_path: Path) -> Path:
+    """The home of the servers that `thief` makes, as it is seen outside."""
+    servers = tmp_path / "journeyman" / "state" / "servers"
+    (servers / key(thief()).replace(" ", "-")).mkdir(parents=True)
+    return servers / key(thief()).replace(" ", "-")
+
+
+async def test_what_it_left_in_its_home_has_no_say_in_what_is_mounted_where(home, kept):
+    need("native")
+    (home / "notes" / "deep").mkdir()
+    (home / "notes" / "deep" / "b.md").write_text("another", "utf-8")
+    for name in ("notes", str(home).strip("/")):
+        (kept / name).parent.mkdir(parents=True, exist_ok=True)
+        (kept / name).symlink_to(home / ".ssh")
+
+    before = tree_of(home), tree_of(kept)
+    note, link = home / "notes" / "a.md", home / "link"
+    link.symlink_to("notes")
+    target = thief(read=(home / "notes" / "deep", note, link))
+    answers = await asked(
+        target,
+        ("take", {"path": str(home / "notes" / "deep" / "b.md")}),
+        ("take", {"path": str(note)}),
+        ("plant", {"path": str(note)}),
+        ("plant", {"path": str(home / "notes" / "c.md")}),
+        ("take", {"path": "~/notes/id_ed25519"}),
+    )
+    link.unlink()
+    assert answers == snapshot(
+        [
+            "another",
+            "a note",
+            "OSError: Read-only file system",
+            "OSError: Read-only file system",
+            "FileNotFoundError: No such file or directory",
+        ]
+    )
+    assert (tree_of(home), tree_of(kept)) == before
+
+
+def tree_of(folder: Path) -> list[str]:
+    return sorted(str(each.relative_to(folder)) for each in folder.rglob("*"))
+
+
+async def test_it_is_not_told_where_its_file_system_is_made(tmp_path):
+    need("native")
+    (line,) = await asked(thief(), ("take", {"path": "/proc/1/cmdline"}))
+    assert "thief" in line
+    assert str(tmp_path) not in line
+
+
+async def test_what_it_may_change_decides_not_what_it_sees_when_it_is_next_started(home, kept):
+    need("native")
+    (home / "notes" / "data").symlink_to(home / ".ssh")  # as it may have done
+    (home / "more").symlink_to("notes/data")
+    stolen = ("take", {"path": str(home / ".ssh" / "id_ed25519")}), ("plant", {"path": str(home / ".ssh" / "b")})
+    words = (str(home / "notes" / "data"), f"--also={home / 'more'}")
+    target = thief(*words, read=(home / "more",), write=(home / "notes", home / "notes" / "data"))
+    assert await asked(target, *stolen) == ["FileNotFoundError: No such file or directory"] * 2
+    assert not {home / ".ssh", home / "more"} & set(seen(target))
+
+
+async def test_what_lies_below_what_it_may_change_is_seen_there(home):
+    need("native")
+    (home / "notes" / "data").mkdir()
+    (home / "notes" / "data" / "b.md").write_text("another", "utf-8")
+    note = str(home / "notes" / "data" / "b.md")
+    target = thief(note, read=(home / "notes" / "data",), write=(home / "notes", home / "notes" / "data"))
+    assert await asked(target, ("take", {"path": note}), ("plant", {"path": note})) == ["another", "7"]
+
+
+async def test_what_may_be_changed_is_also_where_more_may_be_read(home):
+    need("native")
+    (home / "notes" / "out").mkdir()
+    inner, outer = str(home / "notes" / "out" / "b.md"), str(home / "notes" / "c.md")
+    target = thief(read=(home / "notes",), write=(home / "notes" / "out",))
+    answers = await asked(target, ("plant", {"path": inner}), ("plant", {"path": outer}))
+    assert answers == ["7", "OSError: Read-only file system"]
+
+
+async def test_no_home_is_seen_because_a_link_leads_to_it(home, tmp_path):
+    (tmp_path / "link").symlink_to(home)
+    assert not {home, tmp_path / "link"} & set(seen(thief(str(tmp_path / "link"))))
+
+
+async def test_a_program_that_was_a_link_and_is_replaced_starts_again(home):
+    need("native")
+    link = home / "bin" / "thief"
+    link.parent.mkdir()
+    for version in ("1.0", "1.1"):
+        program = home / "opt" / version / "thief"
+        program.parent.mkdir(parents=True)
+        program.write_text(f"#!/bin/sh\nexec {sys.executable} {SERVERS / 'raw.py'} thief\n", "utf-8")
+        program.chmod(0o755)
+
+    python = tuple(Path(prefix) for prefix in {sys.prefix, sys.base_prefix})
+    target = replace(thief(read=(*python, SERVERS)), command=(str(link),))
+    for lead in (lambda: link.symlink_to("../opt/1.0/thief"), lambda: link.symlink_to("../opt/1.1/thief")):
+        link.unlink(missing_ok=True)
+        lead()
+        assert len(await asked(target, ("look", {}))) == 1
+
+    link.unlink()
+    (home / "opt" / "1.1" / "thief").rename(link)
+    assert len(await asked(target, ("look", {}))) == 1
+
+
+@pytest.mark.parametrize("name", ["journeyman", "/", "home/" + "../" * 20])
+async def test_what_would_put_its_own_ground_in_its_hands_is_refused(name, tmp_path):
+    need("native")
+    path = tmp_path / name
+    path.mkdir(exist_ok=True)
+    found = await verdict(thief(write=(path,)), Pins(tmp_path / "mcp.lock"))
+    assert found.fix == "name the folders in it that the server needs"
+
+
+async def test_a_program_that_it_could_exchange_for_a_link_is_refused(home, tmp_path):
+    need("native")
+    link = home / "notes" / "thief"
+    link.symlink_to(home / ".ssh" / "id_ed25519")
+    (home / ".ssh" / "id_ed25519").chmod(0o755)
+    target = replace(thief(write=(home / "notes",)), command=(str(link),))
+    found = await verdict(target, Pins(tmp_path / "mcp.lock"))
+    assert found.problem == (
+        f"MCP server 'thief' is started by {link}, which it may change, and which leads to {home}/.ssh/id_ed25519"
+    )
 
 
 async def test_what_it_may_see_or_change_is_what_its_definition_says(home):

@@ -2,6 +2,7 @@
 
     python -I -S -c BOOT SETTINGS PROGRAM [ARGUMENT...]
 
+SETTINGS is the number of a descriptor to read them from: the program can read what is on the command line.
 Its standard streams and environment are the program's. Three processes come of it: this one, which waits outside; the
 first of the new process namespace, with which everything in it dies; and the program, which sees the system's folders
 and what it was given, may write only what it was given to write, and has no network but a proxy's listener, where there
@@ -26,13 +27,15 @@ FAILED = 125
 
 
 def main() -> NoReturn:
-    """SETTINGS are `root`, `home`, `read`, `write` (see `tree.build_home`), `cwd`, `program`, `host` and `door`."""
-    settings: dict[str, Any] = json.loads(sys.argv[1])
+    """The settings are `root`, `home`, `read`, `write` (see `tree.build_home`), `cwd`, `program`, `host`, `door`."""
+    with open(int(sys.argv[1]), "rb") as file:
+        settings: dict[str, Any] = json.load(file)
+
     user, group = os.getuid(), os.getgid()
     try:
         kernel.unshare(kernel.NEW_NS | kernel.NEW_USER)
         kernel.map_ids(user, user, group)
-        tree.build_home(settings["root"], tuple(settings["home"]), settings["read"], settings["write"], ROOM_MB)
+        tree.build_home(settings["root"], settings["home"], settings["read"], settings["write"], ROOM_MB)
         kernel.prctl(kernel.SET_DUMPABLE, 1)  # its child writes its own user map
         kernel.prctl(kernel.DEATH_SIGNAL, signal.SIGKILL)
         if os.getppid() != settings["host"]:
@@ -66,17 +69,16 @@ def _begin(settings: dict[str, Any], user: int, group: int) -> None:
 
 
 def _become(settings: dict[str, Any]) -> NoReturn:
-    home = settings["home"][1]
     kernel.prctl(kernel.NO_NEW_PRIVILEGES, 1)
     kernel.drop_capabilities()
     with suppress(OSError):  # a second wall
-        landlock.restrict(["/"], [home, "/tmp", "/dev", *settings["write"]])  # noqa: S108 - its own
+        landlock.restrict(["/"], [tree.HOME, "/tmp", "/dev", *settings["write"]])  # noqa: S108 - its own
 
     seccomp.refuse(seccomp.assemble())
     try:
         os.chdir(settings["cwd"])
     except OSError:
-        os.chdir(home)
+        os.chdir(tree.HOME)
 
     os.environ["NODE_USE_ENV_PROXY"] = "1"  # else Node does not ask the proxy
     for number in (signal.SIGPIPE, signal.SIGXFSZ):

@@ -6,7 +6,6 @@ Built once, by the server, in a mount namespace of its own; each sandbox adds it
 import os
 import sys
 from collections.abc import Iterable
-from contextlib import suppress
 
 from journeyman.sandbox.inside.kernel import (
     ATTR_NODEV,
@@ -59,25 +58,28 @@ def build(root: str, folders: Iterable[str], room_mb: int) -> None:
     end(root)
 
 
-def build_home(root: str, home: tuple[str, str], read: Iterable[str], write: Iterable[str], room_mb: int) -> None:
+def build_home(root: str, home: str, read: Iterable[str], write: Iterable[str], room_mb: int) -> None:
     """The same for a program that is not a sandbox's worker. Raises OSError.
 
+    What is mounted is mounted on what is made here, never in a folder that the program can write: another that runs
+    already could have it lead elsewhere.
+
     Args:
-        root: an empty folder.
-        home: a folder that is all its own, and where it sees that.
-        read: what it sees besides.
-        write: what it may change too.
+        root: an empty folder, which no such program can write.
+        home: a folder that is all its own, which it sees as `HOME`.
+        read: what it sees besides; not what lies in `home` or in `write`.
+        write: what it may change too; none in another.
         room_mb: for scratch files, which lie in memory.
     """
     begin(root)
     for name in ("tmp", "dev/shm"):
         mount("tmpfs", _folder(root, name), "tmpfs", MS_NOSUID | MS_NODEV, f"size={room_mb}m,mode=777")
 
-    show(root, home[1], source=home[0], writable=True)
     furnish_system(root, sorted(read, key=len))
     for path in sorted(write, key=len):
         show(root, path, writable=True)
 
+    show(root, HOME, source=home, writable=True)
     end(root)
 
 
@@ -138,26 +140,60 @@ def _folder(root: str, path: str) -> str:
 
 
 def show(root: str, path: str, *, source: str = "", writable: bool = False) -> None:
-    """Have a path of the host's in the tree, read-only unless said: a link as a link, anything else by a mount."""
+    """Have a path of the host's in the tree, read-only unless said: a link as a link, anything else by a mount.
+
+    Raises:
+        OSError: what is there cannot be mounted, or not be locked.
+    """
+    if ".." in path.split("/"):  # which in the tree would lead elsewhere
+        path = os.path.realpath(path)
+
     place, source = f"{root}{path}", source or path
-    if not os.path.lexists(source) or (not writable and _is_there(source, place)):
+    if not os.path.lexists(source):
         return
 
-    parent = _folder(root, os.path.dirname(path))
+    if not _make_above(root, path):
+        if (real := os.path.realpath(path)) != path:
+            show(root, real, writable=writable)
+
+        return
+
+    if os.path.islink(place) or (not writable and _is_there(source, place)):
+        return
+
     if os.path.islink(source) and not path.startswith("/etc/"):
-        os.symlink(os.readlink(source), place)
+        if not os.path.lexists(place):
+            os.symlink(os.readlink(source), place)
+
         return
 
     if os.path.isdir(source):
         os.makedirs(place, exist_ok=True)
     elif not os.path.lexists(place):
-        os.close(os.open(f"{parent}/{os.path.basename(path)}", os.O_CREAT | os.O_WRONLY))
+        os.close(os.open(place, os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_WRONLY))
 
-    with suppress(FileNotFoundError):
+    try:
         mount(source, place, flags=MS_BIND | MS_REC)
-        lock(place, ATTR_NOSUID | ATTR_NODEV | (0 if writable else ATTR_RDONLY))
+    except FileNotFoundError:  # a link in /etc that leads nowhere
+        return
+
+    lock(place, ATTR_NOSUID | ATTR_NODEV | (0 if writable else ATTR_RDONLY))
+
+
+def _make_above(root: str, path: str) -> bool:
+    """Make the folders above a path; False where one is a link, which would lead out of the tree."""
+    place = root
+    for name in path.strip("/").split("/")[:-1]:
+        place = f"{place}/{name}"
+        if os.path.islink(place):
+            return False
+
+        if not os.path.lexists(place):
+            os.mkdir(place, 0o755)
+
+    return True
 
 
 def _is_there(source: str, place: str) -> bool:
     """It is seen already, as part of a folder above it."""
-    return os.path.lexists(place) and (os.path.islink(source) or os.path.samefile(source, place))
+    return os.path.lexists(place) and os.path.samefile(source, place)
