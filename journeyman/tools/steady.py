@@ -1,5 +1,6 @@
 """Which way a path takes through folders and links, and whether somebody who may write there can turn it elsewhere."""
 
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -14,11 +15,11 @@ def is_steady(path: Path, changed: Sequence[Path]) -> bool:
 
 def steps(path: Path) -> Iterator[Path]:
     """Each folder and link that is looked at when a path is opened, by its own name, not one that leads there."""
-    at, left, links = Path("/"), list(path.parts[1:])[::-1], 0
+    at, left, links = Path("/"), list(path.absolute().parts[1:])[::-1], 0
     while left and links <= LINKS:
         at = at.parent if (name := left.pop()) == ".." else at / name
         yield at
-        if at.is_symlink():
+        if os.path.islink(at):  # noqa: PTH114 - which raises nothing where one may not look
             links += 1
             to = at.readlink()
             at = Path("/") if to.is_absolute() else at.parent

@@ -167,11 +167,7 @@ def show(root: str, path: str, *, source: str = "", writable: bool = False) -> N
 
         return
 
-    if os.path.isdir(source):
-        os.makedirs(place, exist_ok=True)
-    elif not os.path.lexists(place):
-        os.close(os.open(place, os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_WRONLY))
-
+    _make_point(source, place)
     try:
         mount(source, place, flags=MS_BIND | MS_REC)
     except FileNotFoundError:  # a link in /etc that leads nowhere
@@ -192,6 +188,17 @@ def _make_above(root: str, path: str) -> bool:
             os.mkdir(place, 0o755)
 
     return True
+
+
+def _make_point(source: str, place: str) -> None:
+    """What a mount of the source can lie on, if there is nothing yet."""
+    if os.path.lexists(place):
+        return
+
+    if os.path.isdir(source):
+        os.mkdir(place, 0o755)
+    else:
+        os.close(os.open(place, os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_WRONLY))
 
 
 def _is_there(source: str, place: str) -> bool:
