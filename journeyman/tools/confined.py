@@ -194,8 +194,16 @@ def _installation(program: Path, changed: Sequence[Path]) -> Iterator[Path]:
             continue
 
         yield prefix
+        yield from _elsewhere(prefix)
         if (prefix / "pyvenv.cfg").exists() and each.name != "python":
             yield from _installation(prefix / "bin" / "python", changed)
+
+
+def _elsewhere(prefix: Path) -> Iterator[Path]:
+    """Folders of code that an installation of Python takes in where it lies: what was installed to be edited."""
+    for file in prefix.glob("lib/python*/site-packages/*.pth"):
+        paths = [Path(line) for line in file.read_text(encoding="utf-8", errors="replace").splitlines()]
+        yield from (path for path in paths if path.is_absolute() and path.is_dir() and not _is_wide(path))
 
 
 def _named(word: str, folder: Path) -> Iterator[Path]:

@@ -351,3 +351,15 @@ async def test_without_a_sandbox_on_this_machine_it_is_not_started(monkeypatch, 
             'allow them; or let it run outside the sandbox: "sandbox": "off" in its entry of mcp.json',
         )
     )
+
+
+def test_what_was_installed_to_be_edited_is_seen_where_it_lies(tmp_path):
+    packages = tmp_path / "venv" / "lib" / "python3.11" / "site-packages"
+    packages.mkdir(parents=True)
+    (tmp_path / "clone").mkdir()
+    (packages / "it.pth").write_text(f"{tmp_path / 'clone'}\n/\nimport os\n/nowhere/at/all\n", "utf-8")
+    program = tmp_path / "venv" / "bin" / "serve"
+    program.parent.mkdir()
+    program.write_text("#!/bin/sh\n", "utf-8")
+    program.chmod(0o755)
+    assert seen(Command("it", (str(program),), sandbox=Confined())) == [tmp_path / "venv", tmp_path / "clone"]
