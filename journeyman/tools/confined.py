@@ -7,7 +7,6 @@ only where its definition says so.
 
 import json
 import os
-import shutil
 import socket
 import sys
 from collections.abc import AsyncGenerator, Iterator, Sequence
@@ -40,6 +39,8 @@ PACKAGES = "node_modules"
 CERTIFICATES = ("/etc/ssl/certs", "/etc/ssl/openssl.cnf", "/etc/ca-certificates", "/etc/pki/tls/certs")
 NARROW = 3
 """Parts of a path; one that has fewer is not one program's."""
+LINKS = 40
+"""That are followed for one path, as the kernel has it."""
 OUTSIDE = "outside the sandbox"
 
 
@@ -130,7 +131,7 @@ async def _let_out(outlet: "Outlet", door: socket.socket) -> None:
 
 def _settings(target: Command) -> dict[str, object]:
     """What `inside.jail` is told. Raises OSError, ServerError."""
-    program, changed = _program(target), _changed(target)
+    program, changed = target.program, _changed(target)
     if program is None or target.sandbox is None:
         raise FileNotFoundError(target.command[0])
 
@@ -157,12 +158,12 @@ def _settings(target: Command) -> dict[str, object]:
 
 def seen(target: Command) -> list[Path]:
     """What it may read besides the system's folders: its own installation first."""
-    program, changed = _program(target), _changed(target)
+    program, changed = target.program, _changed(target)
     named = [path for word in target.command[1:] for path in _named(word, target.cwd or Path.cwd())]
     given = [*(target.sandbox.read if target.sandbox else ()), *([target.cwd] if target.cwd else [])]
-    found = [*(_installation(program, changed) if program else ()), *named, *given]
-    steady = (each for each in found if is_steady(each, changed))
-    return list(dict.fromkeys(path for each in steady for path in (each, each.resolve())))
+    ways = (step for each in (*named, *given) if is_steady(each, changed) for step in _way(each))
+    own = (each for each in (_installation(program, changed) if program else ()) if is_steady(each, changed))
+    return list(dict.fromkeys((*own, *ways)))
 
 
 def told(target: Command) -> str:
@@ -170,16 +171,24 @@ def told(target: Command) -> str:
     if target.sandbox is None:
         return f"{OUTSIDE}: it may do what you may"
 
-    reads = [_short(path) for path in seen(target) if not path.is_relative_to("/usr")]
+    reads = [_short(path) for path in seen(target) if not (path.is_symlink() or path.is_relative_to("/usr"))]
     writes = ["a home of its own", *map(_short, target.sandbox.write)]
     hosts = target.sandbox.hosts or ("no host",)
     pieces = (f"reads {', '.join(reads) or 'nothing of yours'}", f"writes {', '.join(writes)}")
     return safe(f"in the sandbox: {'; '.join(pieces)}; reaches {', '.join(hosts)}", None)
 
 
-def _program(target: Command) -> Path | None:
-    found = shutil.which(target.command[0], path=target.env.get("PATH"))
-    return Path(found).absolute() if found else None
+def _way(path: Path) -> list[Path]:
+    """Each link that is followed on the way to what a path stands for, and that; none lies behind another one."""
+    at, links, parts = Path("/"), [], [*reversed(path.absolute().parts[1:])]
+    while parts:
+        at = Path(os.path.normpath(at / parts.pop()))  # it has no link but its last part
+        if at.is_symlink() and len(links) < LINKS:
+            links.append(at)
+            parts += reversed(at.readlink().parts)
+            at = at.parent
+
+    return [*links, at]
 
 
 def _installation(program: Path, changed: Sequence[Path]) -> Iterator[Path]:
@@ -187,15 +196,16 @@ def _installation(program: Path, changed: Sequence[Path]) -> Iterator[Path]:
     if not is_steady(program, changed):
         return
 
-    for each in dict.fromkeys((program, program.resolve())):
+    for each in _way(program):
         prefix = each.parent.parent
-        if _is_wide(prefix) or not ((prefix / "lib").is_dir() or each.parent.name == "shims"):
+        is_one = each.is_dir() or _is_wide(prefix)
+        if is_one or not ((prefix / "lib").is_dir() or each.parent.name == "shims"):
             yield each
             continue
 
         yield prefix
-        yield from _elsewhere(prefix)
-        if (prefix / "pyvenv.cfg").exists() and each.name != "python":
+        yield from (step for each in _elsewhere(prefix) if is_steady(each, changed) for step in _way(each))
+        if (prefix / "pyvenv.cfg").exists() and program.name != "python":
             yield from _installation(prefix / "bin" / "python", changed)
 
 

@@ -15,7 +15,6 @@ user has trusted exactly this content (`journeyman.home.trust`); until then it i
 import json
 import os
 import re
-import shutil
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -137,7 +136,7 @@ def standing(name: str, entry: Entry, path: Path, pins: Pins) -> str:
     except ConfigError:
         return "incomplete"
 
-    if isinstance(target, Command) and shutil.which(target.command[0], path=target.env.get("PATH")) is None:
+    if isinstance(target, Command) and target.program is None:
         return "no program"
 
     return "quarantined" if known.get("changed") else "silent" if known.get("silent") else "ready"

@@ -2,6 +2,7 @@
 
 import re
 import shlex
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -52,6 +53,14 @@ class Command:
     cwd: Path | None = None
     sandbox: Confined | None = None
     """None: it runs as any program of the user's."""
+
+    @property
+    def program(self) -> Path | None:
+        """Where it lies: by a path from its own working folder, else on its `PATH`; None where it is not there."""
+        word = self.command[0]
+        name = str((self.cwd or Path.cwd()) / word) if "/" in word else word
+        found = shutil.which(name, path=self.env.get("PATH"))
+        return Path(found).absolute() if found else None
 
     def __str__(self) -> str:
         """The program; what follows may hold a secret."""

@@ -329,6 +329,35 @@ def test_of_a_program_s_file_its_whole_project_is_seen_and_no_more(tmp_path):
     assert found == [tmp_path / "packages" / "node_modules", tmp_path / "alone.py"]
 
 
+def test_each_link_on_the_way_to_a_program_is_seen(tmp_path):
+    """As uv lays it out: `python` of a virtual environment by way of a folder that is a link."""
+    (tmp_path / "3.11.7" / "bin").mkdir(parents=True)
+    (tmp_path / "3.11.7" / "lib").mkdir()
+    (tmp_path / "3.11.7" / "bin" / "python3.11").touch(0o755)
+    (tmp_path / "3.11").symlink_to("3.11.7")
+    venv = tmp_path / "venv"
+    for name in ("bin", "lib"):
+        (venv / name).mkdir(parents=True)
+
+    (venv / "pyvenv.cfg").touch()
+    (venv / "bin" / "python3").symlink_to(tmp_path / "3.11" / "bin" / "python3.11")
+    (venv / "bin" / "python").symlink_to("python3")
+    (venv / "bin" / "serve").touch(0o755)
+    (tmp_path / "serve").symlink_to("venv/../venv/bin/serve")
+    found = seen(Command("x", (str(tmp_path / "serve"),)))
+    assert [str(each.relative_to(tmp_path)) for each in found] == ["serve", "venv", "3.11", "3.11.7"]
+
+
+async def test_a_program_behind_links_starts(home, tmp_path):
+    need("native")
+    (home / "programs" / "1.0").mkdir(parents=True)
+    (home / "programs" / "1").symlink_to("1.0")
+    (home / "programs" / "1.0" / "raw.py").write_bytes((SERVERS / "raw.py").read_bytes())
+    (home / "raw.py").symlink_to(home / "programs" / "1" / "raw.py")
+    target = Command("thief", (sys.executable, str(home / "raw.py"), "thief"), sandbox=Confined())
+    assert await asked(target, ("plant", {"path": "~/memory"})) == ["7"]
+
+
 async def test_a_definition_that_names_what_is_not_there_is_a_problem(home, tmp_path):
     need("native")
     found = await verdict(thief(write=(home / "out",)), Pins(tmp_path / "mcp.lock"))

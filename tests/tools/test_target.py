@@ -56,3 +56,17 @@ def test_what_will_not_do_is_refused_with_a_fix(text, name):
 
 def test_names_that_can_be_told_apart_will_do():
     assert [check_name(name) for name in ("time", "my-wiki", "a_b", "X2")] == ["time", "my-wiki", "a_b", "X2"]
+
+
+def test_a_program_named_by_a_path_lies_in_its_own_working_folder(tmp_path, monkeypatch):
+    ours, its = tmp_path / "ours", tmp_path / "its"
+    for folder in (ours, its):
+        folder.mkdir()
+        (folder / "serve").touch(0o755)
+
+    (ours / "alone").touch(0o755)
+    monkeypatch.chdir(ours)
+    assert Command("x", ("./serve",), cwd=its).program == its / "serve"
+    assert Command("x", ("./alone",), cwd=its).program is None
+    assert Command("x", ("./alone",)).program == ours / "alone"
+    assert Command("x", ("serve",), {"PATH": str(its)}, ours).program == its / "serve"
