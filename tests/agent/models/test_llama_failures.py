@@ -20,7 +20,7 @@ from journeyman.agent.models.families import CHATML, MARKS
 from journeyman.agent.models.files import ModelFiles
 from journeyman.agent.models.llama import LlamaModel
 from journeyman.agent.models.model import Request, Sampling
-from journeyman.errors import EngineDied, EngineOutOfMemory, ModelError, ModelNotFound
+from journeyman.errors import EngineDied, EngineOutOfMemory, ModelError, ModelNotFound, install
 from journeyman.traces.messages import UserMessage
 from tests.agent.models.tiny import write_model
 
@@ -109,7 +109,7 @@ async def test_a_missing_engine_says_how_to_install_it(starter, tmp_path, monkey
     with pytest.raises(ModelNotFound, match="not installed: no such library") as caught:
         await LlamaModel(starter).open()
 
-    assert "pip install" in caught.value.fix
+    assert install("journeyman[local]") in caught.value.fix
 
 
 async def test_an_engine_that_aborts_while_it_loads_shows_its_last_words(starter, tmp_path, monkeypatch):
