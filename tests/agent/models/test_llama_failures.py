@@ -47,7 +47,7 @@ async def test_a_killed_engine_is_reported_and_started_again(starter, anyio_back
     model: Any = LlamaModel(starter, Engine(threads=1, context=512))
     try:
         await model.open()
-        with pytest.raises(EngineDied, match="it was killed") as caught:
+        with pytest.raises(EngineDied, match="was killed") as caught:
             await killed_while_it_writes(model)
 
         assert caught.value.fix
