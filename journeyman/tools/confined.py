@@ -39,8 +39,6 @@ PACKAGES = "node_modules"
 CERTIFICATES = ("/etc/ssl/certs", "/etc/ssl/openssl.cnf", "/etc/ca-certificates", "/etc/pki/tls/certs")
 NARROW = 3
 """Parts of a path; one that has fewer is not one program's."""
-LINKS = 40
-"""That are followed for one path, as the kernel has it."""
 OUTSIDE = "outside the sandbox"
 
 
@@ -180,15 +178,8 @@ def told(target: Command) -> str:
 
 def _way(path: Path) -> list[Path]:
     """Each link that is followed on the way to what a path stands for, and that; none lies behind another one."""
-    at, links, parts = Path("/"), [], [*reversed(path.absolute().parts[1:])]
-    while parts:
-        at = Path(os.path.normpath(at / parts.pop()))  # it has no link but its last part
-        if at.is_symlink() and len(links) < LINKS:
-            links.append(at)
-            parts += reversed(at.readlink().parts)
-            at = at.parent
-
-    return [*links, at]
+    walk = list(steps(path))
+    return [*filter(os.path.islink, walk), *(walk[-1:] or [path])]
 
 
 def _installation(program: Path, changed: Sequence[Path]) -> Iterator[Path]:
