@@ -1,5 +1,6 @@
 """The `journeyman` command. Its help is a table, so that showing it imports no command."""
 
+import errno
 import importlib
 import os
 import sys
@@ -102,6 +103,7 @@ def main() -> NoReturn:
     _open_what_is_closed()
     try:
         code = app(prog_name="journeyman", standalone_mode=False)
+        sys.stdout.flush()
     except JourneymanError as error:
         from journeyman.cli.output import show_error
 
@@ -115,6 +117,14 @@ def main() -> NoReturn:
     except (KeyboardInterrupt, click.Abort):
         print("Interrupted.", file=sys.stderr)
         code = 130
+    except OSError as error:
+        if error.errno not in {errno.ENOSPC, errno.EPIPE}:
+            raise
+
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what is left unwritten would fail again
+        code = 1
+        if error.errno == errno.ENOSPC:  # else whoever read has seen enough
+            print("Error: The disk that this writes to is full.\n  Make room there, and try again.", file=sys.stderr)
 
     sys.exit(code if isinstance(code, int) else 0)
 
