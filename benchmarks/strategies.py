@@ -1,71 +1,75 @@
-"""What each strategy buys on models that run here: `uv run python -m benchmarks.strategies [--n 40] [--write]`.
+"""What each strategy buys on models that run here: `uv run python -m benchmarks.strategies [--n 12]`.
 
 The starter tries held-out tasks of three families that need tools, Qwen2.5-Coder-0.5B-Instruct three that need none,
-because over our tools it gets nearly nothing right by any strategy; and the same three once more with a place for
-thoughts, where the mark that begins one is written for it. Prompts and seeds are those of this file. Strategies that
-make the same draw (one question, one seed) share it: they differ in what they do with it, not in their luck. Every
+because over our tools it gets nearly nothing right by any strategy; and both the same once more with a place for
+thoughts, where the mark that begins one is written for the model. Prompts and seeds are those of this file. Strategies
+that make the same draw (one question, one seed) share it: they differ in what they do with it, not in their luck. Every
 attempt and every candidate is stored, and what was tried is not tried again: a run that was cut off goes on.
+`benchmarks.strategies_page` tells what came of it.
 """
 
 import argparse
-import os
 import re
 import sys
 import time
-from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
-from contextlib import aclosing, suppress
+from collections import Counter
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import AsyncExitStack, aclosing
 from dataclasses import replace
 from hashlib import sha256
+from itertools import product
 from pathlib import Path
 from random import Random
+from typing import NamedTuple
 
 import anyio
 
 from benchmarks.calls import CACHE, QWEN, qwen, smol
-from journeyman import Agent
 from journeyman.agent.budget import Limits
 from journeyman.agent.models.engine import Engine
-from journeyman.agent.models.files import ModelFiles
 from journeyman.agent.models.llama import LlamaModel
-from journeyman.agent.models.model import Model, Request, Sampling
+from journeyman.agent.models.model import Model, Request
 from journeyman.agent.models.starter import ADAPTER
 from journeyman.agent.models.wrapped import Wrapped
-from journeyman.agent.strategies import vote
-from journeyman.agent.strategies.route import Route
 from journeyman.agent.strategies.spec import strategies
 from journeyman.agent.strategies.strategy import PARALLEL
-from journeyman.cli.compare import table
-from journeyman.cli.plot import svg
 from journeyman.config import load_settings
-from journeyman.errors import JourneymanError
-from journeyman.traces.events import ModelDelta, ModelResponded
+from journeyman.traces.events import CandidateScored, ModelDelta, ModelResponded, RunStarted
 from journeyman.traces.store import Store
-from journeyman.training.attempt import kept_open
-from journeyman.training.compare import Comparison, Plan, arm, compare, compared
+from journeyman.training.compare import Plan, compare
 from journeyman.training.generate import generate
-from journeyman.training.rollout import attempts
+from journeyman.training.rollout import attempts, runs_of
 from journeyman.training.tasks import Task
 
-PAGE = Path(__file__).parents[1] / "docs" / "strategies.md"
 SEED = 12
+SURE = 0.9
+"""Likelihood at which a short answer of Qwen's is believed; `--choose` found it, on tasks of another seed."""
 TRIED = (
-    "plain", "direct", "cot", "vote(5)", "vote(5, of=cot)", "best(4, by=judge)", "best(4, by=likelihood)",
-    "best(4, by=process)", "best(4, by=verifier)", "refine(1)", "tpo(3)", "beam(2)", "tree(8)",
-    "route(plain, vote(5))", "route(plain, cot)",
+    "plain", "cot", "vote(5)", "vote(5, of=cot)", "best(4, by=judge)", "best(4, by=likelihood)",
+    "best(4, by=process)", "best(4, by=verifier)", "refine(1)", "tpo(3)", "beam(2)", "tree(8)", "route(plain, vote(5))",
 )  # fmt: skip
+SMALLER = ("on('local:starter')", "route(on('local:starter'), plain)", "route(plain, cot)")
+LARGER = ("on('local:qwen.gguf')", "route(plain, on('local:qwen.gguf'))")
 THOUGHTS = (
     "plain", "direct", "budget(max=32)", "budget(max=64)", "budget(max=64, min=32)", "no_switch(max=64)",
     "vote(5, of=budget(max=64))", "route(plain, budget(max=64))",
 )  # fmt: skip
 """For a model with a place for thoughts."""
+ROUTES = (
+    "plain", "vote(5, of=cot)", "refine(1)", "route(plain, vote(5, of=cot))",
+    f"route(plain, vote(5, of=cot), by=likelihood, at={SURE})", f"route(plain, refine(1), by=likelihood, at={SURE})",
+)  # fmt: skip
 TOOLS = ("arithmetic", "word_problem", "adaptive_search")
 TEXT = ("sums", "smallest", "python")
 FENCE = re.compile("===[0-9a-f]{16}")
 """What a judge's question is fenced with; drawn anew each time."""
 STARTER = "SmolLM2-135M-Instruct with the starter's adapter"
-THINKER = f"{QWEN}, with a place for thoughts"
 AT_ONCE = 3
 """Tasks under way."""
+PART = 2
+"""Tasks of each family that one model tries before the others have their turn."""
+CHOICE = 40
+"""Tasks of each family that a router's likelihood is chosen on."""
 LIMITS = Limits(steps=12)
 """Of an attempt: none of time, or a busy machine would get answers wrong."""
 
@@ -101,9 +105,36 @@ class Drawn(Wrapped):
                 yield item
 
 
-def text_tasks(kind: str, n: int) -> list[Task]:
+class Trial(NamedTuple):
+    """One model and what it tries."""
+
+    name: str
+    spec: str
+    plan: Plan
+    thinks: bool = False
+    """It is given a place for thoughts."""
+
+    def part(self, of: int, parts: int) -> Plan:
+        """One of so many equal parts of its tasks."""
+        each = len(self.plan.tasks) // parts
+        return replace(self.plan, tasks=self.plan.tasks[of * each : (of + 1) * each])
+
+    def model(self, spec: str = "") -> Drawn:
+        """Its own, or another that its strategies name; not open yet."""
+        spec = spec or self.spec
+        files = {"local:starter": lambda: smol(ADAPTER), "local:qwen.gguf": qwen}[spec]()
+        model = LlamaModel(
+            files,
+            Engine(threads=1, parallel=PARALLEL, context=4096, stream=False),
+            spec=self.name if spec == self.spec else spec,
+        )
+        kept = f"draws-{SEED}-{spec.removeprefix('local:')}{'-thinks' * self.thinks}.jsonl"
+        return Drawn(model, CACHE / kept)
+
+
+def text_tasks(kind: str, n: int, seed: int = SEED) -> list[Task]:
     """Questions that need no tool, from the seed."""
-    random = Random(f"{kind}/{SEED}")  # noqa: S311 - no secret
+    random = Random(f"{kind}/{seed}")  # noqa: S311 - no secret
     return [_text_task(kind, random) for _ in range(n)]
 
 
@@ -128,195 +159,91 @@ def in_turns(kinds: Sequence[Sequence[Task]]) -> list[Task]:
     return [task for tasks in zip(*kinds, strict=True) for task in tasks]
 
 
-def plans(n: int) -> dict[str, tuple[Callable[[], ModelFiles], Plan]]:
-    starter = in_turns([generate(kind, n, seed=SEED, split="held_out") for kind in TOOLS])
-    qwens = in_turns([text_tasks(kind, n) for kind in TEXT])
-    return {
-        QWEN: (qwen, Plan(f"strategies-{SEED}/qwen", strategies(TRIED), qwens, limits=LIMITS)),
-        THINKER: (qwen, Plan(f"strategies-{SEED}/thinker", strategies(THOUGHTS), qwens, limits=LIMITS)),
-        STARTER: (lambda: smol(ADAPTER), Plan(f"strategies-{SEED}/starter", strategies(TRIED), starter, limits=LIMITS)),
-    }
+def trials(n: int, routed: int) -> list[Trial]:
+    tools = in_turns([generate(kind, n, seed=SEED, split="held_out") for kind in TOOLS])
+    texts = in_turns([text_tasks(kind, n) for kind in TEXT])
+    many = in_turns([text_tasks(kind, routed) for kind in TEXT])
+
+    def plan(name: str, how: Sequence[str], tasks: Sequence[Task]) -> Plan:
+        return Plan(f"strategies-{SEED}/{name}", strategies(how), tasks, limits=LIMITS)
+
+    thinks = "with a place for thoughts"
+    return [
+        Trial(QWEN, "local:qwen.gguf", plan("qwen", TRIED + SMALLER, texts)),
+        Trial(STARTER, "local:starter", plan("starter", TRIED + LARGER, tools)),
+        Trial(f"{QWEN} {thinks}", "local:qwen.gguf", plan("qwen-thinks", THOUGHTS, texts), thinks=True),
+        Trial(f"{STARTER} {thinks}", "local:starter", plan("starter-thinks", THOUGHTS, tools), thinks=True),
+        Trial(f"{QWEN}, routed", "local:qwen.gguf", plan("routes", ROUTES, many)),
+    ]
 
 
-async def measure(name: str, files: ModelFiles, plan: Plan, store: Store, until: float) -> None:
+async def measure(trial: Trial, plan: Plan, store: Store, until: float) -> None:
     """Try one task after the other, a few at once, as far as the time allows."""
-    model = LlamaModel(files, Engine(threads=1, parallel=PARALLEL, context=4096, stream=False), spec=name)
-    try:
-        await model.open()
-        model.capabilities = model.capabilities.model_copy(update={"thinking": name == THINKER})
-        drawn = Drawn(model, CACHE / f"{plan.name.replace('/', '-')}.jsonl")
+    async with AsyncExitStack() as stack:
+        drawn = trial.model()
+        others = {spec: trial.model(spec) for each in plan.strategies for spec in each.models}
+        for each in (drawn, *others.values()):
+            stack.push_async_callback(each.model.close)
+
+        await drawn.open()
+        assert isinstance(drawn.model, LlamaModel)
+        drawn.model.capabilities = drawn.capabilities.model_copy(update={"thinking": trial.thinks})
         todo = iter(plan.tasks)
 
         async def work() -> None:
             for task in todo:
-                await compare(replace(plan, tasks=[task]), drawn, store)
-                sys.stderr.write(f"{task.kind} {task.key}\n")
+                await compare(replace(plan, tasks=[task]), drawn, store, others=others)
+                sys.stderr.write(f"{plan.name} {task.kind} {task.key}\n")
 
         with anyio.move_on_after(until - time.monotonic()):
             async with anyio.create_task_group() as group:
                 for _ in range(AT_ONCE):
                     group.start_soon(work)
-    finally:
-        await model.close()
 
 
-HEAD = """# Strategies: spending more thinking on one question
+async def choose(store: Store) -> None:
+    """How often short answers of Qwen's that are at least so likely are right, on tasks used for nothing else."""
+    tasks = in_turns([text_tasks(kind, CHOICE, SEED + 1) for kind in TEXT])
+    how = strategies(["route(plain, plain, by=likelihood, at=0.001)"])  # scored, and never in doubt
+    trial = Trial(QWEN, "local:qwen.gguf", Plan(f"strategies-{SEED + 1}/choice", how, tasks, limits=LIMITS))
+    await measure(trial, trial.plan, store, float("inf"))
+    batch = trial.plan.batch(how[0])
+    right = {task: one.reward == 1 for (task, _), one in attempts(store, batch).items()}
+    found: list[tuple[float, bool, str]] = []
+    for run_id in runs_of(store, batch):
+        events = [each.event for each in store.events(run_id)]
+        sample = next(event.sample for event in events if isinstance(event, RunStarted))
+        likely = next((event.score for event in events if isinstance(event, CandidateScored)), None)
+        if sample and likely is not None:
+            found.append((likely, right[sample.task], sample.kind))
 
-    journeyman run --strategy "vote(5)" "..."                       # Agent(strategy="vote(5)") in Python
-    journeyman compare plain "vote(5)" --tasks tasks.toml            # what it buys, and what it takes
-
-| strategy | what it does |
-|---|---|
-| `plain` | one run, as without a strategy |
-| `direct` | one run without thinking, where the model can |
-| `cot` | one run that thinks step by step and ends with its answer |
-| `budget(max=2048, min=0)` | one run whose thought is ended at `max` tokens and goes on ("Wait") before `min` |
-| `no_switch(3, window=200)` | one run that is kept from leaping to another thought |
-| `vote(5, of=plain)` | what most of five runs say; stops when that is decided |
-| `best(4, by=judge)` | the best of four by judge, verifier, process or likelihood |
-| `refine(2, by=critic)` | an answer is criticised and revised, twice at most |
-| `tpo(3, rounds=1)` | best and worst answer are compared in words, and the best is revised by that |
-| `beam(2, branch=2)` | the best unfinished runs are gone on with, step by step |
-| `tree(12)` | twelve steps, each from the run that promises most; comes back from dead ends |
-| `route(plain, vote(5))` | the cheap one first, the dear one only where its answer is in doubt |
-| `on('openai:NAME', of=plain)` | by another model, in the same search and budget |
-
-They nest: `vote(3, of=refine(1))`, `route(plain, on('local:large.gguf', cot))`. `budget` and `no_switch` need a model
-with a place of its own for thoughts: where one is asked for, the mark that begins it is written for the model, where it
-gets too long the mark that ends it, and an answer has to follow. The two models below have no such place, so neither
-is in the tables. Candidates never touch the world outside of a copy of the folder (docs/design/031-one-world.md): tools
-of other servers are called in them only where a label says that they do no more than read.
-
-# What a strategy buys
-
-`uv run python -m benchmarks.strategies --n {n} --write`. Each strategy tries the same held-out tasks once, seed {seed};
-what it writes beside the answer it gives (candidates that were not chosen, judgements) counts as tokens. In the table:
-right answers with their 95 % Wilson interval; tokens written and seconds a task (one thread of a shared machine:
-believe the tokens); against *plain*, the tasks that only this strategy or only *plain* got right, and the chance of so
-uneven a split (exact McNemar test). A star: the task's own verifier was asked, which is an upper bound, not a result.
-Where an arm has fewer tasks than others, the machine's time was up; what is against *plain* is over shared tasks alone.
-
-"""
+    for at in range(50, 100):
+        these = [(good, kind) for likely, good, kind in found if likely >= at / 100]
+        right_ones, kinds = sum(good for good, _ in these), dict(Counter(kind for _, kind in these))
+        print(f"{at / 100:.2f}: {right_ones} of {len(these)} right, {kinds}")
 
 
-ROUTES = """## What routing saves
-
-`route(low, high)` beside `high` alone, over the tasks that both have tried: right answers, tokens written a task, how
-many of them are saved, the tasks that only one of the two got right, and the chance of so uneven a split.
-
-| model | low | high | right, routed | right, high | tokens, routed | tokens, high | saved | better | worse | p |
-|---|---|---|---|---|---|---|---|---|---|---|
-"""
-
-
-def page(plans: dict[str, tuple[Callable[[], ModelFiles], Plan]], store: Store, n: int, *, write: bool) -> str:
-    parts = [HEAD.format(n=n, seed=SEED)]
-    for name, (_, plan) in plans.items():
-        result = compared(plan, name, store)
-        arms = tuple(each for each in result.arms if each.tasks)
-        if not arms:
-            continue
-
-        drawing = PAGE.with_name(f"strategies-{plan.name.rpartition('/')[2]}.svg")
-        if write:
-            drawing.write_text(svg(arms), encoding="utf-8")
-
-        parts.append(f"## {name}\n\n{table(arms)}\n\n![accuracy against tokens]({drawing.name})\n\n{_kinds(result)}")
-
-    rows = "".join(row for name, (_, plan) in plans.items() for row in _routed(name, plan, store))
-    return "".join([*parts, ROUTES, rows]).rstrip() + "\n"
-
-
-def _routed(name: str, plan: Plan, store: Store) -> Iterator[str]:
-    """Each router beside the dear strategy that it saves, over the tasks that both have tried."""
-    for each in plan.strategies:
-        if isinstance(each, Route):
-            pair = [
-                {key: one for (key, _), one in attempts(store, f"{plan.name}/{how}").items()}
-                for how in (each, each.high)
-            ]
-            both = pair[0].keys() & pair[1].keys()
-            routed, dear = ({key: tried[key] for key in both} for tried in pair)
-            if not both:
-                continue
-
-            one, other = arm(str(each), routed, dear), arm(str(each.high), dear, dear)
-            saved = 1 - one.tokens / other.tokens if other.tokens else 0.0
-            yield (
-                f"| {name} | {each.low} | {each.high} | {one.right}/{one.tasks} | {other.right}/{other.tasks} "
-                f"| {one.tokens:.0f} | {other.tokens:.0f} | {saved:.0%} | {one.better} | {one.worse} | {one.p:.2g} |\n"
-            )
-
-
-def _kinds(result: Comparison) -> str:
-    kinds = list(result.kinds)
-    lines = [f"| right, by family | {' | '.join(kinds)} |\n|{'---|' * (len(kinds) + 1)}\n"]
-    for n, one in enumerate(result.arms):
-        if not one.tasks:
-            continue
-
-        cells = [f"{result.kinds[kind][n].right}/{result.kinds[kind][n].tasks}" for kind in kinds]
-        lines.append(f"| {one.strategy} | {' | '.join(cells)} |\n")
-
-    return "".join(lines) + "\n"
-
-
-async def cost(store: Store) -> None:
-    """Eight runs one after the other against `vote(8)` that is never decided: CPU of the engine, and of us."""
-    model = LlamaModel(smol(), Engine(threads=1, parallel=8, context=1024, stream=False))
-    prompt = f"Read this. {'The fox jumps over the dog. ' * 20} Name an animal in one short sentence."
-    sampling = Sampling(temperature=1.0, seed=1, max_tokens=300)
-    vote.decided = lambda _got, _n: False  # every vote is drawn
-    await model.open()
-    async with kept_open(model) as kept:
-        for how, times in ((None, 1), (None, 8), ("vote(8)", 1)):  # the first one only warms up
-            spent, own, tokens = _cpu(model), time.process_time(), 0
-            for n in range(times):
-                drawn = sampling.model_copy(update={"seed": 1 + n})
-                async with Agent(kept, tools=[], store=store, sampling=drawn, strategy=how) as agent:
-                    with suppress(JourneymanError):  # an answer that is too long is no answer, and took its time too
-                        tokens += (await agent.run(prompt)).usage.completion_tokens
-
-            engine, ours = _cpu(model) - spent, time.process_time() - own
-            share = ours / (engine + ours)
-            print(f"{how or 'eight runs'}: engine {engine:.1f} CPU-s, ours {ours:.2f} ({share:.1%}), {tokens} tokens")
-
-
-def _cpu(model: LlamaModel) -> float:
-    fields = Path(f"/proc/{model.pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+def sizes(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--n", type=int, default=12, help="tasks of each family")
+    parser.add_argument("--routed", type=int, default=48, help="the same, for what routing saves")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.strategies", description=__doc__)
-    parser.add_argument("--n", type=int, default=8, help="tasks of each family")
-    parser.add_argument("--minutes", type=float, default=60, help="for each model; begin nothing new after so many")
-    parser.add_argument("--only", default="", metavar="WHO", help="qwen, thinker or starter")
-    parser.add_argument("--tell", action="store_true", help="try nothing, tell what is stored")
-    parser.add_argument("--write", action="store_true", help="write docs/strategies.md and its drawings")
-    parser.add_argument("--cost", action="store_true", help="measure what vote(8) takes against eight runs instead")
+    sizes(parser)
+    parser.add_argument("--minutes", type=float, default=90, help="begin nothing new after so many")
+    parser.add_argument("--only", default="", metavar="WHAT", help="one part: qwen, starter, ...-thinks or routes")
+    parser.add_argument("--choose", action="store_true", help="find the likelihood at which a router is sure instead")
     given = parser.parse_args(arguments)
-    if given.cost:
-        with Store.open(load_settings().store) as store:
-            anyio.run(cost, store)
-
-        return
-
-    todo = plans(given.n)
+    until, parts = time.monotonic() + 60 * given.minutes, given.n // PART
     with Store.open(load_settings().store) as store:
-        for name, (files, plan) in todo.items():
-            if not given.tell and plan.name.endswith(given.only):
-                try:
-                    until = time.monotonic() + 60 * given.minutes
-                    anyio.run(measure, name, files(), plan, store, until)
-                except JourneymanError as error:
-                    sys.stderr.write(f"{name}: {error}\n")
+        if given.choose:
+            anyio.run(choose, store)
+            return
 
-        text = page(todo, store, given.n, write=given.write)
-
-    print(text)
-    if given.write:
-        PAGE.write_text(text, encoding="utf-8")
+        for part, trial in product(range(parts), trials(given.n, given.routed)):
+            if trial.plan.name.endswith(f"/{given.only}" if given.only else ""):
+                anyio.run(measure, trial, trial.part(part, parts), store, until)
 
 
 if __name__ == "__main__":

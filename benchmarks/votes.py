@@ -1,0 +1,62 @@
+"""What a vote of eight takes beside eight runs one after the other: `uv run python -m benchmarks.votes`.
+
+CPU time of the engine (one thread, SmolLM2-135M as Q8_0) and of us, for short answers and for long ones. The eight runs
+find the prompt read already, as a run does that begins like the one before it.
+"""
+
+import os
+import time
+from contextlib import suppress
+from pathlib import Path
+
+import anyio
+
+from benchmarks.calls import smol
+from journeyman import Agent
+from journeyman.agent.models.engine import Engine
+from journeyman.agent.models.llama import LlamaModel
+from journeyman.agent.models.model import Sampling
+from journeyman.agent.strategies import vote
+from journeyman.config import load_settings
+from journeyman.errors import JourneymanError
+from journeyman.traces.events import RunFinished
+from journeyman.traces.store import Store
+from journeyman.training.attempt import kept_open
+
+
+async def cost(store: Store) -> None:
+    model = LlamaModel(smol(), Engine(threads=1, parallel=8, context=1024, stream=False))
+    vote.decided = lambda _got, _n: False  # every vote is drawn
+    await model.open()
+    async with kept_open(model) as kept:
+        for asked in ("Name an animal in one short sentence.", "Write the numbers from 1 to 50, with commas."):
+            prompt = f"Read this. {'The fox jumps over the dog. ' * 20} {asked}"
+            print(asked)
+            for how, times in ((None, 1), (None, 8), ("vote(8)", 1)):  # the first one only warms up
+                spent, own, tokens = _cpu(model), time.process_time(), 0
+                for n in range(times):
+                    drawn = Sampling(temperature=1.0, seed=1 + n, max_tokens=300)
+                    async with Agent(kept, tools=[], store=store, sampling=drawn, strategy=how) as agent:
+                        with suppress(JourneymanError):  # an answer that is too long is none, and took its time too
+                            await agent.run(prompt)
+
+                    end = [*store.events(store.resolve("last"))][-1].event
+                    tokens += end.usage.completion_tokens if isinstance(end, RunFinished) else 0
+
+                engine, ours = _cpu(model) - spent, time.process_time() - own
+                share = ours / (engine + ours)
+                print(f"  {how or times}: engine {engine:.1f} CPU-s, ours {ours:.2f} ({share:.1%}), {tokens} tokens")
+
+
+def _cpu(model: LlamaModel) -> float:
+    fields = Path(f"/proc/{model.pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def main() -> None:
+    with Store.open(load_settings().store) as store:
+        anyio.run(cost, store)
+
+
+if __name__ == "__main__":
+    main()
