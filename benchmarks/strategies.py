@@ -12,7 +12,6 @@ import argparse
 import re
 import sys
 import time
-from collections import Counter
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import AsyncExitStack, aclosing
 from dataclasses import replace
@@ -42,8 +41,9 @@ from journeyman.training.rollout import attempts, runs_of
 from journeyman.training.tasks import Task
 
 SEED = 12
-SURE = 0.9
-"""Likelihood at which a short answer of Qwen's is believed; `--choose` found it, on tasks of another seed."""
+SURE = 0.69
+"""Likelihood from which a short answer of Qwen's is believed: among those there are the most right ones beyond the
+wrong ones, as `--choose` tells of tasks of another seed."""
 TRIED = (
     "plain", "cot", "vote(5)", "vote(5, of=cot)", "best(4, by=judge)", "best(4, by=likelihood)",
     "best(4, by=process)", "best(4, by=verifier)", "refine(1)", "tpo(3)", "beam(2)", "tree(8)", "route(plain, vote(5))",
@@ -202,25 +202,24 @@ async def measure(trial: Trial, plan: Plan, store: Store, until: float) -> None:
 
 
 async def choose(store: Store) -> None:
-    """How often short answers of Qwen's that are at least so likely are right, on tasks used for nothing else."""
+    """Which likelihood best parts Qwen's right short answers from its wrong ones, on tasks used for nothing else."""
     tasks = in_turns([text_tasks(kind, CHOICE, SEED + 1) for kind in TEXT])
     how = strategies(["route(plain, plain, by=likelihood, at=0.001)"])  # scored, and never in doubt
     trial = Trial(QWEN, "local:qwen.gguf", Plan(f"strategies-{SEED + 1}/choice", how, tasks, limits=LIMITS))
     await measure(trial, trial.plan, store, float("inf"))
     batch = trial.plan.batch(how[0])
     right = {task: one.reward == 1 for (task, _), one in attempts(store, batch).items()}
-    found: list[tuple[float, bool, str]] = []
+    found: list[tuple[float, bool]] = []
     for run_id in runs_of(store, batch):
         events = [each.event for each in store.events(run_id)]
         sample = next(event.sample for event in events if isinstance(event, RunStarted))
         likely = next((event.score for event in events if isinstance(event, CandidateScored)), None)
         if sample and likely is not None:
-            found.append((likely, right[sample.task], sample.kind))
+            found.append((likely, right[sample.task]))
 
-    for at in range(50, 100):
-        these = [(good, kind) for likely, good, kind in found if likely >= at / 100]
-        right_ones, kinds = sum(good for good, _ in these), dict(Counter(kind for _, kind in these))
-        print(f"{at / 100:.2f}: {right_ones} of {len(these)} right, {kinds}")
+    for at in range(1, 100):
+        believed = [good for likely, good in found if likely >= at / 100]
+        print(f"{at / 100:.2f}: {sum(believed)} of {len(believed)} believed are right")
 
 
 def sizes(parser: argparse.ArgumentParser) -> None:

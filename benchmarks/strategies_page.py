@@ -39,8 +39,8 @@ SAVED = """## What routing saves
 
 `route(low, high)` beside `high` alone, over the tasks that both have tried: right answers, and by how much of all tasks
 they differ; tokens written a task, and how many of them are saved; both with 95 % bootstrap intervals over the tasks.
-Where a likelihood decides, it does so at {sure:g}: the least at which nine of ten short answers that were as likely
-were right, on {n} tasks of another seed.
+Where a likelihood decides, it does so at {sure:g}, which parted right short answers from wrong ones best on {n} tasks
+of another seed.
 
 | model, family | route | right, routed | right, high | difference | tokens, routed | tokens, high | saved |
 |---|---|---|---|---|---|---|---|

@@ -31,6 +31,10 @@ TASKS as in `rollout`, the held-out ones by default. A strategy that asks the
 verifier (by=verifier) is told by the task's own checks whether it is right:
 an upper bound, marked with a star.
 
+It tells what was right, with the 95 % interval; tokens that the model wrote,
+seconds and dollars, a task; the tasks that only this strategy (better) or only
+the first (worse) got right, and p, the chance of so uneven a split by luck.
+
 Every attempt and candidate is in the trace store: `journeyman traces list
 batch:NAME/STRATEGY`. The same --batch goes on where it was cut off.
 """

@@ -99,7 +99,9 @@ async def compare(
 
     async with kept_open(model) as kept, Desk() as desk, AsyncExitStack() as stack:
         more = {spec: await stack.enter_async_context(kept_open(each)) for spec, each in (others or {}).items()}
-        await kept.open()  # only then is known what it can do
+        for each in (kept, *more.values()):  # one that cannot be had is no wrong answer
+            await each.open()  # only then is known what it can do
+
         for strategy in plan.strategies:
             strategy.needs(Order("", check=lambda _answer: None), kept.capabilities)
 

@@ -3,10 +3,11 @@ from dataclasses import replace
 import pytest
 
 from journeyman import ScriptedModel
+from journeyman.agent.models.spec import make_model
 from journeyman.agent.strategies.spec import strategies
 from journeyman.cli.compare import table
 from journeyman.cli.plot import drawn, svg
-from journeyman.errors import UsageError
+from journeyman.errors import ModelNotFound, UsageError
 from journeyman.traces.listed import REWARD
 from journeyman.traces.store import Store
 from journeyman.training.compare import Arm, Plan, arm, compare
@@ -63,6 +64,17 @@ async def test_what_was_tried_is_not_tried_again(store):
     assert len(first) > len(TASKS)
     assert again == []
     assert one == other
+
+
+async def test_nothing_is_tried_where_a_model_that_a_strategy_names_cannot_be_had(store, tmp_path):
+    asked = []
+    plan = Plan("test", strategies(["plain", "on('local:gone.gguf')"]), TASKS)
+    with pytest.raises(ModelNotFound, match=r"gone\.gguf"):
+        await compare(
+            plan, doubling(asked), store, others={"local:gone.gguf": make_model(f"local:{tmp_path}/gone.gguf")}
+        )
+
+    assert asked == []
 
 
 async def test_candidates_of_a_held_out_task_are_held_out_and_no_attempts_of_the_batch(store):
