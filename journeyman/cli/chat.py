@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from journeyman.cli.run import EFFORTS
+from journeyman.errors import ConfigError, install
 
 HELP = """Talk with the agent, as long as you like.
 
@@ -56,8 +57,6 @@ def talk(
         from journeyman.cli.plain import converse
 
         return converse(cwd, resume, settings)
-
-    from journeyman.errors import ConfigError, install
 
     if "TEXTUAL_DRIVER" in os.environ:
         _end_with_parent()

@@ -15,7 +15,15 @@ import anyio
 
 from journeyman.agent.models.found import find_spec
 from journeyman.config import Settings, load_settings
-from journeyman.errors import ConfigError, JourneymanError, ModelNotFound, ServerError, StoreError, install
+from journeyman.errors import (
+    ConfigError,
+    JourneymanError,
+    ModelNotFound,
+    SandboxError,
+    ServerError,
+    StoreError,
+    install,
+)
 from journeyman.home import state_dir
 from journeyman.traces.messages import Value
 
@@ -191,7 +199,6 @@ def _try(folder: Path, otherwise: str, place: str = "JOURNEYMAN_STORE=PATH") -> 
 
 
 def _sandbox() -> str:
-    from journeyman.errors import SandboxError
     from journeyman.sandbox.docker import Docker
     from journeyman.sandbox.select import BACKENDS, probe_all
 

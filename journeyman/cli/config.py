@@ -8,6 +8,7 @@ import click
 
 from journeyman.cli.group import Group
 from journeyman.cli.output import json_option, print_json
+from journeyman.safe import safe
 
 if TYPE_CHECKING:
     from journeyman.config import Settings
@@ -64,8 +65,6 @@ def _as_json(settings: "Settings") -> dict[str, Any]:
 
 
 def _worded(value: object) -> str:
-    from journeyman.safe import safe
-
     return "-" if value in {None, ()} else f"{value:g}" if isinstance(value, float) else safe(_text(_unsaid(value)))
 
 

@@ -3,6 +3,7 @@
 import click
 
 from journeyman.cli.output import json_option, print_json
+from journeyman.safe import safe
 
 EPILOG = """\b
 Try:
@@ -43,8 +44,6 @@ def doctor(ctx: click.Context, json: bool) -> None:
 
 
 def _show(name: str, detail: str, fix: str, *, mark: str) -> None:
-    from journeyman.safe import safe
-
     click.secho(f"{mark:<7}", fg="green" if mark == "ok" else "red", nl=False)
     click.echo(f"  {name:<8}  {safe(detail)}")
     for line in fix.splitlines():

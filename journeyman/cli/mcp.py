@@ -13,6 +13,7 @@ from journeyman.cli.output import json_option, print_json
 from journeyman.cli.register import doctor, import_, register, unregister
 from journeyman.errors import UsageError
 from journeyman.mcp_servers.registry import SERVERS, WEB
+from journeyman.safe import safe
 
 if TYPE_CHECKING:
     from journeyman.tools.mcp_json import Entry
@@ -143,8 +144,6 @@ def list_servers(json: bool) -> None:
 
     Ours, yours, and this project's; its own start only when you have trusted its .mcp.json.
     """
-    from journeyman.safe import safe
-
     rows = _rows()
     if json:
         print_json(rows)
@@ -342,7 +341,6 @@ def _changed(names: tuple[str, ...], accept: Any = None) -> Any:
     import anyio
 
     from journeyman.config import load_settings
-    from journeyman.safe import safe
     from journeyman.tools.mcp_json import servers
     from journeyman.tools.pins import Pins, besides, differences
     from journeyman.tools.visit import inventory

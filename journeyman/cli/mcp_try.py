@@ -10,6 +10,7 @@ import click
 
 from journeyman.cli.output import json_option, print_json
 from journeyman.errors import ConfigError, UsageError
+from journeyman.safe import safe
 
 if TYPE_CHECKING:
     from journeyman.tools.mcp_json import Entry
@@ -90,7 +91,6 @@ def test(server: str, patience: float, sandbox: Any, json: bool) -> int:
     """
     import anyio
 
-    from journeyman.safe import safe
     from journeyman.tools.mcp_json import confined
     from journeyman.tools.pins import Pins
     from journeyman.tools.target import Command

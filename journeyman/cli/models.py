@@ -9,6 +9,8 @@ import click
 
 from journeyman.cli.group import Group
 from journeyman.cli.output import answer, json_option, print_json
+from journeyman.errors import ModelNotFound, UsageError
+from journeyman.safe import safe
 
 PULL = """\b
 Try:
@@ -65,7 +67,6 @@ def pull(name: str, json: bool) -> None:
 
     from journeyman.agent.models.hub import pull_file
     from journeyman.agent.models.pull import pull_starter
-    from journeyman.errors import UsageError
 
     kind, _, file = name.partition(":")
     if name != "starter" and not (kind == "hf" and file):
@@ -103,7 +104,6 @@ def list_models(json: bool) -> None:
     here, else the starter.
     """
     from journeyman.agent.models.spec import forms
-    from journeyman.safe import safe
 
     rows = list(_rows())
     if json:
@@ -123,8 +123,6 @@ def _rows() -> Iterator[dict[str, Any]]:
     from journeyman.agent.models.found import SERVERS, STARTER, find_files, find_servers
     from journeyman.agent.models.kept import in_use, kept
     from journeyman.agent.models.starter import find_starter
-    from journeyman.errors import ModelNotFound
-    from journeyman.safe import safe
 
     for port, specs in anyio.run(find_servers).items():
         for spec in specs:
@@ -202,7 +200,6 @@ def probe(spec: str, json: bool) -> None:
     from journeyman.agent.models.probe import Finding
     from journeyman.agent.models.probe import probe as tried
     from journeyman.agent.models.spec import make_model
-    from journeyman.safe import safe
 
     model = make_model(spec)
     rows: list[Finding] = []

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 import click
 
 from journeyman.errors import JourneymanError, UsageError
+from journeyman.safe import safe
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -31,8 +32,6 @@ def show_error(error: JourneymanError) -> None:
     if _wanted:
         print_json({"error": error.told})
         return
-
-    from journeyman.safe import safe
 
     click.secho("Error: ", fg="red", bold=True, err=True, nl=False)
     click.echo(safe(str(error), None, lines=True), err=True)

@@ -10,6 +10,8 @@ from journeyman.cli.output import json_option, print_json
 from journeyman.cli.policy_approvals import approvals
 from journeyman.cli.policy_choice import CHOICE, COLORS, ToolChoice, assembled, named
 from journeyman.cli.policy_compare import diff, lint, replay
+from journeyman.errors import ToolError, UsageError
+from journeyman.safe import safe, shown_call
 
 if TYPE_CHECKING:
     from journeyman.policies.explain import Explanation, Setting
@@ -69,8 +71,6 @@ for command in (lint, diff, replay, approvals):
 @json_option()
 def check(setting: str | None, json: bool) -> None:
     """Read the policy, run every rule's examples, and say which files count and for how much."""
-    from journeyman.safe import safe
-
     found, _ = assembled(setting)
     rows = [
         {
@@ -111,7 +111,6 @@ def check(setting: str | None, json: bool) -> None:
 def explain(tool: str, arguments: str | None, setting: str | None, json: bool, **told: Any) -> int:
     """Say what becomes of a call: every rule that matches, where each value came from, what would make it allowed."""
     from journeyman.policies.explain import explain as explained
-    from journeyman.safe import safe
 
     under, root = assembled(setting)
     asked = _setting(tool, arguments or "{}", under, told)
@@ -132,7 +131,6 @@ def _setting(tool: str, arguments: str, under: "Policy", told: dict[str, Any]) -
     Raises:
         UsageError: the tool or the JSON makes no sense.
     """
-    from journeyman.errors import ToolError, UsageError
     from journeyman.policies.explain import Setting
     from journeyman.policies.table import heard, spec_of
     from journeyman.tools.schema import Schema
@@ -160,7 +158,6 @@ def _setting(tool: str, arguments: str, under: "Policy", told: dict[str, Any]) -
 
 def _misfit(asked: "Setting", root: Path) -> str:
     """What is wrong with the arguments by the tool's own schema, where that is known; empty where nothing is."""
-    from journeyman.errors import ToolError
     from journeyman.tools.schema import Schema
 
     spec = asked.tool
@@ -194,7 +191,6 @@ def _schema(tool: "ToolSpec", root: Path) -> dict[str, Any]:
 def _tool_name(name: str) -> str:
     from pydantic import TypeAdapter, ValidationError
 
-    from journeyman.errors import UsageError
     from journeyman.policies.rule import ToolName
 
     try:
@@ -229,8 +225,6 @@ def _stored(run_id: str) -> list[Any]:
 
 
 def _show(found: "Explanation") -> None:
-    from journeyman.safe import safe, shown_call
-
     for line in shown_call(found.tool, found.arguments):
         click.echo(line)
 
@@ -288,8 +282,6 @@ def test(tables: tuple[Path, ...], json: bool) -> int:
 
 
 def _show_wrong(each: "Verdict") -> None:
-    from journeyman.safe import safe
-
     click.secho("wrong", fg="red", nl=False)
     rules = ", ".join(each.rules) or "no rule"
     said = f"{each.table}: {each.case}: expected {each.expected}, got {each.got} ({rules}): {each.reason}"

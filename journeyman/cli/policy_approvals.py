@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import click
 
 from journeyman.cli.output import answer, json_option
+from journeyman.errors import UsageError
 
 if TYPE_CHECKING:
     from journeyman.policies.approvals import Approval, Book
@@ -39,8 +40,6 @@ def approvals(revoke: tuple[str, ...], json: bool) -> None:
 
 
 def _named(book: "Book", which: tuple[str, ...]) -> "list[Approval]":
-    from journeyman.errors import UsageError
-
     saved = list(book.saved())
     gone: list[Approval] = []
     for name in which:

@@ -6,6 +6,7 @@ import click
 
 from journeyman.cli.output import json_option, print_json
 from journeyman.cli.policy_choice import CHOICE, COLORS, alone, assembled, named
+from journeyman.safe import safe
 
 if TYPE_CHECKING:
     from journeyman.policies.compare import Change
@@ -49,7 +50,6 @@ Exit codes: 0 nobody is asked and nothing is stopped that was not, 1 otherwise."
 def lint(setting: str | None, json: bool) -> int:
     """Find rules that do nothing, and calls that should not run unasked."""
     from journeyman.policies.lint import lint as flaws_of
-    from journeyman.safe import safe
 
     flaws = flaws_of(assembled(setting)[0])
     if json:
@@ -73,7 +73,6 @@ def _told(witness: dict[str, Any]) -> str:
     from json import dumps
 
     from journeyman.policies.samples import WORDS
-    from journeyman.safe import safe
 
     notes = [WORDS[witness.get("said_by", "")]] + (["a model elsewhere"] if witness.get("remote") else [])
     call = f"{witness['tool']} {dumps(witness['arguments'], ensure_ascii=False)}"
@@ -110,8 +109,6 @@ def diff(old: str, new: str, json: bool) -> int:
 
 
 def _show_change(each: "Change") -> None:
-    from journeyman.safe import safe
-
     click.secho("looser  " if each.loosens else "stricter", fg="red" if each.loosens else "green", nl=False)
     click.echo(f" {each.before} -> {each.after}  {_told(each.witness)}")
     more = f", and {len(each.tools) - 1} more tools" if len(each.tools) > 1 else ""
@@ -128,7 +125,6 @@ def replay(filter: tuple[str, ...], setting: str | None, limit: int, json: bool)
     """Decide the calls of stored runs again, and list who would be asked and what would be stopped. Nothing is run."""
     from journeyman.cli.stores import opened
     from journeyman.policies.again import redecide
-    from journeyman.safe import safe
     from journeyman.traces.find import find
 
     under, _ = assembled(setting)

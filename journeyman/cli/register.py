@@ -9,6 +9,7 @@ from journeyman.cli.mcp_try import tell_sandbox
 from journeyman.cli.output import json_option, print_json
 from journeyman.errors import ConfigError, ServerError, UsageError
 from journeyman.mcp_servers.registry import SERVERS, WEB
+from journeyman.safe import safe
 
 if TYPE_CHECKING:
     from journeyman.tools.mcp_json import Entry
@@ -129,8 +130,6 @@ def import_(servers: tuple[str, ...], name: str | None, yes: bool) -> None:
 
 def _wanted(name: str, title: str, entry: "Entry", path: Path, *, yes: bool) -> bool:
     import sys
-
-    from journeyman.safe import safe
 
     variables = f" (with {', '.join(map(safe, entry.env))})" if entry.env else ""
     click.echo(f"{safe(name)}, of {title}: {entry}{variables}")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from journeyman.cli.output import json_option, print_json
+from journeyman.errors import Interrupted, UsageError
 
 if TYPE_CHECKING:
     from journeyman.agent.models.engine import Engine
@@ -57,7 +58,6 @@ ask. The runs are in the trace store: `journeyman traces list batch:NAME`.
 def rollout(**options: Any) -> None:
     import anyio
 
-    from journeyman.errors import Interrupted
     from journeyman.traces.store import new_run_id
 
     options["batch"] = options["batch"] or new_run_id()
@@ -161,8 +161,6 @@ def _split(options: dict[str, Any]) -> Any:
 
 
 def _within(zone: set[str], tasks: "list[Task]", options: dict[str, Any]) -> "list[Task]":
-    from journeyman.errors import UsageError
-
     found = [task for task in tasks if task.key in zone]
     if not found:
         message = f"None of the {len(zone)} tasks of batch {options['zone']} is among those of {options['source']}."

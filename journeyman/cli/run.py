@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from journeyman.cli.output import json_option, print_json
+from journeyman.errors import Interrupted, UsageError
+from journeyman.safe import safe
 
 if TYPE_CHECKING:
     from journeyman.agent.order import Order, Result
@@ -81,8 +83,6 @@ EFFORTS = ("minimal", "low", "medium", "high", "xhigh", "max")
 def run(prompt: str | None, **options: Any) -> int:
     import anyio
 
-    from journeyman.errors import Interrupted, UsageError
-
     if prompt == "-":
         prompt = sys.stdin.read().strip()
 
@@ -123,8 +123,6 @@ def _as_asked(fix: str, run_id: str | None, options: dict[str, Any]) -> str:
 
 def _say_denied(denied: dict[str, str]) -> None:
     """What the exit code means."""
-    from journeyman.safe import safe
-
     for tool, why in list(denied.items())[:MOST]:
         click.echo(f"note: {safe(tool)} was denied: {safe(why)}", err=True)
 
@@ -169,7 +167,6 @@ async def _run(prompt: str, options: dict[str, Any], heard: Heard) -> "Result":
     from journeyman.agent.parts import nobody
     from journeyman.cli.progress import Progress
     from journeyman.cli.terminal import AskAtTerminal, someone_there, stop_on_sigterm
-    from journeyman.safe import safe
 
     settings = _settings(options)
     progress = Progress(sys.stderr)
@@ -231,7 +228,6 @@ def _order(prompt: str, settings: "Settings", options: dict[str, Any]) -> "Order
 
 def _strategy(options: dict[str, Any]) -> "Strategy | None":
     from journeyman.agent.strategies.spec import strategy
-    from journeyman.errors import UsageError
 
     if not options["strategy"]:
         return None
@@ -244,8 +240,6 @@ def _strategy(options: dict[str, Any]) -> "Strategy | None":
 
 
 def _schema(path: Path) -> dict[str, Any]:
-    from journeyman.errors import UsageError
-
     try:
         schema = json_module.loads(path.read_text("utf-8"))
     except (OSError, ValueError, RecursionError) as error:
@@ -293,7 +287,6 @@ def print_result(result: "Result", options: dict[str, Any]) -> None:
         return
 
     from journeyman.cli.output import show_error
-    from journeyman.safe import safe
 
     if result.answer is not None:
         click.echo(safe(result.answer, None, lines=True) if sys.stdout.isatty() else result.answer)

@@ -8,6 +8,8 @@ import click
 
 from journeyman.cli.group import Group
 from journeyman.cli.output import json_option, print_json
+from journeyman.errors import UsageError
+from journeyman.safe import safe
 
 if TYPE_CHECKING:
     from journeyman.sandbox.attacks.attack import Attack, Verdict
@@ -98,7 +100,6 @@ async def _attacks(backend: str | None, only: Sequence[str], json: bool) -> "lis
 
 def suite(only: Sequence[str] = ()) -> "list[Attack]":
     """The attacks, or those of these names. Raises UsageError where there is none."""
-    from journeyman.errors import UsageError
     from journeyman.sandbox.attacks.attack import SUITE
 
     for module in (
@@ -140,8 +141,6 @@ def _tell(verdict: "Verdict") -> None:
 
 
 def _show(probe: "Probe") -> None:
-    from journeyman.safe import safe
-
     mark = f"level {probe.level}" if probe.available else "missing"
     click.secho(f"{probe.backend}: {mark}", bold=True, nl=False)
     click.echo(f"  {safe(probe.reason)}")

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import click
 
+from journeyman.errors import ConfigError, UsageError, install
+
 HELP = """Be the engine that user interfaces and editors talk to (ACP), or a tool of other agents (MCP).
 
 \b
@@ -35,8 +37,6 @@ SHORTEST = 16
 @click.option("--stop", is_flag=True, help="End the engine that runs; its turns can be taken up again.")
 def serve(*, acp: bool, mcp: bool, http: int | None, socket: Path | None, idle: float, stop: bool) -> int:
     import anyio
-
-    from journeyman.errors import ConfigError, UsageError, install
 
     if acp + mcp + bool(socket) > 1:
         raise UsageError("It is one of these: --acp, --mcp or a --socket.", fix="Leave out the others.")
@@ -108,8 +108,6 @@ def http_token(name: str) -> tuple[str, Callable[[str], None]]:
     Raises:
         ConfigError: the user's own can be guessed.
     """
-    from journeyman.errors import ConfigError
-
     own = os.environ.pop(TOKEN, "").strip()
     if own and (len(own) < SHORTEST or not own.isascii() or not own.isprintable()):
         raise ConfigError(

@@ -9,6 +9,8 @@ import click
 
 from journeyman.cli.group import Group
 from journeyman.cli.output import json_option, print_json
+from journeyman.errors import UsageError
+from journeyman.safe import safe
 
 if TYPE_CHECKING:
     from journeyman.training.prove import Fault
@@ -104,7 +106,6 @@ def tasks() -> None:
 @json_option()
 def list_tasks(source: str, n: int | None, seed: int, split: Any, json: bool) -> None:
     """List tasks: key, split, kind and prompt."""
-    from journeyman.safe import safe
     from journeyman.training.taskfile import load_tasks
 
     found = load_tasks(source, n=n, seed=seed, split=split)
@@ -126,8 +127,6 @@ def list_tasks(source: str, n: int | None, seed: int, split: Any, json: bool) ->
 @json_option()
 def show(*, source: str, key: str, n: int | None, seed: int, split: Any, json: bool) -> None:
     """Show one task by its key, the beginning of it, or its name."""
-    from journeyman.errors import UsageError
-    from journeyman.safe import safe
     from journeyman.training.taskfile import load_tasks
 
     found = load_tasks(source, n=n, seed=seed, split=split)
@@ -210,8 +209,6 @@ def export(*, source: str, out: Path, form: Any, n: int | None, seed: int, force
 @click.argument("file", type=click.Path(dir_okay=False))
 def new(file: str) -> None:
     """Write a file with two tasks to start from."""
-    from journeyman.errors import UsageError
-
     try:
         with Path(file).open("x", encoding="utf-8") as written:
             written.write(TEMPLATE)
@@ -237,8 +234,6 @@ async def _prove(found: "list[Task]", step: Any) -> "list[tuple[Task, Fault]]":
 
 
 def _tell(faulty: "list[tuple[Task, Fault]]", n: int) -> None:
-    from journeyman.safe import safe
-
     for task, fault in faulty:
         value = fault.score.status if fault.score.value is None else f"{fault.score.value:g}"
         wanted = "must score 1" if fault.what == "oracle" else "must not score 1"

@@ -11,6 +11,8 @@ from journeyman.cli.stores import opened
 from journeyman.cli.traces_again import fork, replay
 from journeyman.cli.traces_keep import delete, gc, rebuild, stats, verify
 from journeyman.cli.traces_score import rate, score
+from journeyman.errors import UsageError
+from journeyman.safe import safe
 
 if TYPE_CHECKING:
     from journeyman.traces.store import RunSummary
@@ -121,8 +123,6 @@ def list_runs(filter: tuple[str, ...], limit: int, json: bool) -> None:  # noqa:
 
 
 def _line(run: "RunSummary") -> str:
-    from journeyman.safe import safe
-
     outcome = run.outcome or "unfinished"
     score = f"  {run.reward:g}" if run.reward is not None else ""
     score += "  (secret)" if run.level == "secret" else ""
@@ -139,7 +139,6 @@ def show(run_id: str, json: bool) -> None:
 
     RUN may be a part of an id; without one, the newest run.
     """
-    from journeyman.safe import safe
     from journeyman.traces.transcript import transcript
 
     with opened() as store:
@@ -161,7 +160,6 @@ def show(run_id: str, json: bool) -> None:
 @json_option()
 def search(words: tuple[str, ...], limit: int, json: bool) -> None:
     """Find runs by what was said in them, and show where."""
-    from journeyman.safe import safe
     from journeyman.traces.find import search as look
 
     with opened() as store:
@@ -203,7 +201,6 @@ def diff(a: str, b: str, json: bool) -> int:
 @click.option("--force", is_flag=True, help="Also in place of a file that is there.")
 @json_option()
 def export(*, out: Path | None, form: str | None, url: str | None, where: str, force: bool, json: bool) -> None:
-    from journeyman.errors import UsageError
     from journeyman.traces.export import export as write
     from journeyman.traces.export import send
     from journeyman.traces.find import find
@@ -251,7 +248,6 @@ def export_test(run_id: str, out: Path, json: bool) -> None:
     import anyio
 
     from journeyman.agent.replay import replay as again
-    from journeyman.errors import UsageError
     from journeyman.traces.export.pytest import write
 
     with opened() as store:

@@ -7,6 +7,8 @@ import click
 
 from journeyman.cli.output import json_option, print_json
 from journeyman.cli.stores import opened
+from journeyman.errors import UsageError
+from journeyman.safe import safe
 
 if TYPE_CHECKING:
     from journeyman.agent.order import Result
@@ -41,8 +43,6 @@ def replay(run_id: str, live_tools: bool, live_model: str | None, json: bool) ->
     """
     import anyio
 
-    from journeyman.errors import UsageError
-
     if live_tools and live_model:
         raise UsageError(
             "With both live it is a run of its own.", fix="journeyman run, or journeyman traces fork RUN:1"
@@ -61,8 +61,6 @@ def replay(run_id: str, live_tools: bool, live_model: str | None, json: bool) ->
 
 
 def _show_replayed(done: "Replayed", *, json: bool) -> int:
-    from journeyman.safe import safe
-
     if json:
         print_json({"same": done.same, **done.model_dump(mode="json")})
     elif done.same:
@@ -148,7 +146,6 @@ def fork(place: str, prompt: str, **options: Any) -> int:
     import anyio
 
     from journeyman.cli.run import print_result
-    from journeyman.errors import UsageError
 
     run_id, _, step = place.rpartition(":")
     if not run_id or not step.isdecimal():

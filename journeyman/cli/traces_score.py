@@ -8,6 +8,7 @@ import click
 
 from journeyman.cli.output import answer, json_option, print_json
 from journeyman.cli.stores import opened
+from journeyman.errors import UsageError
 
 if TYPE_CHECKING:
     from journeyman.traces.store import Store
@@ -48,7 +49,6 @@ def score(*, filter: tuple[str, ...], source: str | None, checks: tuple[str, ...
     """
     import anyio
 
-    from journeyman.errors import UsageError
     from journeyman.training.taskfile import load_tasks
 
     if not (source or checks or options["judge"]):
@@ -79,7 +79,6 @@ def score(*, filter: tuple[str, ...], source: str | None, checks: tuple[str, ...
 
 def chosen(store: "Store", words: tuple[str, ...]) -> list[str]:
     """The runs that a part of an id, or a filter, means; oldest first."""
-    from journeyman.errors import UsageError
     from journeyman.traces.find import find
 
     if len(words) == 1 and words[0].replace("-", "").isalnum():
@@ -128,7 +127,6 @@ def _bar(length: int) -> AbstractContextManager[Any]:
 def _check(text: str) -> "Check":
     from pydantic import ValidationError
 
-    from journeyman.errors import UsageError
     from journeyman.verifiers.check import Check
 
     try:

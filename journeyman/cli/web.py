@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from journeyman.errors import ConfigError, install
+
 HELP = """Show the terminal UI in a browser on this machine.
 
 The address that is printed holds a secret: whoever has it can talk to the agent
@@ -41,8 +43,6 @@ def web(port: int, opening: bool, **options: object) -> int:
 
 async def _serve(command: str, port: int, opening: bool) -> None:
     import anyio
-
-    from journeyman.errors import ConfigError, install
 
     try:
         import textual  # noqa: F401 - what is served needs it
