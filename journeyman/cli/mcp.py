@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from journeyman.cli.group import Group
+from journeyman.cli.mcp_pins import differ, pin
 from journeyman.cli.mcp_try import login, logout, sandbox_options, tell_sandbox, test
 from journeyman.cli.output import json_option, print_json
 from journeyman.cli.register import doctor, import_, register, unregister
@@ -59,20 +60,6 @@ Try:
   journeyman mcp trust --yes"""
 
 
-DIFF = """\b
-Try:
-  journeyman mcp diff
-  journeyman mcp diff time
-
-\b
-Exit code 1 where a server is not what it was."""
-
-PIN = """\b
-Try:
-  journeyman mcp pin time
-  journeyman mcp pin time --yes"""
-
-
 def where_option(help_text: str) -> Any:
     """The option that tells the two files apart: True for the project's, None where it was not given."""
     return click.option("--project/--user", "project", default=None, help=help_text)
@@ -83,7 +70,7 @@ def mcp() -> None:
     """Tool servers: serve ours to any MCP client, manage yours for the agent."""
 
 
-for command in (test, login, logout, register, unregister, import_, doctor):
+for command in (test, login, logout, register, unregister, import_, doctor, differ, pin):
     mcp.add_command(command)
 
 
@@ -294,70 +281,3 @@ def trust(yes: bool) -> None:
 
     path = _file(project=True)
     trust_files([path] if path.exists() else [], yes=yes, names=".mcp.json", check=entries)
-
-
-@mcp.command("diff", epilog=DIFF)
-@click.argument("names", nargs=-1)
-def differ(names: tuple[str, ...]) -> int:
-    """Show how servers' tools, resources and prompts differ from what was pinned.
-
-    A server is pinned when it is first used. One whose tools have changed is not used until you accept it; of resources
-    and prompts, only what is new or has changed.
-    """
-    changed = dict(_changed(names))
-    for name, lines in changed.items():
-        told = "not pinned yet: it was never used" if lines is None else "" if lines else "as pinned"
-        click.echo(f"{name}: {told}".rstrip())
-        for line in lines or ():
-            click.echo(f"  {line}")
-
-    return 1 if any(changed.values()) else 0
-
-
-@mcp.command("pin", epilog=PIN)
-@click.argument("names", nargs=-1, required=True)
-@click.option("-y", "--yes", is_flag=True, help="Do not ask.")
-def pin(names: tuple[str, ...], yes: bool) -> None:
-    """Accept servers' tools as they are now.
-
-    What changed is shown first: a description is read by the model, and an argument can carry off what it is given.
-    """
-    for name, lines in _changed(names, accept=lambda lines: yes or _accepted(lines)):
-        click.echo(f"{name}: {'as pinned' if lines == [] else 'pinned'}")
-
-
-def _accepted(lines: list[str]) -> bool:
-    for line in lines:
-        click.echo(f"  {line}")
-
-    if not sys.stdin.isatty():
-        raise UsageError("nobody is there to accept the changes", fix="look at them, then: --yes")
-
-    return click.confirm("Accept?", default=False)
-
-
-def _changed(names: tuple[str, ...], accept: Any = None) -> Any:
-    """Servers by name with what differs from their pins; what is accepted is pinned."""
-    import anyio
-
-    from journeyman.config import load_settings
-    from journeyman.tools.mcp_json import servers
-    from journeyman.tools.pins import Pins, besides, differences
-    from journeyman.tools.visit import inventory
-
-    found = {target.name: target for target in servers(load_settings().root).targets}
-    for name in names or found:
-        if name not in found:
-            raise UsageError(f"there is no server {safe(name)!r} that may start", fix="journeyman mcp list")
-
-        pins, target = Pins.of_user(), found[name]
-        now, offers = anyio.run(inventory, target)
-        pinned = pins.of(target)
-        before = pins.remembered(target).get("offers", offers)
-        lines = (
-            [*differences(pinned, now), *differences(besides(before), besides(offers))] if pinned is not None else None
-        )
-        if accept and (pinned is None or (lines and accept(lines))):
-            pins.pin(target, now, offers)
-
-        yield name, lines
