@@ -80,6 +80,28 @@ def opened(door: Door | None, kept: Book | None = None) -> Generator[None]:
         _book.reset(tokens[1])
 
 
+class Doors:
+    """Those of the calls that a server has under way; None for one outside of a run."""
+
+    def __init__(self) -> None:
+        self._open: list[Door | None] = []
+
+    @contextmanager
+    def under_way(self) -> Generator[None]:
+        """A call of this task's."""
+        self._open.append(door := _door.get())
+        try:
+            yield
+        finally:
+            self._open.remove(door)
+
+    @property
+    def asked(self) -> Door | None:
+        """That of the call in whose task this is asked; else the only one there is."""
+        there = set(self._open)
+        return _door.get() or (there.pop() if len(there) == 1 else None)
+
+
 class Question:
     """What a server asks of the user (`elicitation`) or of the model (`sampling`), as a call like any other.
 

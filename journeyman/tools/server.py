@@ -9,19 +9,19 @@ What a pinned server offers is known before it is started: it is first started f
 have to be what they were.
 """
 
-from collections.abc import Awaitable, Callable, Generator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field, replace
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import anyio
 from anyio.abc import TaskGroup, TaskStatus
 from pydantic import JsonValue
 
-from journeyman.errors import JourneymanError, ServerError, UsageError
+from journeyman.errors import JourneymanError, ServerError
 from journeyman.tools.client import Patience, client, traced
 from journeyman.tools.confined import demand
-from journeyman.tools.door import Door, book, current, opened
+from journeyman.tools.connection import Connection, News
+from journeyman.tools.door import Doors, book, opened
 from journeyman.tools.failure import failed, first, refusal, stranger, unstarted, words
 from journeyman.tools.known import Known
 from journeyman.tools.pins import Pins
@@ -44,22 +44,6 @@ BACKOFF_S = 0.1
 LEAST_S = 1.0
 """For a list, however long the start took."""
 PAGES = 100
-WATCHED = 20
-"""Resources of one server."""
-
-
-@dataclass(slots=True)
-class _Connection:
-    client: "Client"
-    stderr: Tail
-    ended: anyio.Event
-    """Nothing more will be heard from it."""
-    over: anyio.Event = field(default_factory=anyio.Event)
-    """It is not needed any more."""
-    group: TaskGroup | None = None
-    """Where it is listened to."""
-    watched: set[str] = field(default_factory=set)
-    """The resources whose changes it was asked to tell of."""
 
 
 class Server(Known):
@@ -77,21 +61,19 @@ class Server(Known):
         self, target: Target, group: TaskGroup, patience: Patience, pins: Pins | None = None, auth: Any = None
     ) -> None:
         super().__init__(target, pins)
-        self._stale = self._listed = self._unknown = False
-        """The list may have changed; there was one; it wants to know who we are."""
+        self._listed = self._unknown = False
+        """There was a list of its tools; it wants to know who we are."""
         self._group = group
         self.patience = patience
         self._auth = auth
         self._lock = anyio.Lock()
-        self._connection: _Connection | None = None
+        self._connection: Connection | None = None
         self._deaths = 0
         self._since = 0.0
         """When it was last started."""
         self._stderr: list[str] = []
-        self._news: dict[str, None] = {}
-        """Resources that have changed since they were read."""
-        self._doors: list[Door | None] = []
-        """Those of the calls under way; None for one outside of a run."""
+        self._news = News()
+        self._doors = Doors()
 
     @property
     def said(self) -> str:
@@ -102,6 +84,10 @@ class Server(Known):
     def stderr(self) -> list[str]:
         """The last lines that it wrote there."""
         return self._connection.stderr.lines if self._connection else self._stderr
+
+    @property
+    def _live(self) -> "Client | None":
+        return self._connection.client if self._connection else None
 
     @property
     def era(self) -> str:
@@ -130,9 +116,9 @@ class Server(Known):
             ToolError: the server says no to the call.
             ServerError: it is gone or silent; `maybe_done` tells whether the effect may have happened.
         """
-        from journeyman.tools.tasks import handle  # noqa: PLC0415
+        from journeyman.tools.tasks import follow, handle  # noqa: PLC0415
 
-        with self._under_way():
+        with self._doors.under_way():
             kept = book()
             if kept is None or not (task := kept.task):
                 result = await self._ask(
@@ -144,7 +130,7 @@ class Server(Known):
                 if kept is not None:
                     await kept.keep(task)
 
-            return await self._follow(tool, task, report)
+            return await follow(task, report, lambda send: self.ask(tool, send), lambda: self._live)
 
     async def ask(self, what: str, send: Send[T]) -> T:
         """Ask for something that changes nothing; where the server dies of it, once more.
@@ -152,7 +138,7 @@ class Server(Known):
         Raises:
             ToolError, ServerError: as for a call.
         """
-        with self._under_way():
+        with self._doors.under_way():
             try:
                 return await self._ask(what, send)
             except ServerError as error:
@@ -178,60 +164,28 @@ class Server(Known):
             self._connection = None
 
     async def heard(self, message: Any) -> None:
-        """A list that changed is read before the next call. So it is in the older era; in the present one `_listen`."""
-        method = getattr(message, "method", "")
-        if method.endswith("/list_changed"):
-            self._stale = True
-        elif method == "notifications/resources/updated":
-            self._changed(str(message.params.uri))
+        """A list that changed is read before the next call."""
+        if self._connection is not None:
+            await self._connection.heard(message)
 
     async def watch(self, uri: str) -> None:
         """Have it told, from now on, that this resource changed, where the server can. It is about to be read."""
-        self._news.pop(uri, None)
-        connection = self._connection
-        if connection is None or uri in connection.watched or len(connection.watched) >= WATCHED:
-            return
-
-        resources = connection.client.server_capabilities.resources
-        if resources is None or not resources.subscribe or connection.group is None:
-            return
-
-        connection.watched.add(uri)
-        with anyio.move_on_after(self.patience.again):
-            if connection.client.session.discover_result is None:
-                await _subscribe(connection.client, uri)
-                return
-
-            listening = anyio.Event()
-            connection.group.start_soon(self._listen, connection, uri, listening)
-            await listening.wait()
+        self._news.resources.pop(uri, None)
+        if self._connection is not None:
+            await self._connection.watch(uri, self.patience.again)
 
     def with_news(self, output: Output) -> Output:
         """What a call returned, and which resources have changed since they were read."""
-        news, self._news = self._news, {}
+        news, self._news.resources = self._news.resources, {}
         told = f"{output.text}\n[changed since it was read: {', '.join(news)}]"
         return replace(output, text=told) if news else output
-
-    def _changed(self, uri: str) -> None:
-        """Only what was asked for is told: nothing else that a server calls so can be trusted to be an address."""
-        if self._connection is not None and uri in self._connection.watched:
-            self._news[uri] = None
 
     def refused(self) -> None:
         self._unknown = True
 
     async def elicit(self, context: Any, params: Any) -> Any:  # noqa: ARG002 - the SDK's names
         """Put to whom the call is made for in whose task the SDK asks; else to whom the only one is made for."""
-        there = set(self._doors)
-        return await elicited(self.name, params, _door() or (there.pop() if len(there) == 1 else None))
-
-    @contextmanager
-    def _under_way(self) -> Generator[None]:
-        self._doors.append(door := _door())
-        try:
-            yield
-        finally:
-            self._doors.remove(door)
+        return await elicited(self.name, params, self._doors.asked)
 
     async def _ask(self, what: str, send: Send[T]) -> T:
         connection = await self._connected()
@@ -249,29 +203,7 @@ class Server(Known):
         self._deaths = 0
         return answer
 
-    async def _follow(self, tool: str, task: str, report: Report) -> "CallToolResult":
-        """See a task to its end, over deaths of the server too."""
-        from journeyman.tools.tasks import look, stop  # noqa: PLC0415
-
-        answered: set[str] = set()
-        said = ""
-        try:
-            while True:
-                result, message, wait = await self.ask(tool, lambda there: look(there, task, answered))
-                if message != said:
-                    report(said := message, None)
-
-                if result is not None:
-                    return result
-
-                await anyio.sleep(wait)
-        except anyio.get_cancelled_exc_class():
-            if self._connection is not None:
-                await stop(self._connection.client, task)
-
-            raise
-
-    async def _connected(self) -> _Connection:
+    async def _connected(self) -> Connection:
         async with self._lock:
             if self._connection is not None and self._connection.ended.is_set():  # it died with nothing to do
                 self._bury(self._connection)
@@ -289,15 +221,16 @@ class Server(Known):
                     self._deaths += 1
                     raise
 
-                self._stale = self._listed  # else the SDK would list after the call, and lose its result if that fails
+                # else the SDK would list after the call, and lose its result if that fails
+                self._news.stale = self._listed
 
-            if self._stale:
-                self._stale = False
+            if self._news.stale:
+                self._news.stale = False
                 await self._list(self._connection)
 
             return self._connection
 
-    async def _start(self) -> _Connection:
+    async def _start(self) -> Connection:
         """In the era that the server was found to speak, else in the present one; if it dies of that, in the other."""
         await in_thread(_import_sdk)
         remembered = self.remembered
@@ -325,24 +258,19 @@ class Server(Known):
             self.remember(silent=True)
             raise failed(self.target, f"did not answer within {patience:g} seconds", self.said) from error
 
-        modern = connection.client.session.discover_result is not None
-        self.remember(era="modern" if modern else "legacy", silent=False)
+        self.remember(era="modern" if connection.is_modern else "legacy", silent=False)
         return connection
 
-    async def _own(self, mode: str, *, task_status: TaskStatus[_Connection]) -> None:
+    async def _own(self, mode: str, *, task_status: TaskStatus[Connection]) -> None:
         """Be the task that a connection lives in."""
         started, ended = False, anyio.Event()
         with Tail() as stderr, opened(None):  # it outlives the call that it was started for
             try:
                 async with client(self, mode, stderr, ended=ended.set, auth=self._auth) as live:
-                    connection = _Connection(live, stderr, ended)
+                    connection = Connection(live, stderr, ended, self._news)
                     started = True
                     task_status.started(connection)
-                    async with anyio.create_task_group() as listening:
-                        connection.group = listening
-                        listening.start_soon(self._listen, connection)
-                        await connection.over.wait()
-                        listening.cancel_scope.cancel()
+                    await connection.listen()
             except JourneymanError:
                 raise
             except Exception as error:  # noqa: BLE001 - whatever a transport fails by
@@ -357,32 +285,7 @@ class Server(Known):
 
         return stranger(self.target) if self._unknown else unstarted(self.target, error, stderr)
 
-    async def _listen(self, connection: _Connection, uri: str = "", begun: anyio.Event | None = None) -> None:
-        """Hear of changed lists, or of one resource, in the present era; in the older one the server just says so."""
-        can, live = connection.client.server_capabilities, connection.client
-        lists = {
-            f"{kind}_list_changed": True
-            for kind in ("tools", "prompts", "resources")
-            if not uri and (able := getattr(can, kind)) is not None and able.list_changed
-        }
-        if live.session.discover_result is None or not (lists or uri):
-            return
-
-        try:
-            async with live.listen(**lists, resource_subscriptions=[uri] if uri else []) as changes:
-                if begun is not None:
-                    begun.set()
-
-                async for change in changes:
-                    if uri:
-                        self._changed(getattr(change, "uri", uri))
-                    else:
-                        self._stale = True
-        except Exception:  # noqa: BLE001 - a server that cannot is one that need not
-            if begun is not None:
-                begun.set()
-
-    async def _list(self, connection: _Connection) -> "list[Tool]":
+    async def _list(self, connection: Connection) -> "list[Tool]":
         tools: list[Tool] = []
         cursor = None
         self.forget()
@@ -417,7 +320,7 @@ class Server(Known):
 
         self.saw_besides(found)
 
-    def _bury(self, connection: _Connection) -> str:
+    def _bury(self, connection: Connection) -> str:
         """End the connection; what the server last said on stderr."""
         stderr = str(connection.stderr)
         connection.over.set()
@@ -432,22 +335,6 @@ def _import_sdk() -> None:
     import mcp  # noqa: F401, PLC0415 - half a second
 
     import journeyman.tools.tasks  # noqa: F401, PLC0415 - models of its own
-
-
-async def _subscribe(there: "Client", uri: str) -> None:
-    """In the older era; the SDK's own method warns of that."""
-    from mcp import MCPError  # noqa: PLC0415
-    from mcp_types import EmptyResult, SubscribeRequest, SubscribeRequestParams  # noqa: PLC0415
-
-    with suppress(MCPError):  # a server that cannot is one that need not
-        await there.session.send_request(SubscribeRequest(params=SubscribeRequestParams(uri=uri)), EmptyResult)
-
-
-def _door() -> Door | None:
-    try:
-        return current()
-    except UsageError:  # nobody can be asked outside of a run
-        return None
 
 
 def _progress(report: Report) -> Any:

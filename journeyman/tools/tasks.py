@@ -4,6 +4,7 @@ The server hands out a handle and is asked how it goes. A handle outlives the co
 again in between, and remembers, the call goes on as if nothing had happened.
 """
 
+from collections.abc import Awaitable, Callable
 from typing import Any, Literal
 
 import anyio
@@ -27,6 +28,7 @@ from pydantic.alias_generators import to_camel
 
 from journeyman.errors import ServerError, ToolError
 from journeyman.safe import safe
+from journeyman.tools.tool import Report
 
 TASKS = "io.modelcontextprotocol/tasks"
 HANDLE = "journeyman/task"
@@ -34,6 +36,7 @@ LEAST_S, MOST_S = 0.05, 5.0
 """Between two questions, whatever the server wishes."""
 GOODBYE_S = 2.0
 ANY: TypeAdapter[Any] = TypeAdapter(dict[str, Any])
+Looked = tuple[CallToolResult | None, str, float]
 
 
 class Created(Result):
@@ -82,7 +85,43 @@ def handle(result: CallToolResult) -> str | None:
     return (result.meta or {}).get(HANDLE)
 
 
-async def look(client: Client, task_id: str, answered: set[str]) -> tuple[CallToolResult | None, str, float]:
+async def follow(
+    task: str,
+    report: Report,
+    ask: Callable[[Callable[[Client], Awaitable[Looked]]], Awaitable[Looked]],
+    live: Callable[[], Client | None],
+) -> CallToolResult:
+    """See a task to its end, over deaths of the server too.
+
+    Args:
+        task: its handle.
+        report: hears the server's word of it.
+        ask: asks the server, as `Server.ask`.
+        live: the connection of now, if there is one.
+
+    Raises:
+        ToolError, ServerError: as `look`, and as `ask`.
+    """
+    answered: set[str] = set()
+    said = ""
+    try:
+        while True:
+            result, message, wait = await ask(lambda there: look(there, task, answered))
+            if message != said:
+                report(said := message, None)
+
+            if result is not None:
+                return result
+
+            await anyio.sleep(wait)
+    except anyio.get_cancelled_exc_class():
+        if (there := live()) is not None:
+            await stop(there, task)
+
+        raise
+
+
+async def look(client: Client, task_id: str, answered: set[str]) -> Looked:
     """How a task goes: its result if it is over, its server's word, and seconds until it should be asked again.
 
     Questions that it waits with are put to the user, each once.

@@ -185,7 +185,7 @@ async def test_that_a_resource_changed_since_it_was_read_is_told_with_the_next_r
         (modern,) = (server for server in catalog.servers if server.name == "rich")
         first = (await call(catalog, "rich__water")).text
         with anyio.fail_after(20):
-            while first == "watered" and not modern._news:
+            while first == "watered" and not modern._news.resources:
                 await anyio.lowlevel.checkpoint()
 
         assert told in first + (await call(catalog, "rich__water")).text
@@ -328,7 +328,7 @@ async def test_a_list_that_changes_while_a_server_is_used_puts_it_in_quarantine(
     async with Catalog([rich()], pins=pins) as catalog:
         assert (await call(catalog, "rich__change")).text == "changed"
         with anyio.fail_after(50):
-            while not catalog._servers[0]._stale:  # noqa: ASYNC110 - elsewhere
+            while not catalog._servers[0]._news.stale:  # noqa: ASYNC110 - elsewhere
                 await anyio.sleep(0.01)
 
         error = await failure(catalog, "rich__change")

@@ -1,11 +1,12 @@
 """One turn of a local model: from a request to sampled ids, shown as they come and read back."""
 
-from collections.abc import AsyncGenerator, Iterator, Sequence
+from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any
 
 from journeyman.agent.models.conversation import Completion, Conversation, Prompt
+from journeyman.agent.models.draft import Draft
 from journeyman.agent.models.examples import examples
 from journeyman.agent.models.grammar import Format, grammar, some_words
 from journeyman.agent.models.llama_process import EngineProcess
@@ -43,17 +44,11 @@ class Turn:
     stream: bool = True
     slot: int = -1
     prompt: Prompt = field(init=False)
-    parser: Parser = field(init=False)
-    ids: list[int] = field(default_factory=list)
-    logprobs: list[float | None] = field(default_factory=list)
+    draft: Draft = field(init=False)
     final: dict[str, Any] = field(default_factory=dict)
     filled: bool = False
     """Some ids were not told but guessed."""
     cached: int | None = None
-    predicted: int = 0
-    reasoning: int = 0
-    forced: set[int] = field(default_factory=set)
-    """Which of the ids were written for the model, by their place."""
     thought: Thought = field(init=False)
     switches: frozenset[int] = frozenset()
     opened: bool = False
@@ -62,11 +57,6 @@ class Turn:
     """It was told to answer, having only thought."""
     within: bool = False
     """What is asked for goes on with a thought."""
-    _base: int = 0
-    """Ids that were there before the request under way."""
-    _open_thought: tuple[int, int, int] = (0, 0, 0)
-    """Ids, pieces and tokens of thinking up to where the thought had not ended yet."""
-    _pieces: list[str] = field(default_factory=list)
 
     async def sampled(self) -> AsyncGenerator[ModelDelta]:
         """Sample the turn, showing it.
@@ -86,7 +76,7 @@ class Turn:
             if self.accepted(text, before):
                 break
 
-        for delta in self.parser.rest():
+        for delta in self.draft.parser.rest():
             yield delta
 
     async def prepare(self) -> None:
@@ -111,18 +101,18 @@ class Turn:
             begun = await self._written(renderer.think[0] if self.opened else "".join(renderer.think))
             self.prompt = self.prompt._replace(ids=[*self.prompt.ids, *begun], new=[*self.prompt.new, *begun])
 
-    async def _written(self, text: str) -> list[int]:
-        return await self.process.tokenise([Segment(text, control=True)], False)
+    async def _written(self, text: str, *, control: bool = True) -> list[int]:
+        return await self.process.tokenise([Segment(text, control=control)], False)
 
     def response(self, seconds: float) -> ModelResponded:
-        message = AssistantMessage(parts=self.parser.finish())
-        ended = self.final["stop_type"] == "eos"
+        draft, ended = self.draft, self.final["stop_type"] == "eos"
+        message = AssistantMessage(parts=draft.parser.finish())
         completion = Completion(
-            self.ids,
+            draft.ids,
             ended=ended,
-            exact=len(self.ids) == self.predicted,
-            forced=frozenset(self.forced),
-            logprobs=tuple(self.logprobs) if self.request.sampling.logprobs else None,
+            exact=len(draft.ids) == draft.predicted,
+            forced=frozenset(draft.forced),
+            logprobs=tuple(draft.logprobs) if draft.probable else None,
         )
         return ModelResponded(
             step=self.request.step,
@@ -131,8 +121,8 @@ class Turn:
             usage=Usage(
                 prompt_tokens=len(self.prompt.ids),
                 cached_tokens=self.cached or 0,
-                completion_tokens=self.predicted - len(self.forced),
-                reasoning_tokens=self.reasoning,
+                completion_tokens=draft.predicted - len(draft.forced),
+                reasoning_tokens=draft.reasoning,
             ),
             cost_usd=0.0,
             seconds=round(seconds, 6),
@@ -149,9 +139,9 @@ class Turn:
     def candidates(self) -> Iterator[str]:
         """Grammars of what is offered, the exact one first, then a looser one; only none leaves true probabilities."""
         request, able, think = self.request, self.capabilities, self.request.sampling.think
-        within = self.within if self.ids else self.opened
+        within = self.within if self.draft.ids else self.opened
         if request.sampling.logprobs or not (request.tools or request.returns is not None):
-            after_thought = self.opened and self.ids and not within and not request.sampling.logprobs
+            after_thought = self.opened and self.draft.ids and not within and not request.sampling.logprobs
             yield some_words(self.form) if after_thought else ""
             return
 
@@ -160,7 +150,7 @@ class Turn:
                 request.allowed,
                 request.choice,
                 returns=request.returns,
-                thinking=able.thinking and think != "off" and (within or not self.ids),
+                thinking=able.thinking and think != "off" and (within or not self.draft.ids),
                 within=within,
                 small=able.small,
                 loose=loose,
@@ -182,22 +172,23 @@ class Turn:
 
             if self._silent:
                 self.urged = pause != "early"
-                del self.ids[-1:]  # the end of a turn that has no answer yet
-                del self.logprobs[len(self.ids) :]
+                self.draft.drop_last()  # the end of a turn that has no answer yet
 
-            if pause == "enough" and self.parser.kind == "thinking":
-                await self._write(self.form.renderer.think[1])
+            if pause == "enough" and self.draft.parser.kind == "thinking":
+                mark = self.form.renderer.think[1]
+                self.draft.write(await self._written(mark), mark)
             elif pause == "early":
-                await self._take_back()
+                self.draft.take_back()
+                self.draft.write(await self._written(WAIT, control=False), WAIT)
 
-            self.within = self.parser.kind == "thinking"
-            self.thought.turned(pause, self.reasoning)
+            self.within = self.draft.parser.kind == "thinking"
+            self.thought.turned(pause, self.draft.reasoning)
             text = next(self.candidates())  # of what is still to come
             self.final = {}
 
     async def _asked(self, text: str) -> AsyncGenerator[ModelDelta]:  # noqa: C901 - one case for each kind of event
         """One request, for the turn or its thought as far as it may go. Only what is not streamed is ever complete."""
-        self._base = len(self.ids)
+        self.draft.base = len(self.draft.ids)
         body = self.whole(text)
         if self.request.sampling.logprobs or not (self.stream or self.thought.steered):
             async with aclosing(self.read()) as deltas:
@@ -229,19 +220,19 @@ class Turn:
             raise ConnectionError("the engine's answer ended early")
 
         if self.filled and not await self.as_read():
-            self.ids = []
+            self.draft.ids = []
 
     @property
     def _silent(self) -> bool:
         """The model has ended its turn with nothing but a thought that was begun for it."""
         ended = self.opened and not self.urged and self.final.get("stop_type") == "eos"
-        return ended and not self.parser.said
+        return ended and not self.draft.parser.said
 
     def _pause(self) -> Pause:
         """Why what is being written was, or is to be, interrupted."""
-        silent = self._silent
-        kind = "text" if silent else self.parser.kind
-        pause = self.thought.pause(kind, self.reasoning, self.ids[-1] if self.ids else None)
+        silent, draft = self._silent, self.draft
+        kind = "text" if silent else draft.parser.kind
+        pause = self.thought.pause(kind, draft.reasoning, draft.ids[-1] if draft.ids else None)
         if silent and pause != "early":
             return "enough"
 
@@ -251,44 +242,26 @@ class Turn:
     def _bounded(self, room: int) -> dict[str, int]:
         """What is not streamed cannot be interrupted: a thought is asked for in one part, the rest in another."""
         limit = self.request.sampling.think
-        left = limit - self.reasoning if isinstance(limit, int) and self.thought.steered else 0
+        left = limit - self.draft.reasoning if isinstance(limit, int) and self.thought.steered else 0
         return {"n_predict": min(room, left)} if left > 0 else {}
-
-    async def _write(self, text: str, *, control: bool = True) -> None:
-        """Write for the model, which goes on after it."""
-        ids = await self.process.tokenise([Segment(text, control=control)], False)
-        self.forced |= set(range(len(self.ids), len(self.ids) + len(ids)))
-        self.ids += ids
-        self.logprobs += [None] * len(ids)
-        self.predicted = len(self.ids)
-        self._pieces.append(text)
-        self.parser.feed(text)
-
-    async def _take_back(self) -> None:
-        """Undo the end of the thought, and have it go on."""
-        count, pieces, self.reasoning = self._open_thought
-        del self.ids[count:], self.logprobs[count:], self._pieces[pieces:]
-        self.parser = self._new_parser()
-        self.parser.feed("".join(self._pieces))
-        await self._write(WAIT, control=False)
 
     async def _fill(self, event: dict[str, Any]) -> None:
         """A stream names only the last token of a character that takes several: the others as they are usually cut.
 
         `as_read` then asks the engine, which knows.
         """
-        missing = self._base + event["tokens_predicted"] - self.predicted - len(event["tokens"])
+        missing = self.draft.base + event["tokens_predicted"] - self.draft.predicted - len(event["tokens"])
         if missing > 0 and event["tokens"]:
             body = {"content": event["content"], "add_special": False, "parse_special": False}
             ids = (await self.process.wire.post("/tokenize", body))["tokens"]
             if len(ids) == missing + 1 and ids[-1:] == event["tokens"]:
-                self.ids += ids[:-1]
+                self.draft.ids += ids[:-1]
                 self.filled = True
 
     async def as_read(self) -> bool:
         """Are prompt and `ids` what the engine holds? All but the last, which it has sampled and not read."""
         event = await self.process.wire.post("/completion", self.body(0))
-        return event["timings"]["cache_n"] >= len(self.prompt.ids) + len(self.ids) - 1
+        return event["timings"]["cache_n"] >= len(self.prompt.ids) + len(self.draft.ids) - 1
 
     async def read(self) -> AsyncGenerator[ModelDelta]:
         """Have the engine read the prompt in a way that can be cancelled: only a stream stops while it reads."""
@@ -302,25 +275,23 @@ class Turn:
                     yield delta
 
     def begin(self) -> None:
-        self.parser = self._new_parser()
-        self.ids, self.logprobs, self.final, self.filled, self.predicted, self.reasoning = [], [], {}, False, 0, 0
-        self.forced, self.urged, self.within, self._base = set(), False, self.opened, 0
-        self._pieces, self._open_thought = [], (0, 0, 0)
-        self.thought = Thought(self.request.sampling if self.capabilities.thinking else Sampling(), self.switches)
+        """Make ready for the first request, or for another one in the place of all before."""
+        sampling, renderer = self.request.sampling, self.form.renderer
+        closes = self.form.special.get(renderer.think[1].strip())
+        self.draft = Draft(self._parser, closes=closes, probable=sampling.logprobs)
+        self.final, self.filled, self.urged, self.within = {}, False, False, self.opened
+        self.thought = Thought(sampling if self.capabilities.thinking else Sampling(), self.switches)
 
-    def _new_parser(self) -> Parser:
-        parser = Parser(self.request.step, self._names, self.form.renderer.dialect)
-        parser.feed(self.form.renderer.think[0] if self.opened else "")
+    def _parser(self) -> Parser:
+        names, renderer = frozenset(tool.name for tool in self.request.tools), self.form.renderer
+        parser = Parser(self.request.step, names, renderer.dialect)
+        parser.feed(renderer.think[0] if self.opened else "")
         return parser
-
-    @property
-    def _names(self) -> frozenset[str]:
-        return frozenset(tool.name for tool in self.request.tools)
 
     def room(self) -> int:
         sampling = self.request.sampling
         wanted = sampling.max_tokens + (sampling.think if isinstance(sampling.think, int) else 0)
-        return min(wanted, self.capabilities.context - len(self.prompt.ids)) - len(self.ids)
+        return min(wanted, self.capabilities.context - len(self.prompt.ids)) - len(self.draft.ids)
 
     def whole(self, text: str) -> dict[str, Any]:
         """What asks for the whole turn under a grammar."""
@@ -333,7 +304,7 @@ class Turn:
         scales = [{"id": n, "scale": scale} for n, scale in enumerate(sampling.adapters)]
         return {
             **({"lora": scales} if scales else {}),
-            "prompt": self.prompt.ids + self.ids,
+            "prompt": self.prompt.ids + self.draft.ids,
             "n_predict": tokens,
             "temperature": sampling.temperature,
             "top_p": sampling.top_p,
@@ -351,36 +322,12 @@ class Turn:
 
     def take(self, event: dict[str, Any]) -> list[ModelDelta]:
         """Add what one event of the engine brings."""
-        self.ids += event["tokens"]
-        if self.request.sampling.logprobs:
-            self.logprobs += told_logprobs(event)
-
         if event["stop"]:
             self.final = event
             if self.cached is None:
                 self.cached = event["timings"]["cache_n"]
 
-        self.predicted = max(self.predicted, self._base + event["tokens_predicted"])
-        self._pieces.append(event["content"])
-        deltas = self.parser.feed(event["content"])
-        self.reasoning += self._thought_in(event, deltas)
-        if self.parser.kind == "thinking" and not self.parser.held:
-            self._open_thought = (len(self.ids), len(self._pieces), self.reasoning)
-
-        return deltas
-
-    def _thought_in(self, event: dict[str, Any], deltas: Sequence[ModelDelta]) -> int:
-        """Tokens of thinking in what came; where it came with others, up to the mark that ends it, or their share."""
-        count = len(event["tokens"])
-        if self.parser.kind == "thinking" or count <= 1:
-            return count if self.parser.kind == "thinking" else 0
-
-        closes = self.form.special.get(self.form.renderer.think[1].strip())
-        if closes in event["tokens"]:
-            return event["tokens"].index(closes)
-
-        thought = sum(len(delta.text) for delta in deltas if delta.kind == "thinking")
-        return round(count * thought / max(len(event["content"]), 1))
+        return self.draft.take(event)
 
 
 def overflow(tokens: int, context: int) -> ContextOverflow:
@@ -393,18 +340,3 @@ def overflow(tokens: int, context: int) -> ContextOverflow:
 def _reading(progress: dict[str, int] | None) -> Iterator[ModelDelta]:
     if progress and progress["total"] - progress["cache"] >= SHOW_READING:
         yield ModelDelta(kind="status", text=f"reading {progress['processed']} of {progress['total']} tokens")
-
-
-def told_logprobs(event: dict[str, Any]) -> list[float | None]:
-    """One for each id of the event, matched by id; None for a token that the engine reported no value for."""
-    values: list[float | None] = []
-    reported = iter(event.get("completion_probabilities") or ())
-    entry = next(reported, None)
-    for token in event["tokens"]:
-        if entry is not None and entry["id"] == token:
-            values.append(entry["logprob"])
-            entry = next(reported, None)
-        else:
-            values.append(None)
-
-    return values

@@ -223,7 +223,7 @@ async def test_an_id_that_was_guessed_wrongly_is_noticed(llama):
 
     assert turn.filled
     assert await turn.as_read()
-    turn.ids[-2] += 1
+    turn.draft.ids[-2] += 1
     assert not await turn.as_read()
 
 
