@@ -8,7 +8,7 @@ log-probabilities (little-endian int32 and float32) stand beside the one respons
 the run's hash chain (`chain.py`), and a `tombstone` is what remains of a run that was deleted.
 """
 
-from sqlalchemy import BigInteger, Column, Float, Index, Integer, LargeBinary, MetaData, String, Table, Text, text
+from sqlalchemy import BigInteger, Column, Connection, Float, Index, Integer, LargeBinary, MetaData, String, Table, Text
 
 metadata = MetaData()
 
@@ -70,5 +70,11 @@ run = Table(
     Column("level", String(8)),  # tokens: each model call is recorded exactly; text: one is not; secret: one was typed
     Index("run_by_start", "started_at"),
     Index("run_by_batch", "batch", "task"),
-    Index("run_unprojected", "projected", sqlite_where=text("projected = 0"), postgresql_where=text("projected = 0")),
 )
+
+
+def create(connection: Connection) -> None:
+    """Make the tables, empty."""
+    metadata.create_all(connection)
+    # not in the table's own words: those of PostgreSQL would load its dialect wherever a store is known
+    connection.exec_driver_sql("CREATE INDEX run_unprojected ON run (projected) WHERE projected = 0")

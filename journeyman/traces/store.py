@@ -27,8 +27,8 @@ from journeyman.traces.connect import explain, make_engine, unusable
 from journeyman.traces.messages import Value
 from journeyman.traces.writer import Recorder, Stored, Watch, Writer
 
-HEAD = "0004"
-"""The newest migration."""
+OLDEST, HEAD = "0004", "0004"
+"""The first release's migration, and the newest."""
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 
@@ -283,6 +283,10 @@ class Store:
             if found is not None and found > HEAD:
                 message = f"{self.where} was written by a newer journeyman (schema {found}, this one knows {HEAD})."
                 raise StoreError(message, fix="Update journeyman, or set another store: JOURNEYMAN_STORE=PATH")
+
+            if found is not None and found < OLDEST:
+                message = f"{self.where} was written by a journeyman from before the first release."
+                raise StoreError(message, fix="Set another store: JOURNEYMAN_STORE=PATH")
 
         from journeyman.traces import migrations  # noqa: PLC0415 - alembic is only needed here
 

@@ -9,13 +9,15 @@ from pathlib import Path
 
 import anyio
 import pytest
-from sqlalchemy import event, func, select
+from sqlalchemy import event, func, select, text
 
 from journeyman.errors import StoreError, UsageError
 from journeyman.traces import schema
+from journeyman.traces.connect import make_engine
 from journeyman.traces.events import CallStarted, MessageAdded, RunFinished, RunStarted
 from journeyman.traces.messages import ToolSpec, Usage
-from journeyman.traces.store import Store, new_run_id
+from journeyman.traces.migrations import upgrade
+from journeyman.traces.store import HEAD, Store, new_run_id
 from tests.traces.runs import record
 
 pytestmark = pytest.mark.parametrize("anyio_backend", ["asyncio", "trio"])
@@ -192,14 +194,25 @@ def test_a_folder_in_its_place_is_refused(tmp_path: Path, anyio_backend: str) ->
         Store.open(tmp_path)
 
 
-def test_a_store_from_the_future_is_refused(tmp_path: Path, anyio_backend: str) -> None:
+@pytest.mark.parametrize(("version", "told"), [("9999", "newer journeyman"), ("0003", "before the first release")])
+def test_a_store_of_another_time_is_refused(tmp_path: Path, anyio_backend: str, version: str, told: str) -> None:
     path = tmp_path / "runs.db"
     Store.open(path).close()
     with sqlite3.connect(path) as connection:
-        connection.execute("UPDATE alembic_version SET version_num = '9999'")
+        connection.execute("UPDATE alembic_version SET version_num = ?", (version,))
 
-    with pytest.raises(StoreError, match="newer journeyman"):
+    with pytest.raises(StoreError, match=told):
         Store.open(path)
+
+
+def test_the_steps_that_bring_a_store_up_to_date_end_at_what_a_new_one_is(url: str, anyio_backend: str) -> None:
+    Store.open(url).close()
+    engine = make_engine(url, "process")
+    upgrade(engine)  # from the first release on
+    with engine.connect() as connection:
+        assert connection.execute(text("SELECT version_num FROM alembic_version")).all() == [(HEAD,)]
+
+    engine.dispose()
 
 
 @pytest.mark.parametrize("url", ["sqlite"], indirect=True)

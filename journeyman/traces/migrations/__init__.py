@@ -1,10 +1,12 @@
-"""Brings a store's tables up to date. The steps are in `versions/`, one file each, in order."""
+"""Makes a store's tables, or brings them up to date: the steps are in `versions/`, one file each, in order."""
 
 from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
 from sqlalchemy import Engine, inspect
+
+from journeyman.traces import schema
 
 OURS = 7_309_453
 """The number of our lock, out of all that programs may take on that server."""
@@ -19,8 +21,9 @@ def upgrade(engine: Engine) -> None:
         else:
             connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({OURS})")
 
-        if inspect(connection).has_table("alembic_version"):  # steps that were folded into the first one since
-            connection.exec_driver_sql("DELETE FROM alembic_version WHERE version_num < '0004'")
-
         config.attributes["connection"] = connection
-        command.upgrade(config, "head")
+        if inspect(connection).has_table("alembic_version"):
+            command.upgrade(config, "head")
+        else:
+            schema.create(connection)
+            command.stamp(config, "head")
