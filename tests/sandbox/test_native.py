@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from secrets import randbelow
 from threading import Thread
 from typing import TypeVar
 
@@ -233,13 +234,14 @@ async def test_preloaded_modules_are_there_and_others_of_the_host_are_not():
 
 
 async def test_closing_ends_every_process(box: Box):
-    await box.run_python("import subprocess\nsubprocess.Popen(['sleep', '98765'], start_new_session=True)")
+    seconds = str(10**8 + randbelow(10**8))  # by which it is known from what another run left
+    await box.run_python(f"import subprocess\nsubprocess.Popen(['sleep', '{seconds}'], start_new_session=True)")
     with anyio.fail_after(30):
-        while not _runs("98765"):  # its name is told a moment after it has begun
+        while not _runs(seconds):  # its name is told a moment after it has begun
             await checkpoint()
 
     await box.close()
-    assert not _runs("98765")
+    assert not _runs(seconds)
 
 
 async def test_a_sandbox_that_died_says_so_and_the_next_one_opens(box: Box):
