@@ -1,7 +1,7 @@
 import os
 import sqlite3
 import sys
-from contextlib import closing
+from contextlib import asynccontextmanager, closing
 from typing import Any, cast
 
 import anyio
@@ -546,14 +546,22 @@ async def test_who_comes_in_the_middle_of_a_turn_hears_what_it_has_said_so_far(p
         assert ours(one.updates("tool_call_update")[-1])["status"] == "refused"
 
 
+@asynccontextmanager
+async def lone_engine():
+    """One that nobody reaches from outside."""
+    async with anyio.create_task_group() as group:
+        engine = Engine(group)
+        yield engine
+        engine.close()
+
+
 async def test_clients_that_come_back_at_once_follow_one_session_and_its_end_is_not_the_engines(place):
+    given = place.script("First.")
     async with place.engine(), place.seat() as seat:
-        given = place.script("First.")
         session = (await seat.client.new(place.folder, given))["sessionId"]
         await seat.client.prompt(session, "One?")
 
-    async with anyio.create_task_group() as group:
-        engine = Engine(group)
+    async with lone_engine() as engine:
         found = {}
 
         async def come_back(peer):
@@ -572,12 +580,9 @@ async def test_clients_that_come_back_at_once_follow_one_session_and_its_end_is_
         with anyio.fail_after(PATIENCE_S):
             await one.over.wait()
 
-        engine.close()
-
 
 async def test_stores_that_are_wanted_at_once_are_one(place):
-    async with anyio.create_task_group() as group:
-        engine = Engine(group)
+    async with lone_engine() as engine:
         found = []
 
         async def look():
@@ -588,7 +593,6 @@ async def test_stores_that_are_wanted_at_once_are_one(place):
                 looking.start_soon(look)
 
         assert found == [found[0]] * 3
-        engine.close()
 
 
 async def test_who_asks_for_a_session_that_is_ending_follows_it_anew(place):
@@ -610,28 +614,25 @@ async def test_a_session_that_ends_with_nothing_said_in_it_is_none_to_come_back_
 
 
 async def test_a_session_does_not_end_under_a_client_that_is_still_being_told_what_was_said(place):
+    given = place.script("First.")
     async with place.engine(), place.seat() as seat:
-        given = place.script("First.")
         session = (await seat.client.new(place.folder, given))["sessionId"]
         await seat.client.prompt(session, "One?")
 
-    async with anyio.create_task_group() as group:
-        engine = Engine(group)
+    async with lone_engine() as engine:
         found = await engine.find(session, place.folder, given, ())
         first, slow = Peer(), Peer()
         await found.follow(first, replay=False)
         for _ in range(MOST // 20 + 1):
             slow.tell("busy", {})
 
-        group.start_soon(lambda: found.follow(slow, replay=True))
+        engine.group.start_soon(lambda: found.follow(slow, replay=True))
         await anyio.wait_all_tasks_blocked()
         found.leave(first)
         assert not found.ending
         slow.leave()
         with anyio.fail_after(PATIENCE_S):
             await found.over.wait()
-
-        engine.close()
 
 
 PROGRAM = "files__write(path='out.txt', content='hello')\nfiles__read(path='out.txt')"

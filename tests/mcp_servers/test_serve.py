@@ -1,6 +1,9 @@
 import socket
 import subprocess
 import sys
+from collections.abc import AsyncGenerator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -84,23 +87,27 @@ def test_a_server_ends_when_its_client_goes_away(folder: Path) -> None:
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
-async def test_a_server_runs_over_http_on_this_machine_only(folder: Path) -> None:
+@asynccontextmanager
+async def listening(run: Callable[..., Coroutine[Any, Any, None]]) -> AsyncGenerator[str]:
+    """The address of what is served meanwhile."""
     urls: list[str] = []
     async with anyio.create_task_group() as tasks:
-        listening = anyio.Event()
+        there = anyio.Event()
 
         def ready(url: str) -> None:
             urls.append(url)
-            listening.set()
+            there.set()
 
-        async def run() -> None:
-            await serve("code", folder, ("127.0.0.1", 0), token="open sesame", ready=ready)
-
-        tasks.start_soon(run)
+        tasks.start_soon(partial(run, ready=ready))
         with anyio.fail_after(50):
-            await listening.wait()
+            await there.wait()
 
-        (url,) = urls
+        yield urls[0]
+        tasks.cancel_scope.cancel()
+
+
+async def test_a_server_runs_over_http_on_this_machine_only(folder: Path) -> None:
+    async with listening(partial(serve, "code", folder, ("127.0.0.1", 0), token="open sesame")) as url:
         for mode in ("auto", "legacy"):
             async with (
                 httpx2.AsyncClient(headers=RIGHT) as http,
@@ -113,28 +120,14 @@ async def test_a_server_runs_over_http_on_this_machine_only(folder: Path) -> Non
 
         cases = [({"Host": "evil.example"}, 421), ({"Origin": "https://evil.example"}, 403)]
         assert [await status(url, RIGHT | header) for header, _ in cases] == [code for _, code in cases]
-        tasks.cancel_scope.cancel()
 
     with pytest.raises(httpx2.ConnectError):
         await status(url, {})
 
 
 async def test_a_server_with_a_token_answers_nobody_who_does_not_bear_it() -> None:
-    urls: list[str] = []
-    async with anyio.create_task_group() as tasks:
-        listening = anyio.Event()
-
-        def ready(url: str) -> None:
-            urls.append(url)
-            listening.set()
-
-        async def run() -> None:
-            await offer(build("calculator", Path()), ("127.0.0.1", 0), ready=ready, token="open sesame")
-
-        tasks.start_soon(run)
-        with anyio.fail_after(50):
-            await listening.wait()
-
+    tools = build("calculator", Path())
+    async with listening(partial(offer, tools, ("127.0.0.1", 0), token="open sesame")) as url:
         cases: list[tuple[dict[str, str], int]] = [
             ({}, 401),
             ({"Authorization": "Bearer"}, 401),
@@ -144,15 +137,12 @@ async def test_a_server_with_a_token_answers_nobody_who_does_not_bear_it() -> No
             (RIGHT | {"Host": "evil.example"}, 421),
             (RIGHT | {"Origin": "https://evil.example"}, 403),
         ]
-        (url,) = urls
         assert [await status(url, headers) for headers, _ in cases] == [code for _, code in cases]
         async with (
             httpx2.AsyncClient(headers=RIGHT) as http,
             Client(streamable_http_client(url, http_client=http), read_timeout_seconds=50) as client,
         ):
             assert not (await client.call_tool("calculate", {"expression": "1/3"})).is_error
-
-        tasks.cancel_scope.cancel()
 
 
 RIGHT = {"Authorization": "Bearer open sesame"}

@@ -4,7 +4,10 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 import pytest
 
@@ -44,33 +47,34 @@ def call(number: int, size: int) -> dict[str, object]:
     }
 
 
+@contextmanager
+def served(backend: str, kind: str) -> Generator[tuple[subprocess.Popen[str], IO[str], IO[str], IO[str]]]:
+    command = [sys.executable, "-c", SERVE, backend, kind]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, encoding="utf-8") as program:
+        assert program.stdin is not None
+        assert program.stdout is not None
+        assert program.stderr is not None
+        yield program, program.stdin, program.stdout, program.stderr
+
+
 @pytest.mark.parametrize("kind", ["ours", "sdk"])
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
 def test_messages_of_any_size_pass_whole_and_stray_output_does_not(tmp_path: Path, backend: str, kind: str) -> None:
-    program = subprocess.Popen(
-        [sys.executable, "-c", SERVE, backend, kind],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        encoding="utf-8",
-    )
-    assert program.stdin is not None
-    assert program.stdout is not None
-    assert program.stderr is not None
-    with program:
+    with served(backend, kind) as (program, stdin, stdout, stderr):
         for message in (INITIALIZE, READY, call(2, 3), call(3, 300_000)):
-            program.stdin.write(json.dumps(message) + "\n")
+            stdin.write(json.dumps(message) + "\n")
 
-        program.stdin.write("no json\n")
-        program.stdin.flush()
+        stdin.write("no json\n")
+        stdin.flush()
         answers = {}
         while 3 not in answers or 2 not in answers:
-            answer = json.loads(program.stdout.readline())
+            answer = json.loads(stdout.readline())
             answers[answer.get("id")] = answer
 
-        program.stdin.close()
+        stdin.close()
         assert [len(answers[n]["result"]["content"][0]["text"]) for n in (2, 3)] == [3, 300_000]
-        assert "stray" in program.stderr.read()
+        assert "stray" in stderr.read()
         assert program.wait(50) == 0
 
 
@@ -83,22 +87,12 @@ async def test_what_is_no_unicode_is_written_as_far_as_it_is() -> None:
 
 
 def test_a_server_whose_answers_nobody_reads_ends() -> None:
-    program = subprocess.Popen(
-        [sys.executable, "-c", SERVE, "asyncio", "ours"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        encoding="utf-8",
-    )
-    assert program.stdin is not None
-    assert program.stdout is not None
-    assert program.stderr is not None
-    with program:
-        program.stdout.close()
-        program.stdin.write(json.dumps(INITIALIZE) + "\n")
-        program.stdin.flush()
+    with served("asyncio", "ours") as (program, stdin, stdout, stderr):
+        stdout.close()
+        stdin.write(json.dumps(INITIALIZE) + "\n")
+        stdin.flush()
         assert program.wait(20) == 0
-        assert program.stderr.read() == ""
+        assert stderr.read() == ""
 
 
 def test_a_file_as_input_is_read_too(tmp_path: Path) -> None:
