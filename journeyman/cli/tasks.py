@@ -20,7 +20,7 @@ SOURCES = """\b
 TASKS is one of
   tasks.toml, tasks.jsonl  your own; GSM8K, AIME, MATH, GPQA, SWE-bench rows too
   FOLDER                   tasks as Terminal-Bench keeps them, one or many
-  starter, starter:KIND    the kinds the starter model was trained on
+  starter, starter:KIND    the kinds the starter model was trained on (or KIND,KIND)
   coding                   small functions to write, judged by hidden calls
   gym:NAME                 a reasoning-gym generator, such as gym:chain_sum
   module:function          a function that returns tasks"""

@@ -161,6 +161,9 @@ class Improvement:
         course = self._course
         mixed = count if course.tasks == "starter" else 0
         tasks = [] if mixed else load_tasks(course.tasks, n=count, seed=course.seed, split="train")
+        if len(tasks) > count:  # so many of each kind
+            tasks = Random(course.seed).sample(tasks, count)
+
         return anyio.run(partial(cold_rows, tasks, self._reader, mixed=mixed, seed=course.seed, aloud=course.aloud))
 
     def _rows(self, number: int, *, practised: bool = False) -> list[Row]:

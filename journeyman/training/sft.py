@@ -4,8 +4,7 @@ Its loss is replaced: several conversations are read as one row (`shared.py`), a
 its conversation), so that long plans and programs do not drown short answers.
 """
 
-from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -16,8 +15,8 @@ from journeyman.training.live import reports
 from journeyman.training.recipe import Plan
 from journeyman.training.rows import Row
 
-BEGINNING = 64
-"""Tokens by which conversations are sorted into those that share their beginning."""
+SHARED = 0.3
+"""Of a conversation, what it has in common with those it is read together with."""
 
 
 def sft_trainer(model: Any, tokens: Any, rows: Sequence[Row], plan: Plan, folder: Path, callbacks: list[Any]) -> Any:
@@ -58,22 +57,34 @@ def sft_trainer(model: Any, tokens: Any, rows: Sequence[Row], plan: Plan, folder
 
 
 def batched(rows: Sequence[Row], size: int, seed: int) -> list[dict[str, Any]]:
-    """Batches of conversations, as far as they can be of such that begin alike, in random order."""
+    """Batches of at most `size` conversations, as far as they can be of such that begin alike, in random order."""
     random = Random(seed)
-    alike: dict[tuple[int, ...], list[Row]] = defaultdict(list)
-    for row in rows:
-        alike[tuple(row.ids[:BEGINNING])].append(row)
+    batches, alone = [], []
+    for group in _alike(rows):
+        if len(group) == 1:
+            alone += group
+            continue
 
-    batches, left = [], []
-    for group in alike.values():
         random.shuffle(group)
-        whole = len(group) - len(group) % size
-        batches += [group[at : at + size] for at in range(0, whole, size)]
-        left += group[whole:]
+        parts = -(-len(group) // size)
+        batches += [group[at::parts] for at in range(parts)]
 
-    batches += [left[at : at + size] for at in range(0, len(left), size)]
+    batches += [alone[at : at + size] for at in range(0, len(alone), size)]
     random.shuffle(batches)
     return [{"ids": [row.ids for row in batch], "drawn": [row.drawn for row in batch]} for batch in batches]
+
+
+def _alike(rows: Sequence[Row]) -> Iterator[list[Row]]:
+    """In groups that share a good part of what each of them is."""
+    group: list[Row] = []
+    for row in sorted(rows, key=lambda row: row.ids):
+        if group and shared.common_length([group[0].ids, row.ids]) < len(row.ids) * SHARED:
+            yield group
+            group = []
+
+        group.append(row)
+
+    yield group
 
 
 def common(plan: Plan, folder: Path) -> dict[str, Any]:

@@ -37,7 +37,7 @@ def together(sequences: Sequence[Sequence[int]], device: str = "cpu") -> Togethe
     """Lay sequences into one row."""
     import torch
 
-    common = _common(sequences)
+    common = common_length(sequences)
     rests = [len(sequence) - common for sequence in sequences]
     ids, positions, places = list(sequences[0][:common]), list(range(common)), []
     for sequence, rest in zip(sequences, rests, strict=True):
@@ -49,7 +49,7 @@ def together(sequences: Sequence[Sequence[int]], device: str = "cpu") -> Togethe
     return Together(one, two, common, rests, places)
 
 
-def _common(sequences: Sequence[Sequence[int]]) -> int:
+def common_length(sequences: Sequence[Sequence[int]]) -> int:
     """How many tokens all begin with; a single sequence is all beginning."""
     first, last = min(map(list, sequences)), max(map(list, sequences))
     return next((n for n, (one, other) in enumerate(zip(first, last, strict=False)) if one != other), len(first))

@@ -3,7 +3,7 @@ r"""Tasks by name: a file, a folder, a generator.
 tasks.toml, tasks.jsonl     [[task]] tables, or a task a line; rows of known question sets too (questions.py)
 FOLDER                      Terminal-Bench's tasks, one or many (taskfolder.py)
 coding                      small functions to write, judged by tests that nobody has seen
-starter, starter:KIND       the families of questions that journeyman itself was trained with
+starter, starter:KIND,...   the families of questions that journeyman itself was trained with
 gym:NAME                    a reasoning-gym generator
 module:function             a function of your own that returns tasks
 
@@ -55,7 +55,7 @@ def load_tasks(name: str, *, n: int | None = None, seed: int = 1, split: Split |
     """
     source, _, rest = name.partition(":")
     if source == "starter":
-        kinds = [rest] if rest else list(families())
+        kinds = rest.split(",") if rest else list(families())
         return [task for kind in kinds for task in generate(kind, n or A_FEW, seed=seed, split=split or "train")]
 
     if source in MORE and not Path(name).exists():
@@ -107,7 +107,7 @@ def _read(path: Path) -> Sequence[Task]:
         return taskfolder.read_folder(path)
 
     if not path.exists():
-        fix = "Give a .toml or .jsonl file, a folder, starter, starter:KIND, coding, gym:NAME or module:function."
+        fix = "Give a .toml or .jsonl file, a folder, starter, starter:KIND,KIND, coding, gym:NAME or module:function."
         raise UsageError(f"There are no tasks {str(path)!r}.", fix=fix)
 
     raise UsageError(f"{path} is no file of tasks.", fix="Tasks are written in .toml or .jsonl files.")

@@ -149,3 +149,8 @@ def test_tasks_that_are_all_of_the_other_split_are_told_so(tmp_path):
     path.write_text('{"prompt": "?", "answer": "5", "never": true}')
     with pytest.raises(UsageError, match="are held out"):
         load_tasks(str(path), split="train")
+
+
+def test_several_kinds_of_the_starter_are_named_with_commas() -> None:
+    kinds = [task.kind for task in load_tasks("starter:arithmetic,plan", n=2)]
+    assert kinds == ["arithmetic", "arithmetic", "plan", "plan"]
