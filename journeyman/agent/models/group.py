@@ -16,7 +16,6 @@ async def sample_group(turns: Sequence[Turn]) -> None:
     """
     for turn in turns:
         await turn.prepare()
-        turn.begin()
 
     first, many = turns[0], {"n": len(turns)} if len(turns) > 1 else {}
     async with aclosing(first.read()) as progress:

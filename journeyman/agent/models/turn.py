@@ -101,6 +101,8 @@ class Turn:
             begun = await self._written(renderer.think[0] if self.opened else "".join(renderer.think))
             self.prompt = self.prompt._replace(ids=[*self.prompt.ids, *begun], new=[*self.prompt.new, *begun])
 
+        self.begin()
+
     async def _written(self, text: str, *, control: bool = True) -> list[int]:
         return await self.process.tokenise([Segment(text, control=control)], False)
 
@@ -275,7 +277,7 @@ class Turn:
                     yield delta
 
     def begin(self) -> None:
-        """Make ready for the first request, or for another one in the place of all before."""
+        """Make ready to write; what was written before is forgotten."""
         sampling, renderer = self.request.sampling, self.form.renderer
         closes = self.form.special.get(renderer.think[1].strip())
         self.draft = Draft(self._parser, closes=closes, probable=sampling.logprobs)
