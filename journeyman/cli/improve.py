@@ -67,7 +67,7 @@ used at once: `journeyman models rollback` takes it back.
 @click.option("--regression", help="Tasks of older skills.  [default: starter, for the starter]")
 @click.option("--controls/--no-controls", default=True, help="Train with meaningless rewards too.", show_default=True)
 @click.option("--cold", type=click.IntRange(1), default=400, show_default=True, help="Conversations of a cold start.")
-@click.option("--aloud", is_flag=True, help="In a cold start, think of each call before it is made.")
+@click.option("--aloud", is_flag=True, help="Think of each call first: a cold start teaches it, grpo rewards it.")
 @click.option(
     "--replay",
     type=click.Path(path_type=Path, dir_okay=False, exists=True),

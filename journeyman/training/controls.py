@@ -1,7 +1,7 @@
 """Controls: the same training with rewards that mean nothing. If it helps as much, it is not the rewards that helped.
 
 `random`: as many attempts, drawn blindly; their rewards, dealt anew within each group. `format`: an attempt counts if
-it ended in an answer and every call could be made, whatever it said.
+it ended in an answer and every call could be made, whatever it said; where thoughts are rewarded, with one before each.
 """
 
 from collections import defaultdict

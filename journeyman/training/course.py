@@ -49,7 +49,7 @@ class Course(Value):
     cold: int = 400
     """Conversations of a cold start."""
     aloud: bool = False
-    """In those each call is thought of first, so that the model thinks before it acts."""
+    """In those each call is thought of first, so that the model thinks before it acts; reinforcement rewards it."""
     each: int = 4
     """Right attempts at one task that are imitated, at most."""
     replay: Path | None = None
@@ -111,6 +111,8 @@ class Stage(Value):
     why: str = ""
     """That there was not."""
     test: Test | None = None
+    thought: tuple[bool, ...] = ()
+    """Whether each call was thought of first, of that test's runs that called; none where it was not asked for."""
     kept: bool = False
     """The next stage goes on from here."""
     seconds: dict[str, float] = {}

@@ -30,6 +30,7 @@ from journeyman.training.rollout import runs_of
 from journeyman.training.rows import Reader, Row, few_of_each, general, read_rows
 from journeyman.training.taskfile import A_FEW, draw_more, load_tasks
 from journeyman.training.tasks import Task
+from journeyman.training.thought import ON_TOP, thoughtful, with_form
 from journeyman.training.train import Job, Trained, train
 from journeyman.training.votes import voted
 
@@ -121,11 +122,15 @@ class Improvement:
         self._say(f"stage {number} ({name}): held-out {test.rate:.0%}, {'kept' if kept else 'not kept'}")
         seconds = {"practice": practised - began, "train": trained - practised, "test": time.monotonic() - trained}
         rounded = {part: round(value, 1) for part, value in seconds.items()}
-        return stage.model_copy(update={"trained": done, "test": test, "kept": kept, "seconds": rounded})
+        thought = tuple(self._thoughtful(f"stage{number}").values())
+        told = {"trained": done, "test": test, "thought": thought, "kept": kept, "seconds": rounded}
+        return stage.model_copy(update=told)
 
     def _train(self, folder: str, name: StageName, rows: Sequence[Row], start: Path | None) -> Trained:
         plan = self._course.plan(name, further=start is not None)
-        return train(Job(self._course.base, self._folder / folder, plan, start, {"course": self._course.name}), rows)
+        form = {"on_top_for_thoughts": ON_TOP} if name == "grpo" and self._course.aloud else {}
+        notes = {"course": self._course.name, **form}
+        return train(Job(self._course.base, self._folder / folder, plan, start, notes), rows)
 
     def _learnt(self, number: int, name: StageName, start: Path | None) -> list[Row]:
         """What the stage trains on."""
@@ -168,7 +173,12 @@ class Improvement:
 
     def _rows(self, number: int, *, practised: bool = False) -> list[Row]:
         store, batch = self._ground.store, self._ground.batch(number)
-        return read_rows(store, runs_of(store, batch), self._reader, practised=practised)[0]
+        rows = read_rows(store, runs_of(store, batch), self._reader, practised=practised)[0]
+        return with_form(rows, self._thoughtful(number)) if practised else rows
+
+    def _thoughtful(self, label: str | int) -> dict[str, bool]:
+        """Of a batch's runs, where thoughts are asked for."""
+        return thoughtful(self._ground.store, self._ground.batch(label)) if self._course.aloud else {}
 
     def _show(self) -> None:
         """What the verdict rests on, each part once; then the verdict."""
@@ -227,6 +237,9 @@ class Improvement:
         ranked = of.name == "grpo"
         rows = self._rows(of.number, practised=ranked)
         formed = by_format(self._ground.store, self._ground.batch(of.number))
+        if ranked and self._course.aloud:
+            formed &= {run_id for run_id, first in self._thoughtful(of.number).items() if first}
+
         chosen = worthless(arm, rows, formed, of.rows, seed=self._course.seed, ranked=ranked)
         try:
             done = self._train(f"{of.number}-control-{arm}", of.name, chosen, start)
@@ -259,9 +272,8 @@ class Improvement:
             self._folder.mkdir(parents=True, exist_ok=True)
             found = Found.model_validate_json(path.read_bytes()) if path.exists() else Found(course=self._course)
         except (OSError, ValueError) as error:
-            raise ConfigError(
-                f"{self._folder} cannot be used: {error}.", fix="Give another name: --name NAME"
-            ) from error
+            message = f"{self._folder} cannot be used: {error}."
+            raise ConfigError(message, fix="Give another name: --name NAME") from error
 
         if found.course != self._course:
             raise UsageError(f"{self._folder} has another course.", fix="Give another name: --name NAME")

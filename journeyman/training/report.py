@@ -8,6 +8,7 @@ from journeyman.safe import safe
 from journeyman.training.course import Found, Stage, Test
 from journeyman.training.gate import paired
 from journeyman.training.interval import wilson
+from journeyman.training.thought import ON_TOP
 
 EXAMPLES = 3
 """Tasks that are shown of those that flipped, each way."""
@@ -115,6 +116,10 @@ def _stages(found: Found) -> Iterator[str]:
     for arm, test in found.controls.items():
         told = _rate(test) if test else "could not be trained"
         yield f"| control {arm} of {found.control_of} | | | | | | | {told} | | | |"
+
+    if found.course.aloud:
+        runs = (f"{each.number} {each.name} {sum(each.thought)} of {len(each.thought)}" for each in found.stages)
+        yield f"\nHeld-out runs that thought before each call: {', '.join(runs)}. A grpo stage gives {ON_TOP} for it."
 
 
 def _proof(found: Found, number: int) -> str:
