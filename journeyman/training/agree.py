@@ -45,19 +45,18 @@ async def agreement(files: ModelFiles, model: Any, rows: Sequence[Row]) -> Agree
     engine = LlamaModel(files)
     await engine.open()
     try:
-        asked = [(ids, await _told(engine, ids)) for ids in _beginnings(rows)]
+        told = [(row.ids, {at: await _told(engine, row.ids[:at]) for at in _places(row)}) for row in rows]
     finally:
         await engine.close()
 
-    told = [(ids, told_of) for ids, told_of in asked if told_of]
-    with_adapter = [_compared(told_of, _own(model, ids), ids[-1]) for ids, told_of in told]
+    with_adapter = list(_compare(model, told))
     with model.disable_adapter():
-        alone = [_compared(told_of, _own(model, ids), ids[-1])[0] for ids, told_of in told]
+        alone = [kl for kl, _, _ in _compare(model, told)]
 
-    count = max(len(told), 1)
-    kl, apart, same = (sum(column) / count for column in zip(*with_adapter, strict=True)) if told else (0.0, 0.0, 1.0)
+    count = max(len(alone), 1)
+    kl, apart, same = (sum(column) / count for column in zip(*with_adapter, strict=True)) if alone else (0.0, 0.0, 1.0)
     return Agreement(
-        places=len(told),
+        places=len(alone),
         kl=round(kl, 5),
         base_kl=round(sum(alone) / count, 5),
         mismatch=round(apart, 4),
@@ -65,18 +64,16 @@ async def agreement(files: ModelFiles, model: Any, rows: Sequence[Row]) -> Agree
     )
 
 
-def _beginnings(rows: Sequence[Row]) -> Iterator[list[int]]:
-    """Rows up to and with one of their targets."""
-    for row in rows:
-        targets = [at for at, drawn in enumerate(row.drawn) if drawn and at]
-        for at in targets[:: max(1, len(targets) // PLACES)][:PLACES]:
-            yield row.ids[: at + 1]
+def _places(row: Row) -> list[int]:
+    """Some of its targets."""
+    targets = [at for at, drawn in enumerate(row.drawn) if drawn and at]
+    return targets[:: max(1, len(targets) // PLACES)][:PLACES]
 
 
 async def _told(engine: LlamaModel, ids: Sequence[int]) -> dict[int, float]:
     """By token; empty where the engine drew the end of the text, of which it tells nothing."""
     body = {
-        "prompt": list(ids[:-1]), "n_predict": 1, "n_probs": TOP, "temperature": 1.0, "top_k": 0, "top_p": 1.0,
+        "prompt": list(ids), "n_predict": 1, "n_probs": TOP, "temperature": 1.0, "top_k": 0, "top_p": 1.0,
         "min_p": 0.0, "cache_prompt": True, "post_sampling_probs": False,
     }  # fmt: skip
     event = await engine.wire.post("/completion", body)
@@ -84,14 +81,24 @@ async def _told(engine: LlamaModel, ids: Sequence[int]) -> dict[int, float]:
     return {each["id"]: each["logprob"] for each in listed[0]["top_logprobs"]}
 
 
-def _own(model: Any, ids: Sequence[int]) -> Any:
-    """The trainer's log-probabilities of every next token."""
+def _compare(model: Any, told: Sequence[tuple[list[int], dict[int, dict[int, float]]]]) -> Iterator[tuple[float, ...]]:
+    """What `_compared` says of each place where the engine told something."""
+    for ids, of in told:
+        places = [at for at, told_of in of.items() if told_of]
+        for at, own in zip(places, _own(model, ids, places) if places else [], strict=True):
+            yield _compared(of[at], own, ids[at])
+
+
+def _own(model: Any, ids: Sequence[int], places: Sequence[int]) -> Any:
+    """The trainer's log-probabilities of every token at some places, (places, vocabulary); all is read once."""
     import torch
 
     with torch.no_grad():
         device = model.get_base_model().get_output_embeddings().weight.device
-        given = torch.tensor([ids[:-1]], device=device)
-        return torch.log_softmax(model(input_ids=given, use_cache=False).logits[0, -1].float(), dim=-1).cpu()
+        given = torch.tensor([ids[: places[-1]]], device=device)
+        before = torch.tensor(places, device=device) - 1
+        found = model(input_ids=given, use_cache=False, logits_to_keep=before).logits[0]
+        return torch.log_softmax(found.float(), dim=-1).cpu()
 
 
 def _compared(told: dict[int, float], own: Any, followed: int) -> tuple[float, float, float]:
