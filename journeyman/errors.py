@@ -54,6 +54,12 @@ class JourneymanError(Exception):
         self.run_id: str | None = None
 
     @property
+    def line(self) -> str:
+        """All of it as sentences on one line."""
+        message = str(self)
+        return f"{message}{'' if message.endswith(('.', '?', '!')) or not self.fix else '.'} {self.fix}".strip()
+
+    @property
     def told(self) -> dict[str, str | None]:
         """For other programs."""
         return {"kind": self.kind, "message": str(self), "fix": self.fix, "run_id": self.run_id}

@@ -221,7 +221,7 @@ class Agent:
             async with Runtime(
                 model, Catalog(self._sources, pins=Pins.of_user()), self._policy, opened, **more
             ) as runtime:
-                self._tell(f"{problem} {problem.fix}".strip() for problem in runtime.catalog.problems)
+                self._tell(problem.line for problem in runtime.catalog.problems)
                 yield runtime
         finally:
             if opened is not store:

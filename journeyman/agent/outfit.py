@@ -17,6 +17,7 @@ from journeyman.errors import ConfigError
 from journeyman.mcp_servers.registry import SERVERS, WEB
 from journeyman.policies.policy import Policy
 from journeyman.sandbox.egress import Egress
+from journeyman.sandbox.paths import demand_folder
 from journeyman.tools.catalog import Catalog
 from journeyman.tools.mcp_json import servers
 from journeyman.tools.pins import Pins
@@ -164,10 +165,8 @@ def working_folder(settings: Settings) -> Path:
     """The folder the tools work in.
 
     Raises:
-        ConfigError: it is no folder.
+        UsageError: it is no folder.
     """
     root = settings.root.expanduser().absolute()
-    if not root.is_dir():
-        raise ConfigError(f"{root} is not a folder.", fix="Name one that exists: --root DIR")
-
+    demand_folder(root)
     return root

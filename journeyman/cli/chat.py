@@ -3,6 +3,7 @@
 import os
 import stat
 import sys
+from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -49,6 +50,7 @@ def talk(
     settings = {name: value for name, value in given.items() if value is not None}
     if "model" in settings:
         settings["model"] = absolute(settings["model"])
+        _demand_model(settings["model"])
 
     if "policy" in settings and Path(settings["policy"]).exists():
         settings["policy"] = str(Path(settings["policy"]).absolute())
@@ -72,6 +74,17 @@ def talk(
         click.echo(f"resume with: journeyman chat --resume {session}")
 
     return 0
+
+
+def _demand_model(spec: str) -> None:
+    """Raises ModelNotFound or BadModelFile. Keys are the engine's to look for."""
+    from journeyman.agent.models.spec import make_model
+    from journeyman.errors import KeyRefused
+
+    with suppress(KeyRefused):
+        files = getattr(make_model(spec), "files", None)
+        if files is not None:
+            files.check()
 
 
 def on_screen() -> bool:

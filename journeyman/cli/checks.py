@@ -24,7 +24,7 @@ from journeyman.errors import (
     StoreError,
     install,
 )
-from journeyman.home import state_dir
+from journeyman.home import data_dir, state_dir
 from journeyman.traces.messages import Value
 
 ROOM = 1 << 20
@@ -178,11 +178,11 @@ def _room_for(path: Path) -> str:
 
 def _home() -> str:
     """Where saved approvals, pins and what is trusted are kept."""
-    _try(state_dir(), f"nothing can be remembered in {state_dir()}", "JOURNEYMAN_HOME=FOLDER")
+    _try(state_dir(), f"nothing can be remembered in {state_dir()}")
     return f"{state_dir()} can be written"
 
 
-def _try(folder: Path, otherwise: str, place: str = "JOURNEYMAN_STORE=PATH") -> None:
+def _try(folder: Path, otherwise: str) -> None:
     """Write in a folder, or where it would be made: permissions do not tell that a disk is full or read-only.
 
     Raises:
@@ -194,6 +194,7 @@ def _try(folder: Path, otherwise: str, place: str = "JOURNEYMAN_STORE=PATH") -> 
             file.write(bytes(ROOM))
             file.flush()
     except OSError as error:
+        place = "JOURNEYMAN_HOME=FOLDER" if folder in {data_dir(), state_dir()} else "JOURNEYMAN_STORE=PATH"
         fix = f"free some of that disk, or set a place that can be written: {place}"
         raise StoreError(f"{otherwise}: nothing can be written in {there}: {error.strerror}", fix=fix) from None
 
@@ -212,15 +213,15 @@ def _sandbox() -> str:
 
 
 def _servers(root: Path) -> str:
-    from shutil import which
-
     from journeyman.tools.mcp_json import servers
     from journeyman.tools.target import Command
 
     found = servers(root)
-    gone = [each.name for each in found.targets if isinstance(each, Command) and not which(each.command[0])]
+    gone = [each.name for each in found.targets if isinstance(each, Command) and each.program is None]
     if gone:
         names = ", ".join(gone)
         raise ServerError(f"no program for: {names}", fix=f"install it, or journeyman mcp remove {gone[0]}")
 
-    return "; ".join([", ".join(each.name for each in found.targets) or "none of your own", *found.notices])
+    names = ", ".join(each.name for each in found.targets)
+    told = f"{names}, not started now; to try one: journeyman mcp test NAME" if names else "none of your own"
+    return "; ".join([told, *found.notices])

@@ -153,7 +153,7 @@ def _rows() -> list[dict[str, str]]:
     from journeyman.tools.pins import Pins
 
     pins = Pins.of_user()
-    rows = [_row(name, "journeyman", "ready", summary) for name, summary in SERVERS.items()]
+    rows = [_row(name, "journeyman", "built in", summary) for name, summary in SERVERS.items()]
     users, project = load(user_file()), project_file(load_settings().root)
     for name, entry in users.items():
         state = "disabled" if entry.disabled else standing(name, entry, user_file(), pins)

@@ -20,7 +20,7 @@ from journeyman.cli.run import DENIED
 from journeyman.cli.terminal import YES, AskAtTerminal
 from journeyman.engine import wire
 from journeyman.engine.client import Ask, Client, Note, Update, connect
-from journeyman.errors import JourneymanError
+from journeyman.errors import Disconnected, JourneymanError
 from journeyman.safe import safe
 from journeyman.traces.events import ApprovalRequested
 
@@ -200,6 +200,7 @@ class Plain:
                 case Ask():
                     group.start_soon(self._ask, message)
 
+        self._code = Disconnected.exit_code
         self._out.say("error", "the engine is gone; the session is stored")
         group.cancel_scope.cancel()
 

@@ -39,7 +39,9 @@ async def _help(talk: Talk, _rest: str) -> None:
     for name, (_, told) in COMMANDS.items():
         talk.note(f"/{name} {told}")
 
-    talk.note("!COMMAND runs it in the sandbox, as your own call by the policy; the agent reads what came of it")
+    talk.note(
+        "!COMMAND runs it in the sandbox's own folder, as your own call by the policy; the agent reads what comes"
+    )
 
 
 def _option(name: str) -> "Command":

@@ -72,12 +72,11 @@ def register(servers: tuple[str, ...], name: str, root: str, project: bool, dry_
     All but the web one, unless named. Each is started once before it is written down; everything else in the program's
     settings stays as it is, comments too, and the file as it was is kept beside it.
     """
+    from journeyman.sandbox.paths import demand_folder
     from journeyman.tools.register.register import entry_of, registering
 
     folder = Path(root).expanduser().absolute()
-    if not folder.is_dir():
-        raise ConfigError(f"{folder} is not a folder", fix="name one that exists: --root DIR")
-
+    demand_folder(folder)
     client, path = _client(name, project=project)
     plan = registering(client, path, servers or SERVERS, folder)
     if not dry_run and plan.before != plan.after:

@@ -257,7 +257,7 @@ def _problems(runtime: Any) -> Sequence[str]:
     unmet = runtime.policy.unmet(runtime.catalog.specs)
     known = sorted({spec.server for spec in runtime.catalog.specs})
     return [
-        *(f"{problem} {problem.fix}".strip() for problem in runtime.catalog.problems),
+        *(problem.line for problem in runtime.catalog.problems),
         *(f"no tool is called {name!r}; there are servers {', '.join(known)}" for name in unmet),
     ]
 

@@ -113,13 +113,33 @@ for command in (fork, replay, score, rate, verify, delete, gc, stats, rebuild):
 @click.option("-n", "--limit", type=click.IntRange(0), default=20, show_default=True, help="How many; 0 for all.")
 @json_option()
 def list_runs(filter: tuple[str, ...], limit: int, json: bool) -> None:  # noqa: A002 - its name on the command line
-    """List runs, newest first; with FILTER, those it fits."""
+    """List runs, newest first; with FILTER, those it fits.
+
+    Without one, attempts at tasks and candidates of searches are left out: batch:* has them.
+    """
     from journeyman.traces.find import find
 
+    wanted = " ".join(filter)
     with opened() as store:
-        runs = find(store, " ".join(filter), limit or None)
+        found = find(store, wanted or "-batch:*", limit + 1 if limit else None)
+        runs = found[: limit or None]
+        inner = [] if wanted else find(store, "batch:*", limit + 1 if limit else None)
 
     answer([run.model_dump(mode="json") for run in runs], *map(_line, runs), json=json)
+    if not json:
+        since = runs[-1].started_at if runs else 0.0
+        _say_left_out(len(runs), more=len(found) > len(runs), inner=sum(run.started_at > since for run in inner))
+
+
+def _say_left_out(shown: int, *, more: bool, inner: int) -> None:
+    """What a list does not show, on stderr; `inner`: attempts and candidates among those shown."""
+    if inner:
+        click.echo(f"{inner} attempts or candidates are not listed: journeyman traces list 'batch:*'", err=True)
+    elif not shown:
+        click.echo("No run fits.", err=True)
+
+    if more:
+        click.echo(f"These are the newest {shown}; for all: -n 0", err=True)
 
 
 def _line(run: "RunSummary") -> str:
@@ -164,6 +184,9 @@ def search(words: tuple[str, ...], limit: int, json: bool) -> None:
 
     with opened() as store:
         hits = look(store, " ".join(words), limit)
+
+    if not (hits or json):
+        click.echo("No run says that.", err=True)
 
     lines = (f"{_line(hit.run)}\n    {hit.type}: {safe(hit.text.strip())}" for hit in hits)
     answer([hit.model_dump(mode="json") for hit in hits], *lines, json=json)

@@ -112,7 +112,7 @@ class Client:
         await self.request("session/close", {"sessionId": session_id})
 
     async def sessions(self, cwd: Path | None = None, cursor: str | None = None) -> Any:
-        """`session/list`, newest first; with `wire.SessionMeta` in the `_meta` of each."""
+        """`session/list`, last used first; with `wire.SessionMeta` in the `_meta` of each."""
         asked = {"cwd": str(cwd) if cwd else None, "cursor": cursor}
         return await self.request("session/list", {name: value for name, value in asked.items() if value})
 

@@ -26,7 +26,7 @@ PAGE = 50
 ENDING_S = 60.0
 """For a session that ends to close its model and servers."""
 LOOKED_AT = 500
-"""Of the newest runs, where only those of one folder are wanted."""
+"""Of the runs used last, where only those of one folder are wanted."""
 
 
 class Engine:
@@ -62,7 +62,7 @@ class Engine:
                 found = self.sessions.get(session_id)
                 if found is None:
                     store = await self.store(cwd, given)
-                    stored = await to_thread.run_sync(_resolved, store, session_id)
+                    stored = await to_thread.run_sync(_resolved, store, session_id, cwd)
                     session_id = stored or session_id
                     found = self.sessions.get(session_id)
 
@@ -134,7 +134,7 @@ class Engine:
         return self._stores[key]
 
     async def listed(self, cwd: Path | None, cursor: str | None) -> Json:
-        """The newest sessions, those of a folder, a page at a time."""
+        """Sessions, last used first, those of a folder, a page at a time."""
         store = await self.store(cwd or Path.home(), {})
         start = int(cursor) if cursor and cursor.isdecimal() else 0
         found, after = await to_thread.run_sync(_page, store, cwd, start)
@@ -193,12 +193,19 @@ async def _over(session: Session) -> None:
     raise JourneymanError(f"The session {session.id} is ending, and what it has open does not close.", fix=fix)
 
 
-def _resolved(store: Store, session_id: str) -> str:
+def _resolved(store: Store, session_id: str, cwd: Path) -> str:
     """The id of the run; nothing where nothing of the session is stored, and something waits to be said in it.
 
     Raises:
         UsageError: there is neither.
     """
+    if session_id == "last":
+        found, _ = _page(store, cwd, 0)
+        if found:
+            return found[0][0].run_id
+
+        raise UsageError(f"There is no session of the folder {cwd}.", fix="journeyman chat begins one.")
+
     try:
         return store.resolve(session_id)
     except UsageError:
@@ -216,14 +223,14 @@ def settings_of(cwd: Path, given: Json) -> Settings:
         ConfigError: a setting will not do.
     """
     if not cwd.is_absolute() or not cwd.is_dir():
-        raise UsageError(f"{cwd} is no folder.", fix="Give the absolute path of one that exists.")
+        raise UsageError(f"{cwd} is not a folder.", fix="Name one that exists: --root DIR")
 
     return load_settings(root=cwd, **given)
 
 
 def _page(store: Store, cwd: Path | None, start: int) -> tuple[list[tuple[RunSummary, str]], int | None]:
-    """Sessions from the `start`-th run on, with their folders, and where to go on."""
-    runs = store.runs(start + (LOOKED_AT if cwd else PAGE) + 1, schema.run.c.batch.is_(None))
+    """Sessions from the `start`-th run on, last used first, with their folders, and where to go on."""
+    runs = store.runs(start + (LOOKED_AT if cwd else PAGE) + 1, schema.run.c.batch.is_(None), by_use=True)
     found: list[tuple[RunSummary, str]] = []
     for number, run in enumerate(runs[start:], start):
         if len(found) == PAGE or number - start == LOOKED_AT:
@@ -238,7 +245,7 @@ def _page(store: Store, cwd: Path | None, start: int) -> tuple[list[tuple[RunSum
 
 
 def _told(run: RunSummary, root: str, *, running: bool) -> Json:
-    when = datetime.fromtimestamp(run.started_at + (run.seconds or 0.0), UTC)
+    when = datetime.fromtimestamp(run.ended_at or run.started_at, UTC)
     ours = run.model_dump(
         mode="json", include={"outcome", "prompt", "answer", "model", "steps", "cost_usd", "reward", "parent"}
     )

@@ -47,7 +47,7 @@ class Followers:
                 peer.update(self._session_id, update)
 
     def note(self, kind: str, text: str) -> None:
-        self.tell(wire.NOTE, {"kind": kind, "text": safe(text)})
+        self.tell(wire.NOTE, {"kind": kind, "text": safe(text, lines=True)})
 
     def tell(self, method: str, params: Json) -> None:
         """Something of ours, to those who know it."""

@@ -50,7 +50,7 @@ class Kit:
         runtime = await outfit(self.settings, Rules(), self.notices, resume=base, **heard)
         try:
             async with runtime:
-                self.notices += [f"{each} {each.fix}".strip() for each in runtime.catalog.problems]
+                self.notices += [each.line for each in runtime.catalog.problems]
                 self.runtime = runtime
                 yield runtime
         finally:

@@ -26,7 +26,8 @@ def folder() -> Path:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
         path.chmod(0o700)
     except OSError as error:
-        raise ConfigError(f"The engine's folder cannot be used: {error}.", fix=f"Make {path} your own.") from error
+        told = "Set a place that can be written: JOURNEYMAN_HOME=FOLDER"
+        raise ConfigError(f"The engine's folder {path} cannot be used: {error.strerror}.", fix=told) from error
 
     return path
 

@@ -161,7 +161,12 @@ class Session:
         self.questions.show(peer)
         if peer.notes:
             for notice in self.kit.notices:
-                peer.tell(wire.NOTE, {"sessionId": self.id, "kind": "notice", "text": safe(notice)})
+                peer.tell(wire.NOTE, {"sessionId": self.id, "kind": "notice", "text": safe(notice, lines=True)})
+
+            if self._fault and not self._trying:
+                peer.tell(
+                    wire.NOTE, {"sessionId": self.id, "kind": "error", "text": safe(self._fault.line, lines=True)}
+                )
 
     async def _tell_before(self, peer: Peer, *, replay: bool) -> None:
         sent = 0
@@ -218,7 +223,7 @@ class Session:
         self._fault = error
         self._is_open()
         if not (self.ending or self._trying or self.waiting):
-            self.followers.note("error", f"{error} {error.fix}".strip())
+            self.followers.note("error", error.line)
 
         self.waiting.fail(error, forget=not self.ending)
 

@@ -202,7 +202,7 @@ class Note(TypedDict):
     kind: Literal["status", "notice", "budget", "compacted", "resumed", "error"]
     """status: passing, such as a model that is being loaded; the next word of any kind takes it down."""
     text: str
-    """Fit to be shown."""
+    """Fit to be shown, on several lines."""
 
 
 class Settled(TypedDict):

@@ -50,8 +50,8 @@ def tools(
         provider: who searches the web: `searxng:URL`, `brave` or `tavily`; `fetch` is nobody.
 
     Raises:
-        UsageError: there is no such server.
-        ConfigError: `root` is no folder, or the provider cannot be had.
+        UsageError: there is no such server, or `root` is no folder.
+        ConfigError: the provider cannot be had.
     """
     if name not in {*SERVERS, WEB}:
         raise UsageError(f"there is no server {name!r}", fix=f"take one of: {', '.join([*SERVERS, WEB])}")

@@ -33,8 +33,7 @@ async def serve(
         provider: who searches the web.
 
     Raises:
-        UsageError: no such server or port, an address that other machines can reach, or no token for HTTP.
-        ConfigError: `root` is no folder.
+        UsageError: no such server, folder or port, an address that other machines can reach, or no token for HTTP.
         ServerError: the port is taken.
     """
     toolset = tools(name, root, full=True, provider=provider)

@@ -13,7 +13,7 @@ from collections.abc import Callable, Generator
 from functools import partial
 from pathlib import Path
 
-from journeyman.errors import ConfigError, ToolError
+from journeyman.errors import ToolError, UsageError
 from journeyman.sandbox.beneath import Open, best_open
 from journeyman.sandbox.entry import Content, Entry, Kind, Stamp
 from journeyman.sandbox.nearby import hint
@@ -25,18 +25,23 @@ MAX_ENTRIES = 10_000
 FOLDER = os.O_RDONLY | os.O_DIRECTORY
 
 
+def demand_folder(path: Path) -> None:
+    """Raises UsageError unless it is one."""
+    if not path.is_dir():
+        raise UsageError(f"{path} is not a folder.", fix="Name one that exists: --root DIR")
+
+
 class Root:
     """A folder that tools may use. Paths are relative to it, with `/`; an absolute path that lies in it is taken too.
 
     Raises:
-        ConfigError: the folder does not exist or is no folder.
+        UsageError: the folder does not exist or is no folder.
     """
 
     def __init__(self, folder: str | os.PathLike[str], *, opener: Open | None = None) -> None:
         self.folder = Path(folder).resolve()
         self._open = opener or best_open()
-        if not self.folder.is_dir():
-            raise ConfigError(f"{str(self.folder)!r} is not a folder", fix="give the folder with --root DIR")
+        demand_folder(self.folder)
 
     def read(self, path: str, *, limit: int = MAX_READ) -> Content:
         """The bytes of a regular file.

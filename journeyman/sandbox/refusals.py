@@ -18,7 +18,7 @@ def told(path: str) -> str:
 
 
 def outside(path: str) -> str:
-    return f"{told(path)} is outside the folder the tools may use; give a path inside it, such as notes.txt"
+    return f"{told(path)} is outside the folder the tools may use; give a path inside it"
 
 
 def demand_file(path: str, status: os.stat_result) -> None:

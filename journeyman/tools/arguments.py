@@ -26,7 +26,7 @@ def misfit(spec: ToolSpec, problems: Iterable[str]) -> ToolError:
 
 def unknown(name: str, parameters: Mapping[str, Any]) -> str:
     near = get_close_matches(name, parameters.get("properties") or {}, n=1)
-    return f"there is no argument {name!r}" + (f", did you mean {near[0]!r}?" if near else "")
+    return f"there is no argument {name!r}" + (f" (did you mean {near[0]!r}?)" if near else "")
 
 
 def refuse_oversized(arguments: str) -> None:

@@ -110,7 +110,7 @@ class Function(Generic[P, R]):
         except (ToolError, ServerError):
             raise
         except JourneymanError as error:  # of an agent inside the tool, say: not this run's end
-            raise ToolError(f"{error} {error.fix}".rstrip()) from error
+            raise ToolError(error.line) from error
         except (Exception, SystemExit) as error:  # the boundary of the user's code: its failure is the model's to read
             raise ToolError(f"{type(error).__name__}: {error}") from error
 

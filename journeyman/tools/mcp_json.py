@@ -125,7 +125,7 @@ def targets(path: Path) -> tuple[Target, ...]:
 
 
 def standing(name: str, entry: Entry, path: Path, pins: Pins) -> str:
-    """How it stands with a server, by what is known without starting it: `ready`, or what is in the way.
+    """How it stands with a server, by what is known without starting it: used before or not yet, or what is in the way.
 
     `incomplete`: a variable is not set. `no program`: its command is not there. `quarantined`: its tools were not what
     they were when it was last used. `silent`: it did not answer then.
@@ -139,7 +139,10 @@ def standing(name: str, entry: Entry, path: Path, pins: Pins) -> str:
     if isinstance(target, Command) and target.program is None:
         return "no program"
 
-    return "quarantined" if known.get("changed") else "silent" if known.get("silent") else "ready"
+    if known.get("changed") or known.get("silent"):
+        return "quarantined" if known.get("changed") else "silent"
+
+    return "used before" if "tools" in known else "not used yet"
 
 
 def _targets(known: Mapping[str, Entry], path: Path) -> tuple[Target, ...]:

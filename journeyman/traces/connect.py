@@ -1,11 +1,13 @@
 """Reaching a database: SQLite files and PostgreSQL servers, and what their errors mean for whoever owns the store."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 from sqlalchemy import Engine, create_engine, event, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
 
 from journeyman.errors import StoreError
+from journeyman.home import data_dir
 
 
 def make_engine(url: str, durable: str) -> Engine:
@@ -46,9 +48,10 @@ def explain(where: str, error: Exception) -> StoreError:
 
 
 def unusable(where: str, why: str, fix: str = "") -> StoreError:
+    ours = Path(where).is_relative_to(data_dir())  # then nothing else can be kept there either
+    place = "JOURNEYMAN_HOME=FOLDER" if ours else "JOURNEYMAN_STORE=PATH"
     return StoreError(
-        f"The trace store {where} cannot be used: {why}.",
-        fix=fix or "Set a place that can be written: JOURNEYMAN_STORE=PATH",
+        f"The trace store {where} cannot be used: {why}.", fix=fix or f"Set a place that can be written: {place}"
     )
 
 

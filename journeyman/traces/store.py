@@ -16,7 +16,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from sqlalchemy import Connection, Engine, Select, make_url, select
+from sqlalchemy import ColumnElement, Connection, Engine, Select, func, make_url, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from journeyman.errors import DamagedRun, StoreError, UsageError, install
@@ -50,6 +50,8 @@ class RunSummary(Value):
     run_id: str
     started_at: float
     """Seconds since 1970, UTC."""
+    ended_at: float | None = None
+    """The last time; None where `outcome` is."""
     model: str
     prompt: str
     """Its beginning, and that of the answer, where they are long."""
@@ -125,27 +127,30 @@ class Store:
         self._writer.admit(run_id)
         return Recorder(self._writer, run_id, seq, watch)
 
-    def runs(self, limit: int | None = 50, where: Any = None) -> list[RunSummary]:
-        """Newest first. `where` is a condition on `schema.run`, such as `Filter.where` gives."""
+    def runs(self, limit: int | None = 50, where: Any = None, *, by_use: bool = False) -> list[RunSummary]:
+        """Newest first, or last used first. `where` is a condition on `schema.run`, such as `Filter.where` gives."""
         table = schema.run
         columns = [table.c[name] for name in RunSummary.model_fields]
-        query = select(*columns).order_by(table.c.started_at.desc(), table.c.run_id.desc()).limit(limit)
+        order = _last_used() if by_use else table.c.started_at
+        query = select(*columns).order_by(order.desc(), table.c.run_id.desc()).limit(limit)
         if where is not None:
             query = query.where(where)
 
         with self.reading() as connection:
             rows = connection.execute(query).mappings().all()
 
-        return [RunSummary(**{**row, "started_at": row["started_at"] / 1e6}) for row in rows]
+        times = ("started_at", "ended_at")
+        return [RunSummary(**row | {name: row[name] and row[name] / 1e6 for name in times}) for row in rows]
 
     def resolve(self, prefix: str) -> str:
-        """The id of the one run whose id begins, or ends, with this; `last` is the newest that is no candidate.
+        """The id of the one run whose id begins, or ends, with this; `last` is the one that was
+        used last, and is no candidate.
 
         Raises:
             UsageError: no run, or more than one.
         """
         column, searches = schema.run.c.run_id, schema.run.alias()
-        query = select(column).order_by(schema.run.c.started_at.desc()).limit(10)
+        query = select(column).order_by(_last_used().desc()).limit(10)
         if prefix == "last":
             query = query.where(schema.run.c.batch.is_(None) | schema.run.c.batch.not_in(select(searches.c.run_id)))
         else:
@@ -291,6 +296,15 @@ class Store:
         from journeyman.traces import migrations  # noqa: PLC0415 - alembic is only needed here
 
         migrations.upgrade(self._engine)
+
+
+def _last_used() -> ColumnElement[int]:
+    """When a run ended the last time; of one that is under way, or was killed, when it was last written."""
+    at = schema.event.c.at
+    return func.coalesce(
+        schema.run.c.ended_at,
+        select(func.max(at)).where(schema.event.c.run_id == schema.run.c.run_id).scalar_subquery(),
+    )
 
 
 def rows_of(run_id: str) -> Select:

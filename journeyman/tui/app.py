@@ -276,7 +276,7 @@ class Journeyman(App[str]):
         try:
             self.notify(copy(text, self.copy_to_clipboard) if text else "There is nothing to copy.", markup=False)
         except JourneymanError as error:
-            self.notify(f"{error} {error.fix}", severity="error", markup=False)
+            self.notify(error.line, severity="error", markup=False)
 
     # Whether somebody is looking
 

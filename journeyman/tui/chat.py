@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 TWICE_S = 0.6
 """Within it a second escape means more than one."""
+SHELL = "This runs in the sandbox: it sees a folder of its own, not yours."
 AGAIN_S = 3.0
 """Within it a second ctrl+c quits."""
 
@@ -82,6 +83,8 @@ class Chat(Screen):
         self._unsent: list[str] = []
         self._escaped = 0.0
         self._left = -AGAIN_S
+        self._shell = False
+        """A command is being written."""
 
     @property
     def mine(self) -> "Journeyman":
@@ -217,6 +220,9 @@ class Chat(Screen):
     def _completing(self, event: Prompt.Completing) -> None:
         self.names.offer_for(event.sign, event.typed)
         self._aim()
+        if (shell := self.prompt.text.startswith("!")) != self._shell:
+            self._shell = shell
+            self.show_word(SHELL if shell else "")
 
     def _aim(self) -> None:
         """While a question is open, keys are for it where nothing is being written, else for the prompt."""

@@ -40,7 +40,7 @@ class Opening(NamedTuple):
 
     cwd: Path
     session: str = ""
-    """To go on with; empty for a new one, `last` for the newest of the folder."""
+    """To go on with; empty for a new one, `last` for that of the folder which was used last."""
     settings: Mapping[str, Any] = {}
     socket: Path | None = None
 

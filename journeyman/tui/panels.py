@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 TITLES = {"sandbox": "Sandbox", "policy": "Permission policy", "cost": "Costs and budget"}
 SIGNS = (
     ("@FILE", "Names a file"),
-    ("!COMMAND", "Runs it in the sandbox, by the policy, as your own call"),
+    ("!COMMAND", "Runs it in the sandbox's own folder, by the policy, as your own call"),
 )
 EVERY_S = 2.0
 BAR = 24

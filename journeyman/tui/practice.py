@@ -40,7 +40,7 @@ class Practice(Pager):
         try:
             self._lines = list(self._read(max(30, self.size.width - 4)))
         except JourneymanError as error:
-            self._lines = [((f"{error} {error.fix}", "error"),)]
+            self._lines = [((error.line, "error"),)]
 
         self.app.call_from_thread(self.draw)
 

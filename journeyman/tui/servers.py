@@ -117,7 +117,7 @@ class Servers(Screen):
             try:
                 self.show(await self._chat.talk.mind_server(str(name), do))
             except JourneymanError as error:
-                self.notify(f"{error} {error.fix}", severity="error", markup=False)
+                self.notify(error.line, severity="error", markup=False)
 
             self.query_one("#title", Bar).show((("Tool servers", "bold"),), ((KEYS, "dim"),))
 

@@ -23,7 +23,7 @@ class Status(NamedTuple):
     """A session, as one line tells it."""
 
     state: str = "starting"
-    """starting, ready, working, waiting for you, gone."""
+    """starting, ready, not ready, working, waiting for you, gone."""
     model: str = ""
     mode: str = ""
     used: int = 0
@@ -60,7 +60,7 @@ class Status(NamedTuple):
         return max(self.budget, key=lambda each: each.share, default=None)
 
 
-STATES = {"ready": "good", "working": "accent", "waiting for you": "warning", "gone": "error"}
+STATES = {"ready": "good", "not ready": "error", "working": "accent", "waiting for you": "warning", "gone": "error"}
 TENTHS = "▁▂▃▄▅▆▇█"
 
 

@@ -38,6 +38,8 @@ class Talk:
         self.modes: list[dict[str, Any]] = []
         self.options: list[dict[str, Any]] = []
         self.running = False
+        self._broken = False
+        """It cannot be opened as it is set up now."""
         self.queue: list[dict[str, Any]] = []
 
     # The connection
@@ -155,7 +157,7 @@ class Talk:
         self.modes = list(modes.get("availableModes") or ())
         self.options = list(result.get("configOptions") or ())
         self.running = bool(ours.get("running"))
-        self.is_connected = True
+        self.is_connected, self._broken = True, False
         self._asks.clear()
         self._queued({"items": ours.get("queue") or [], "held": bool(ours.get("held"))})
         state = "working" if self.running else "ready"
@@ -236,6 +238,8 @@ class Talk:
 
     async def set_option(self, option: str, value: str) -> None:
         await self.client.set_option(self.session_id, option, value)
+        self._broken = False
+        self._turned()
         if option == "model":
             self._face.show_status(self._face.status._replace(model=value))
 
@@ -289,6 +293,9 @@ class Talk:
                 self._face.show_word(str(params.get("text", "")))
             case "note":
                 self._face.feed.note(str(params.get("kind", "")), str(params.get("text", "")))
+                if params.get("kind") == "error":
+                    self._broken = True
+                    self._turned()
             case "settled":
                 self._asks.pop(str(params.get("token")), None)
                 self._face.settle(str(params.get("token")))
@@ -300,6 +307,7 @@ class Talk:
 
     def _turn(self, params: Mapping[str, Any]) -> None:
         self.running = bool(params.get("running"))
+        self._broken = self._broken and not self.running
         if not self.running:
             self._asks.clear()
             self._face.settle("")
@@ -313,7 +321,8 @@ class Talk:
         self._turned()
 
     def _turned(self) -> None:
-        self._state("waiting for you" if self._asks else "working" if self.running else "ready")
+        idle = "not ready" if self._broken else "ready"
+        self._state("waiting for you" if self._asks else "working" if self.running else idle)
 
     def _state(self, state: str) -> None:
         self._face.show_word("")

@@ -114,7 +114,7 @@ class Traces(Screen):
         try:
             shelf = Shelf()
         except JourneymanError as error:
-            self.app.call_from_thread(self._said, f"{error} {error.fix}", "error")
+            self.app.call_from_thread(self._said, error.line, "error")
             return
 
         self.app.call_from_thread(self._opened, shelf)
@@ -143,7 +143,7 @@ class Traces(Screen):
         try:
             work_()
         except JourneymanError as error:
-            self._said(f"{error} {error.fix}", "error")
+            self._said(error.line, "error")
             return False
 
         return True
@@ -175,7 +175,7 @@ class Traces(Screen):
         try:
             await self._shelf.rate(run_id, score)
         except JourneymanError as error:
-            self._said(f"{error} {error.fix}", "error")
+            self._said(error.line, "error")
         else:
             self.action_again()
             self._said(f"{run_id} is {'good' if score else 'bad'}")

@@ -54,7 +54,7 @@ def test_a_conversation_is_plain_lines_that_nothing_from_outside_can_begin(journ
         "you: What do the notes say?",
         "thought: I must look.",
         "call: files.read notes.txt",
-        "policy: allow: it reads inside the working folder and changes nothing",
+        "policy: allow: it changes nothing and reaches nothing outside the working folder",
         "result: ok, S: one two three",
         "answer: first",
         "    ask: may I?",
@@ -109,7 +109,7 @@ def test_what_a_program_calls_is_told_apart_from_what_the_model_calls(journeyman
     called = lines.index("call: agent.run_program len(files__read(path='notes.txt'))")
     assert lines[called + 2 : called + 7] == [
         "inner call: files.read notes.txt",
-        "inner policy: allow: it reads inside the working folder and changes nothing",
+        "inner policy: allow: it changes nothing and reaches nothing outside the working folder",
         "inner result: ok, S: one two three",
         "result: ok, S: 13",
         "answer: Thirteen.",

@@ -23,15 +23,15 @@ def anyio_backend():
 def test_ours_are_always_there(journeyman):
     assert journeyman("mcp", "list", "--json").json == snapshot(
         [
-            {"name": "calculator", "from": "journeyman", "state": "ready", "reaches": "Exact arithmetic"},
-            {"name": "code", "from": "journeyman", "state": "ready", "reaches": "Python in a sandbox"},
+            {"name": "calculator", "from": "journeyman", "state": "built in", "reaches": "Exact arithmetic"},
+            {"name": "code", "from": "journeyman", "state": "built in", "reaches": "Python in a sandbox"},
             {
                 "name": "files",
                 "from": "journeyman",
-                "state": "ready",
+                "state": "built in",
                 "reaches": "Read and change text files in one folder",
             },
-            {"name": "search", "from": "journeyman", "state": "ready", "reaches": "Full-text search in one folder"},
+            {"name": "search", "from": "journeyman", "state": "built in", "reaches": "Full-text search in one folder"},
         ]
     )
 
@@ -71,7 +71,7 @@ def test_a_project_s_servers_wait_for_trust_and_lose_it_with_any_change(journeym
     assert states(journeyman) == {"tool": ("project", "not trusted")}
 
     assert journeyman("mcp", "trust", "--yes").out == f"trusted {path}\n"
-    assert states(journeyman) == {"tool": ("project", "ready")}
+    assert states(journeyman) == {"tool": ("project", "not used yet")}
 
     path.write_text('{"mcpServers": {"tool": {"command": "rm"}}}', "utf-8")
     assert states(journeyman) == {"tool": ("project", "not trusted")}
@@ -79,7 +79,7 @@ def test_a_project_s_servers_wait_for_trust_and_lose_it_with_any_change(journeym
 
 def test_what_the_user_adds_to_a_project_is_trusted_but_not_what_was_there(journeyman):
     journeyman("mcp", "add", "--project", "one", "--", "make")
-    assert states(journeyman) == {"one": ("project", "ready")}
+    assert states(journeyman) == {"one": ("project", "not used yet")}
 
     path = journeyman.folder / ".mcp.json"
     path.write_text(path.read_text("utf-8").replace("make", "rm"), "utf-8")
@@ -92,12 +92,12 @@ def test_a_name_in_both_files_is_the_user_s_and_removing_it_must_say_which(journ
     journeyman("mcp", "add", "tool", "--", "make")
     journeyman("mcp", "add", "--project", "tool", "--", "make")
     assert [row["state"] for row in journeyman("mcp", "list", "--json").json if row["name"] == "tool"] == [
-        "ready",
+        "not used yet",
         "hidden by yours",
     ]
     assert "say which: journeyman mcp remove --project|--user tool" in journeyman("mcp", "remove", "tool").err
     assert journeyman("mcp", "remove", "--project", "tool").code == 0
-    assert states(journeyman) == {"tool": ("user", "ready")}
+    assert states(journeyman) == {"tool": ("user", "not used yet")}
 
 
 @pytest.mark.parametrize(
@@ -269,7 +269,7 @@ def test_a_server_that_cannot_be_used_is_told_with_its_last_words(journeyman):
 def test_a_list_says_what_is_in_the_way_of_a_server(journeyman):
     journeyman("mcp", "add", "gone", "--", "no-such-program")
     journeyman("mcp", "add", "later", "--", "make")
-    assert states(journeyman) == {"gone": ("user", "no program"), "later": ("user", "ready")}
+    assert states(journeyman) == {"gone": ("user", "no program"), "later": ("user", "not used yet")}
 
 
 def test_a_secret_that_is_added_in_clear_is_pointed_out(journeyman):

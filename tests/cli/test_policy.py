@@ -47,7 +47,7 @@ def test_explain_says_what_a_tool_refuses_besides(place):
 
 def test_explain_says_that_the_arguments_do_not_fit_the_tool(place):
     done = place("policy", "explain", "files.read", '{"pth": "a"}')
-    assert (done.code, "path is missing; there is no argument 'pth', did you mean 'path'?" in done.out) == (0, True)
+    assert (done.code, "path is missing; there is no argument 'pth' (did you mean 'path'?)" in done.out) == (0, True)
     assert "path is missing" in place("policy", "explain", "--json", "files.read", "{}", "--run", "last").json["misfit"]
     assert place("policy", "explain", "--json", "files.read", '{"path": "a"}').json["misfit"] == ""
     assert place("policy", "explain", "--json", "files.read").json["misfit"] == ""

@@ -128,7 +128,7 @@ async def test_the_calculator_answers_text_and_data(tmp_path: Path, era: str) ->
         (
             "read",
             {"path": "../x"},
-            snapshot("../x is outside the folder the tools may use; give a path inside it, such as notes.txt"),
+            snapshot("../x is outside the folder the tools may use; give a path inside it"),
         ),
     ],
 )

@@ -36,7 +36,7 @@ def test_arguments_that_fit_come_back_as_they_are():
     [
         ("{}", "path is missing"),
         ('{"path": 1}', "path: 1 is not of type 'string'"),
-        ('{"path": "a", "pth": 1}', "there is no argument 'pth', did you mean 'path'?"),
+        ('{"path": "a", "pth": 1}', "there is no argument 'pth' (did you mean 'path'?)"),
         ('{"path": "a", "lines": "x"}', "lines: 'x' is not of type 'array'"),
         ('{"path": "a", "mode": "x"}', "mode: 'x' is not one of ['r', 'w']"),
         ("[]", "the arguments must be an object"),

@@ -12,7 +12,7 @@ import regex
 
 from journeyman.errors import ToolError
 from journeyman.mcp_servers.files.text import decode, is_binary
-from journeyman.mcp_servers.search.walk import Walk
+from journeyman.mcp_servers.search.walk import Walk, unseen
 from journeyman.sandbox.paths import MAX_READ, Root
 from journeyman.sandbox.refusals import told
 
@@ -52,7 +52,7 @@ class Finder:
 
     def glob(self, pattern: str, path: str = ".", skip: int = 0, *, ignored: bool = False) -> Page[str]:
         """Paths that match `**/*.md`; a pattern without a slash is one for names, wherever they are."""
-        walk = self._walk(ignored=ignored)
+        walk = Walk(self._root, self._checkpoint, largest=None, everything=ignored)
         found = list(_timed(self._named(walk, pattern, path), pattern))
         shown = [told(each) for each in found[skip : skip + SHOWN]]
         return _page(shown, "\n".join(shown) or f"no file matches {told(pattern)}", len(found), skip, walk)
@@ -209,7 +209,7 @@ def _page(items: list[T], text: str, count: int, skip: int, walk: Walk) -> Page[
     if rest:
         notes.append(f"[there are more; go on with skip={rest}]")
 
-    if not walk.complete or walk.too_large:
-        notes.append("[some files were not looked at: too large, too many or not readable]")
+    if note := unseen(walk.too_large, complete=walk.complete):
+        notes.append(note)
 
     return Page("\n".join(notes), items, rest)

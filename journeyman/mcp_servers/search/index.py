@@ -23,7 +23,7 @@ from journeyman.mcp_servers.search.fts import Fts, Piece
 from journeyman.mcp_servers.search.grown import Grown
 from journeyman.mcp_servers.search.hits import Hit
 from journeyman.mcp_servers.search.ignored import FILE, Ignored
-from journeyman.mcp_servers.search.walk import MAX_FILE, Walk, passed_over
+from journeyman.mcp_servers.search.walk import MAX_FILE, Walk, passed_over, unseen
 from journeyman.mcp_servers.search.watch import Watch
 from journeyman.sandbox.entry import Stamp
 from journeyman.sandbox.paths import Root
@@ -82,8 +82,8 @@ class Index:
         self._too_large: set[str] = set()
         self._walked = 0.0
 
-    def search(self, question: str, k: int = 5) -> tuple[list[Hit], bool]:
-        """The `k` best hits, best first, and whether all files were looked at.
+    def search(self, question: str, k: int = 5) -> tuple[list[Hit], str]:
+        """The `k` best hits, best first, and what was not looked at, if anything.
 
         Pieces with all the words come first, then pieces with any of them.
 
@@ -99,7 +99,7 @@ class Index:
 
         with self._lock:
             found = self._refreshed().search(terms, k)
-            return found, self._complete and not self._too_large
+            return found, unseen(self._too_large, complete=self._complete)
 
     def close(self) -> None:
         with self._lock:

@@ -42,10 +42,10 @@ def build(root: Path, *, full: bool = False) -> Toolset:  # noqa: ARG001 - every
 
     def search(query: str, k: int = 5) -> Reply:
         """Search the text of all files"""
-        hits, complete = index.search(query, k)
+        hits, left_out = index.search(query, k)
         text = "\n".join(map(str, hits)) or f'no matches for "{told(query)}"'
-        text += "" if complete else "\n[some files were not searched: too large, too many or not readable]"
-        return Reply(text, Hits(hits=[Line(**asdict(hit)) for hit in hits], complete=complete))
+        told_all = "\n".join(filter(None, [text, left_out]))
+        return Reply(told_all, Hits(hits=[Line(**asdict(hit)) for hit in hits], complete=not left_out))
 
     def open(path: str, start: int = 1, lines: int = 40) -> str:  # noqa: A001 - the tool's name
         """Read lines of a file"""

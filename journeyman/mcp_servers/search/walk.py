@@ -1,17 +1,19 @@
 """The files of a folder that are worth searching, in a fixed order; no link is followed, nothing leaves the folder."""
 
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 
 from journeyman.errors import ToolError
 from journeyman.mcp_servers.search.ignored import FILE, LARGEST, Ignored
 from journeyman.sandbox.entry import Entry, Stamp
 from journeyman.sandbox.paths import Root
+from journeyman.sandbox.refusals import told
 
 MAX_FILES = 20_000
 MAX_BYTES = 100_000_000
 MAX_FILE = 1_000_000
 MAX_DEPTH = 40
+NAMED = 3
 SKIPPED = frozenset({"node_modules", "__pycache__", "venv", "site-packages"})
 
 
@@ -21,12 +23,12 @@ class Walk:
     Args:
         root: where.
         checkpoint: called now and then; stops the walk by raising.
-        largest: bytes of a file.
+        largest: bytes of a file; None where only names are wanted.
         everything: what `.gitignore` files name, too.
     """
 
     def __init__(
-        self, root: Root, checkpoint: Callable[[], None], *, largest: int = MAX_FILE, everything: bool = False
+        self, root: Root, checkpoint: Callable[[], None], *, largest: int | None = MAX_FILE, everything: bool = False
     ) -> None:
         self._root = root
         self._checkpoint = checkpoint
@@ -50,7 +52,7 @@ class Walk:
         self.approach(below)
         for path, entry_size, stamp in self._below(below, 0):
             count, size = count + 1, size + entry_size
-            if count > MAX_FILES or size > MAX_BYTES:
+            if count > MAX_FILES or (size > MAX_BYTES and self._largest):
                 self.complete = False
                 return
 
@@ -68,7 +70,7 @@ class Walk:
         self.complete = self.complete and not more
         for entry in self.wanted(folder, entries):
             path = f"{folder}/{entry.name}" if folder else entry.name
-            if entry.kind == "file" and entry.size <= self._largest:
+            if entry.kind == "file" and (self._largest is None or entry.size <= self._largest):
                 yield path, entry.size, entry.stamp
             elif entry.kind == "folder" and entry.name not in SKIPPED and depth < MAX_DEPTH:
                 yield from self._below(path, depth + 1)
@@ -101,6 +103,14 @@ class Walk:
             with contextlib.suppress(ToolError):
                 data = self._root.read(f"{folder}/{FILE}" if folder else FILE, limit=LARGEST).data
                 self.ignored.add(folder, data.decode("utf-8-sig", "replace"))
+
+
+def unseen(too_large: Collection[str], *, complete: bool) -> str:
+    """What was not looked at, in a line or two; nothing where that is nothing."""
+    named, more = ", ".join(map(told, sorted(too_large)[:NAMED])), len(too_large) - NAMED
+    large = f"[not looked at, too large: {named}{f' and {more} more' if more > 0 else ''}]" if too_large else ""
+    others = "" if complete else "[some files were not looked at: too many, too deep or not readable]"
+    return "\n".join(filter(None, [large, others]))
 
 
 def passed_over(name: str) -> bool:
