@@ -282,7 +282,7 @@ def test_lists_of_tools_may_be_nested() -> None:
 
 
 def test_a_folder_that_is_none_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="is not a folder"):
+    with pytest.raises(UsageError, match="is not a folder"):
         Agent(ScriptedModel([]), root=tmp_path / "missing")
 
 

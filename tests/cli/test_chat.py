@@ -206,6 +206,38 @@ def test_a_models_file_is_named_from_the_folder_where_it_was_typed(tmp_path, mon
     assert absolute("http://127.0.0.1:1/v1#x") == "http://127.0.0.1:1/v1#x"
 
 
+def test_the_session_that_was_used_last_is_gone_on_with_not_the_one_begun_last(journeyman):
+    model = script(journeyman, "First.", "Second.")
+    (journeyman.folder / "b.json").write_text('["Other."]')
+    _, lines, _ = said_to(journeyman, model, "One?\n")
+    session = lines[-1].split()[-1]
+    said_to(journeyman, "scripted:b.json", "Another thing?\n")
+    said_to(journeyman, model, "Two?\n", "--resume", session)
+    _, lines, _ = said_to(journeyman, model, "", "--resume", "last")
+    assert [line for line in lines if line.startswith("you:")] == ["you: One?", "you: Two?"]
+    run = journeyman("traces", "show", "--json").json
+    assert run["run_id"] == session
+    elsewhere = journeyman("chat", "--plain", "--resume", "last", "--root", str(journeyman.home))
+    assert (elsewhere.code, "There is no session of the folder" in elsewhere.err) == (2, True)
+
+
+def test_an_engine_that_ends_is_no_success(journeyman):
+    talk = start(journeyman, "chat", "--plain", "-m", script(journeyman), stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert talk.stdout
+    while not talk.stdout.readline().startswith("note: session "):
+        pass
+
+    journeyman("serve", "--stop")
+    assert "error: the engine is gone; the session is stored" in talk.stdout.read()
+    assert talk.wait(50) == 1
+
+
+@pytest.mark.parametrize("model", ["foo", "local:gone.gguf", "scripted:gone.json"])
+def test_a_model_that_is_not_there_is_refused_before_anything_begins(journeyman, model):
+    done = journeyman("chat", "--plain", "-m", model)
+    assert (done.code, done.out, "Error: " in done.err) == (4, "", True)
+
+
 def test_no_input_at_all_is_its_end(journeyman):
     model = script(journeyman)
     talk = start(

@@ -74,8 +74,11 @@ runpy.run_module("journeyman", run_name="__main__")"""
 def test_a_home_that_is_a_file_is_missing(journeyman):
     journeyman.home.write_text("no folder", "utf-8")
     done = journeyman("doctor", "--json")
-    assert (done.code, done.err, by_name(done)["home"]["ok"]) == (3, "", False)
-    assert journeyman("run", "2 + 3?").code == 3
+    found = by_name(done)
+    assert (done.code, done.err, found["home"]["ok"]) == (3, "", False)
+    assert {"JOURNEYMAN_HOME=FOLDER" in str(found[name]["fix"]) for name in ("home", "store")} == {True}
+    refused = [journeyman(*words) for words in (("run", "2 + 3?"), ("traces", "list"), ("serve", "--stop"))]
+    assert [(each.code, "JOURNEYMAN_HOME=FOLDER" in each.err) for each in refused] == [(3, True)] * 3
 
 
 def test_a_store_that_is_there_is_opened(journeyman, tmp_path):
@@ -84,6 +87,12 @@ def test_a_store_that_is_there_is_opened(journeyman, tmp_path):
     Store.open(tmp_path / "runs.db").close()
     done = journeyman("doctor", "--json", JOURNEYMAN_STORE=str(tmp_path / "runs.db"))
     assert by_name(done)["store"]["detail"] == f"{tmp_path / 'runs.db'}, no runs yet"
+
+
+def test_a_server_that_was_not_started_is_not_called_ready(journeyman):
+    journeyman("mcp", "add", "tool", "--", "make")
+    told = by_name(journeyman("doctor", "--json"))["servers"]["detail"]
+    assert told == "tool, not started now; to try one: journeyman mcp test NAME"
 
 
 def test_a_server_whose_program_is_missing_is_told_but_stops_nothing(journeyman):

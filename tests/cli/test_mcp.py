@@ -115,7 +115,7 @@ def test_a_name_in_both_files_is_the_user_s_and_removing_it_must_say_which(journ
         (["add", "x"], 2, "Missing argument"),
         (["remove", "nothing"], 3, "has no server 'nothing'"),
         (["serve", "calc"], 2, "'calculator', 'code', 'files', 'search'"),
-        (["serve", "files", "--root", "gone"], 3, "gone"),
+        (["serve", "files", "--root", "gone"], 2, "gone is not a folder"),
         (["serve", "files", "--http", "99999"], 2, "99999"),
         (["trust", "--yes"], 2, "there is no .mcp.json"),
     ],

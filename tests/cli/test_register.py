@@ -46,7 +46,7 @@ def test_what_cannot_be_registered_says_what_to_do(journeyman):
     home = {"HOME": str(journeyman.home)}
     for words, code, told in (
         (("--client", "goose", "--project"), 2, "goose has no file for a project"),
-        (("--client", "zed", "--root", "gone"), 3, "gone is not a folder"),
+        (("--client", "zed", "--root", "gone"), 2, "gone is not a folder"),
         (("--client", "emacs"), 2, "'emacs' is not one of"),
     ):
         done = journeyman("mcp", "register", *words, **home)

@@ -121,7 +121,7 @@ def test_files_outside_the_folder_are_out_of_reach(folder: Path) -> None:
         (["-m", "local:.", "Hi"], 4, "folder"),
         (["-m", "scripted:missing.json", "Hi"], 4, "missing.json"),
         (["-m", "http://127.0.0.1:9/v1#x", "Hi"], 4, "127.0.0.1:9"),
-        (["--root", "nowhere", "Hi"], 3, "nowhere"),
+        (["--root", "nowhere", "Hi"], 2, "nowhere is not a folder"),
         (["--policy", "bad.toml", "Hi"], 3, "allows"),
         (["--policy", "askk", "Hi"], 3, "ask"),
         (["--max-steps", "0", "Hi"], 2, "--max-steps"),
@@ -221,7 +221,7 @@ def test_a_home_that_cannot_be_used_is_told_and_nothing_runs(folder: Path, monke
     done = journeyman("run", "-m", script(folder, "hi"), "Hello")
 
     assert done.returncode == 3
-    assert "JOURNEYMAN_STORE" in done.stderr
+    assert "JOURNEYMAN_HOME=FOLDER" in done.stderr
 
 
 def test_two_runs_at_once_share_one_store(folder: Path) -> None:

@@ -51,6 +51,24 @@ def test_runs_are_rated(place, ids):
     assert [run["run_id"] for run in place("traces", "list", "--json", "reward.human<0.5").json] == [ids[0]]
 
 
+def test_a_list_says_what_it_does_not_show(place, ids):
+    assert place("traces", "list", "-n", "2").err == "These are the newest 2; for all: -n 0\n"
+    assert place("traces", "list", "-n", "3").err == ""
+    assert (nothing := place("traces", "list", "outcome:interrupted")).err == "No run fits.\n"
+    assert (nothing.code, nothing.out, place("traces", "list", "--json", "outcome:interrupted").err) == (0, "", "")
+    assert place("traces", "search", "zebra").err == "No run says that.\n"
+
+
+def test_candidates_of_a_search_are_listed_where_they_are_asked_for(place, tmp_path):
+    (place.folder / "twice.json").write_text(json.dumps(["A.", "A."]))
+    home = {"JOURNEYMAN_STORE": str(tmp_path / "runs.db")}
+    assert place("run", "-m", "scripted:twice.json", "--strategy", "vote(2)", "Which?", **home).code == 0
+    listed = place("traces", "list", **home)
+    assert len(listed.out.splitlines()) == 1
+    assert listed.err == "2 attempts or candidates are not listed: journeyman traces list 'batch:*'\n"
+    assert len(place("traces", "list", "batch:*", **home).out.splitlines()) == 2
+
+
 def test_a_mistake_in_a_filter_is_pointed_at(place):
     done = place("traces", "list", "ok", "rewad>1")
 

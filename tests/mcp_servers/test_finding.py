@@ -50,6 +50,12 @@ async def test_files_are_found_by_name_and_by_what_stands_in_them(folder: Path) 
         assert await call("glob", pattern="src/*.py") == "src/a.py"
         assert await call("glob", pattern="src/**/*.[ct]*") == "src/deep/er/c.txt"
         assert await call("glob", pattern="*.rs") == "no file matches *.rs"
+        with (folder / "huge.iso").open("wb") as huge:
+            huge.truncate(200_000_000)
+
+        assert await call("glob", pattern="*.[im]*") == "huge.iso\nnotes.md"
+        assert (await call("grep", pattern="zebra")).endswith("zebra\n[not looked at, too large: huge.iso]")
+        (folder / "huge.iso").unlink()
         assert (
             await call("grep", pattern=r"^walrus|def \w+") == "src/a.py:3: def walrus():\nsrc/deep/b.py:1: walrus = 2"
         )

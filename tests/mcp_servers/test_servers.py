@@ -10,7 +10,7 @@ from mcp import Client
 from mcp_types import CallToolResult, TextContent
 
 from journeyman.agent.models.renderer import signature
-from journeyman.errors import ConfigError, UsageError
+from journeyman.errors import UsageError
 from journeyman.mcp_servers import SERVERS, build
 from journeyman.mcp_servers.code.session import MAX_CHARACTERS, Session
 from journeyman.sandbox.sandbox import Limits, Spec
@@ -306,7 +306,7 @@ def test_an_unknown_server_and_a_wrong_root_are_refused(tmp_path: Path) -> None:
         "take one of: calculator, code, files, search, web",
     )
     for name in ("files", "search"):
-        with pytest.raises(ConfigError, match="is not a folder"):
+        with pytest.raises(UsageError, match="is not a folder"):
             build(name, tmp_path / "missing")
 
 

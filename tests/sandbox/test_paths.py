@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from inline_snapshot import snapshot
 
-from journeyman.errors import ConfigError, SandboxError, ToolError
+from journeyman.errors import SandboxError, ToolError, UsageError
 from journeyman.sandbox import beneath
 from journeyman.sandbox.beneath import Open, best_open, openat2, walk
 from journeyman.sandbox.paths import MAX_WRITE, Root
@@ -262,9 +262,9 @@ def test_a_link_swapped_while_we_look_never_leads_out(folder: Path, opener: Open
     assert (folder.parent / "secret.txt").read_text() == "secret"
 
 
-def test_a_root_that_is_no_folder_is_a_configuration_error(folder: Path) -> None:
+def test_a_root_that_is_no_folder_is_a_misuse(folder: Path) -> None:
     for path in (folder / "notes.txt", folder / "missing"):
-        with pytest.raises(ConfigError, match="is not a folder"):
+        with pytest.raises(UsageError, match="is not a folder"):
             Root(path)
 
 

@@ -136,6 +136,7 @@ async def test_why_it_is_asked_and_what_a_lasting_yes_would_allow(folder):
         await pilot.press("question_mark")
         await until(pilot, lambda: "s and a would keep the rule: allow files.write where path" in shown(app))
         assert "path 'out.py' comes from" in shown(app)
+        assert "rules: none is about it, and then the policy has it asked" in shown(app)
         await pilot.press("s")
         await until(pilot, lambda: app.chat.status.state == "ready")
         assert (folder / "out.py").exists()
@@ -334,8 +335,22 @@ async def test_every_size_has_room_for_a_question_and_its_answers(folder, size):
         assert isinstance(app.focused, Prompt)
 
 
+async def test_a_session_that_cannot_be_opened_is_not_called_ready_until_it_can(folder):
+    async with talking(folder, model="local:gone.gguf") as (app, pilot):
+        await until(pilot, lambda: app.chat.status.state == "not ready")
+        [note] = [item for item in app.chat.transcript.items if isinstance(item, Note)]
+        assert (note.kind, "There is no model file" in note.text) == ("error", True)
+        (folder / "script.json").write_text('["Here."]')
+        app.chat.command(f"model scripted:{folder}/script.json")
+        await until(pilot, lambda: app.chat.status.state == "ready")
+
+
 async def test_an_exclamation_mark_runs_a_command_of_ones_own(folder):
     async with talking(folder, "You saw it.", policy="readonly") as (app, pilot):
+        await pilot.press("!")
+        await until(pilot, lambda: "it sees a folder of its own, not yours" in shown(app))
+        await pilot.press("backspace")
+        await until(pilot, lambda: "it sees a folder of its own, not yours" not in shown(app))
         await asks(app, pilot, "!date")
         assert [(card.call_id, card.tool, card.arguments, card.status) for card in cards(app)] == [
             ("u0", "code.shell", 'command="date"', "denied")
