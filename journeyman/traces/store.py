@@ -140,7 +140,7 @@ class Store:
             rows = connection.execute(query).mappings().all()
 
         times = ("started_at", "ended_at")
-        return [RunSummary(**row | {name: row[name] and row[name] / 1e6 for name in times}) for row in rows]
+        return [RunSummary(**{**row, **{name: row[name] and row[name] / 1e6 for name in times}}) for row in rows]
 
     def resolve(self, prefix: str) -> str:
         """The id of the one run whose id begins, or ends, with this; `last` is the one that was
