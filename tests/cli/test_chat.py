@@ -222,14 +222,14 @@ def test_the_session_that_was_used_last_is_gone_on_with_not_the_one_begun_last(j
 
 
 def test_an_engine_that_ends_is_no_success(journeyman):
-    talk = start(journeyman, "chat", "--plain", "-m", script(journeyman), stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-    assert talk.stdout
-    while not talk.stdout.readline().startswith("note: session "):
-        pass
+    piped = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with start(journeyman, "chat", "--plain", "-m", script(journeyman), **piped) as talk:
+        said = iter(talk.stdout.readline, "")
+        assert any(line.startswith("note: session ") for line in said)
+        journeyman("serve", "--stop")
+        assert "error: the engine is gone; the session is stored" in "".join(said)
 
-    journeyman("serve", "--stop")
-    assert "error: the engine is gone; the session is stored" in talk.stdout.read()
-    assert talk.wait(50) == 1
+    assert talk.returncode == 1
 
 
 @pytest.mark.parametrize("model", ["foo", "local:gone.gguf", "scripted:gone.json"])
