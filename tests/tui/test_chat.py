@@ -136,10 +136,18 @@ async def test_why_it_is_asked_and_what_a_lasting_yes_would_allow(folder):
         await pilot.press("question_mark")
         await until(pilot, lambda: "s and a would keep the rule: allow files.write where path" in shown(app))
         assert "path 'out.py' comes from" in shown(app)
-        assert "rules: none is about it, and then the policy has it asked" in shown(app)
         await pilot.press("s")
         await until(pilot, lambda: app.chat.status.state == "ready")
         assert (folder / "out.py").exists()
+
+
+async def test_why_it_is_asked_where_no_rule_is_about_it(folder):
+    async with talking(folder, {"tool": "code__python", "arguments": {"code": "1"}}, "done") as (app, pilot):
+        await asks(app, pilot, "Run it", "waiting for you")
+        await pilot.press("question_mark")
+        await until(pilot, lambda: "rules: none is about it, and then the policy has it asked" in shown(app))
+        await pilot.press("n")
+        await until(pilot, lambda: app.chat.status.state == "ready")
 
 
 async def test_a_key_that_was_meant_for_the_prompt_answers_nothing(folder, monkeypatch):
