@@ -20,8 +20,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from journeyman.tui.app import Journeyman
-from journeyman.tui.face import Opening
 from journeyman.tui.items import Card, Said, Thought
+from journeyman.tui.opening import Opening
 
 TICKS = os.sysconf("SC_CLK_TCK")
 COLUMNS, ROWS = 120, 36

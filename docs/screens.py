@@ -15,7 +15,7 @@ from textual.pilot import Pilot
 from journeyman.errors import Disconnected
 from journeyman.tui.app import Journeyman
 from journeyman.tui.choice import Choice
-from journeyman.tui.face import Opening
+from journeyman.tui.opening import Opening
 
 OUT = Path(__file__).parent / "screens"
 SIZE = (110, 32)

@@ -5,7 +5,7 @@ import re
 from collections import deque
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
-from typing import Never, Protocol, Self, cast
+from typing import Self, cast
 
 from pydantic import JsonValue
 
@@ -13,6 +13,7 @@ from journeyman.agent.models.model import Capabilities, Request
 from journeyman.agent.plan import SPEC as PLAN
 from journeyman.agent.rest import GO_ON, LEFT_OUT
 from journeyman.agent.run import MAX_RESULT
+from journeyman.agent.tape import Tape
 from journeyman.errors import ContextOverflow, ModelError, Refused, ServerError, ToolError
 from journeyman.policies.decision import Decision
 from journeyman.tools.tool import Output, Report
@@ -31,24 +32,6 @@ from journeyman.traces.events import (
 from journeyman.traces.fold import State
 from journeyman.traces.messages import ToolSpec
 from journeyman.veil import Veil
-
-
-class Tape(Protocol):
-    """What a part is played from: one stretch of a recorded run."""
-
-    started: RunStarted
-    events: Sequence[StoredEvent]
-    before: Sequence[StoredEvent]
-    longest: int
-    """Characters of a result that the model read."""
-
-    @property
-    def next(self) -> StoredEvent | None: ...
-    async def ended(self) -> Never:
-        """Wait where the recorded run was cut off."""
-        ...
-
-    def result(self, call_id: str) -> CallFinished | None: ...
 
 
 class Unveiled(Veil):

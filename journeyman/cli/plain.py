@@ -93,7 +93,9 @@ class Plain:
         self._code = 0
         self._questions: dict[str, anyio.CancelScope] = {}
         self.spent: dict[str, Any] = {}
+        """The last `usage_update`, with what is ours in it."""
         self.users: list[tuple[int, str]] = []
+        """What the user said, and its `seq`."""
         self._said = False
 
     async def talk(self, resume: str | None) -> int:

@@ -1,30 +1,15 @@
 """What can be typed in a plain conversation beside words for the agent."""
 
 from collections.abc import Awaitable, Callable
-from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING
 
 from journeyman.engine import wire
-from journeyman.engine.client import Client
+
+if TYPE_CHECKING:
+    from journeyman.cli.plain import Plain
 
 
-class Talk(Protocol):
-    """The conversation, as a command sees it."""
-
-    client: Client
-    cwd: Path
-    session: str
-    spent: dict[str, Any]
-    """The last `usage_update`, with what is ours in it."""
-    users: list[tuple[int, str]]
-    """What the user said, and its `seq`."""
-
-    def note(self, text: str) -> None: ...
-
-    async def open(self, resume: str | None) -> None: ...
-
-
-async def run(talk: Talk, line: str) -> None:
+async def run(talk: "Plain", line: str) -> None:
     """Do what a line that begins with a slash says."""
     name, _, rest = line[1:].partition(" ")
     if name in COMMANDS and rest.strip() and name not in TAKES:
@@ -35,7 +20,7 @@ async def run(talk: Talk, line: str) -> None:
         talk.note(f"there is no command /{name}; /help names them")
 
 
-async def _help(talk: Talk, _rest: str) -> None:
+async def _help(talk: "Plain", _rest: str) -> None:
     for name, (_, told) in COMMANDS.items():
         talk.note(f"/{name} {told}")
 
@@ -45,7 +30,7 @@ async def _help(talk: Talk, _rest: str) -> None:
 
 
 def _option(name: str) -> "Command":
-    async def option(talk: Talk, value: str) -> None:
+    async def option(talk: "Plain", value: str) -> None:
         if not value:
             talk.note(f"/{name} {COMMANDS[name][1]}")
             return
@@ -56,33 +41,33 @@ def _option(name: str) -> "Command":
     return option
 
 
-async def _mode(talk: Talk, rest: str) -> None:
+async def _mode(talk: "Plain", rest: str) -> None:
     if rest:
         await talk.client.set_mode(talk.session, rest)  # the engine tells all that follow the session
     else:
         talk.note(f"mode {(await talk.client.state(talk.session))['mode']}; /mode {COMMANDS['mode'][1]}")
 
 
-async def _new(talk: Talk, _rest: str) -> None:
+async def _new(talk: "Plain", _rest: str) -> None:
     await talk.open(None)
 
 
-async def _resume(talk: Talk, rest: str) -> None:
+async def _resume(talk: "Plain", rest: str) -> None:
     await (talk.open(rest) if rest else _sessions(talk, ""))
 
 
-async def _sessions(talk: Talk, _rest: str) -> None:
+async def _sessions(talk: "Plain", _rest: str) -> None:
     for each in (await talk.client.sessions(talk.cwd))["sessions"][:20]:
         outcome = each["_meta"][wire.OURS]["outcome"] or "open"
         talk.note(f"{each['sessionId']} {each['updatedAt'][:16]} {outcome}: {each['title']}")
 
 
-async def _fork(talk: Talk, _rest: str) -> None:
+async def _fork(talk: "Plain", _rest: str) -> None:
     talk.session = (await talk.client.fork(talk.session, talk.cwd))["sessionId"]
     talk.note(f"session {talk.session}: it begins with all that was said so far")
 
 
-async def _rewind(talk: Talk, rest: str) -> None:
+async def _rewind(talk: "Plain", rest: str) -> None:
     if not rest.isdecimal() or not 1 <= int(rest) <= len(talk.users):
         if rest or not talk.users:
             talk.note(f"there is no message {rest} of yours here" if rest else "you have said nothing yet")
@@ -99,7 +84,7 @@ async def _rewind(talk: Talk, rest: str) -> None:
     talk.note("files stay as they are")
 
 
-async def _cost(talk: Talk, _rest: str) -> None:
+async def _cost(talk: "Plain", _rest: str) -> None:
     spent = talk.spent
     if not spent:
         talk.note("nothing was spent yet")
@@ -115,7 +100,7 @@ async def _cost(talk: Talk, _rest: str) -> None:
         talk.note(f"of {each['limit']:g} {each['what']} a turn, {each['used']:.4g} are used")
 
 
-async def _tools(talk: Talk, _rest: str) -> None:
+async def _tools(talk: "Plain", _rest: str) -> None:
     state = await talk.client.state(talk.session)
     for each in state["tools"]:
         talk.note(f"{each['name']}: {each['description']}")
@@ -124,13 +109,13 @@ async def _tools(talk: Talk, _rest: str) -> None:
         talk.note(notice)
 
 
-async def _policy(talk: Talk, _rest: str) -> None:
+async def _policy(talk: "Plain", _rest: str) -> None:
     state = await talk.client.state(talk.session)
     sandbox = state["sandbox"].get("backend", "nowhere")
     talk.note(f"policy {state['policy'].get('name', state['mode'])}; code runs in: {sandbox}")
 
 
-Command = Callable[[Talk, str], Awaitable[None]]
+Command = Callable[["Plain", str], Awaitable[None]]
 TAKES = {"model", "mode", "think", "effort", "resume", "rewind"}
 """The commands that something may stand behind."""
 LEAVE = {"/quit", "/exit"}

@@ -1,22 +1,19 @@
 """What was probably meant by a path that does not exist: the nearest names, or else what there is."""
 
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 from journeyman.errors import ToolError
 from journeyman.sandbox.entry import Entry
+
+if TYPE_CHECKING:
+    from journeyman.sandbox.paths import Root
 
 SHOWN = 10
 VISITED = 2_000
 """Entries looked at when a name is searched in the folders below; a mistake must stay cheap."""
 
 
-class Folder(Protocol):
-    def relative(self, path: str) -> str: ...
-
-    def list(self, path: str = ".", *, limit: int = ..., hints: bool = True) -> tuple[list[Entry], bool]: ...
-
-
-def hint(root: Folder, path: str) -> str:
+def hint(root: "Root", path: str) -> str:
     """`; did you mean notes.txt?`, `; here are: a.txt, docs/`, or nothing."""
     try:
         parent, _, name = root.relative(path).rpartition("/")
@@ -38,7 +35,7 @@ def hint(root: Folder, path: str) -> str:
     return f"; {'in ' + parent if parent else 'here'} are: {', '.join(names[:SHOWN])}{more}"
 
 
-def _names(root: Folder, folder: str) -> list[str]:
+def _names(root: "Root", folder: str) -> list[str]:
     entries, _ = root.list(folder, hints=False)
     return [_shown(entry) for entry in entries if not entry.name.startswith(".") and entry.name.isprintable()]
 
@@ -47,7 +44,7 @@ def _shown(entry: Entry) -> str:
     return entry.name + ("/" if entry.kind == "folder" else "")
 
 
-def _below(root: Folder, name: str) -> list[str]:
+def _below(root: "Root", name: str) -> list[str]:
     """Paths of files of exactly this name further down, nearest first."""
     found: list[str] = []
     folders = [""]

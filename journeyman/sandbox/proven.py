@@ -13,22 +13,15 @@ import time
 from functools import cache
 from hashlib import blake2b
 from pathlib import Path
-from typing import Protocol
 
 from journeyman.home import cache_dir, replace_text
-from journeyman.sandbox.sandbox import Probe
+from journeyman.sandbox.sandbox import Probe, Provider
 
 FRESH_S = 24 * 3600
 MISSING_S = 600
 
 
-class Probed(Protocol):
-    name: str
-
-    async def probe(self) -> Probe: ...
-
-
-async def proven(backend: Probed) -> Probe:
+async def proven(backend: Provider) -> Probe:
     """What is remembered of a backend, else what it proves now."""
     probes = _remembered()
     if backend.name not in probes:

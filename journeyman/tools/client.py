@@ -4,7 +4,7 @@ import logging
 from collections.abc import Awaitable, Callable, Generator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import anyio
 
@@ -13,7 +13,7 @@ from journeyman.tools.definition import usable
 from journeyman.tools.pins import canonical
 from journeyman.tools.stdio import MOST, stdio
 from journeyman.tools.tail import Tail
-from journeyman.tools.target import Builtin, Command, Target, Url
+from journeyman.tools.target import Builtin, Command, Url
 from journeyman.traces.span import traceparent
 
 if TYPE_CHECKING:
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     from mcp import Client
     from mcp.client import Transport
+
+    from journeyman.tools.server import Server
 
 UNAUTHORIZED = 401
 
@@ -42,37 +44,7 @@ class Patience:
         return min(5.0, 0.6 * self.start)
 
 
-class Host(Protocol):
-    """Who is told of what a server says of itself."""
-
-    @property
-    def target(self) -> Target: ...
-
-    @property
-    def patience(self) -> Patience: ...
-
-    def notice(self, text: str) -> None:
-        """A tool had to be left out."""
-        ...
-
-    def saw(self, name: str, definition: str) -> None:
-        """A tool was listed: its whole definition, as the server sent it."""
-        ...
-
-    async def heard(self, message: Any) -> None:
-        """A notification."""
-        ...
-
-    def refused(self) -> None:
-        """It wants to know who we are."""
-        ...
-
-    async def elicit(self, context: Any, params: Any) -> Any:
-        """A question for the user."""
-        ...
-
-
-def client(host: Host, mode: str, stderr: Tail, *, ended: Callable[[], None], auth: Any = None) -> "Client":
+def client(host: "Server", mode: str, stderr: Tail, *, ended: Callable[[], None], auth: Any = None) -> "Client":
     """A client that is not entered yet. It must be entered and left in one task.
 
     Args:
@@ -116,7 +88,7 @@ def client(host: Host, mode: str, stderr: Tail, *, ended: Callable[[], None], au
 
 
 @asynccontextmanager
-async def _url(target: Url, host: Host, auth: Any) -> "AsyncGenerator[Any]":
+async def _url(target: Url, host: "Server", auth: Any) -> "AsyncGenerator[Any]":
     import httpx2  # noqa: PLC0415
     from mcp.client.streamable_http import streamable_http_client  # noqa: PLC0415
 
@@ -149,7 +121,7 @@ def traced() -> Generator[None]:
         context.detach(token)
 
 
-def _strangers(host: Host) -> Callable[[Any], Awaitable[None]]:
+def _strangers(host: "Server") -> Callable[[Any], Awaitable[None]]:
     """The SDK does not tell that a server lets nobody in without a word of who it is."""
 
     async def look(response: Any) -> None:
@@ -167,7 +139,7 @@ async def _hand_on(request: Any) -> None:
 
 
 @asynccontextmanager
-async def _sifted(transport: "Transport", host: Host, ended: Callable[[], None]) -> "AsyncGenerator[Any]":
+async def _sifted(transport: "Transport", host: "Server", ended: Callable[[], None]) -> "AsyncGenerator[Any]":
     async with transport as (reading, writing):
         yield Sieve(reading, host, ended), writing
 
@@ -175,7 +147,7 @@ async def _sifted(transport: "Transport", host: Host, ended: Callable[[], None])
 class Sieve:
     """A transport's reading end that takes unusable tools out of a list; the SDK would refuse the whole list."""
 
-    def __init__(self, stream: Any, host: Host, ended: Callable[[], None]) -> None:
+    def __init__(self, stream: Any, host: "Server", ended: Callable[[], None]) -> None:
         self._stream = stream
         self._host = host
         self._ended = ended

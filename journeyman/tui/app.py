@@ -14,9 +14,9 @@ from journeyman.tui import choice as choices
 from journeyman.tui.chat import Chat
 from journeyman.tui.commands import COMMANDS
 from journeyman.tui.copying import copy
-from journeyman.tui.face import Opening, quietly
 from journeyman.tui.items import Question
 from journeyman.tui.line import Line
+from journeyman.tui.opening import Opening, quietly
 from journeyman.tui.palette import THEMES, Palette
 from journeyman.tui.picker import Asked, Picker
 from journeyman.tui.rows import Choice, Rows

@@ -17,11 +17,11 @@ from journeyman.tui.approval import Approval
 from journeyman.tui.bar import Bar
 from journeyman.tui.blocks import whole
 from journeyman.tui.commands import NAMES
-from journeyman.tui.face import Opening, quietly
 from journeyman.tui.feed import Feed
 from journeyman.tui.items import Item, Planned, Question, Said
 from journeyman.tui.line import Line, Span
 from journeyman.tui.names import Names
+from journeyman.tui.opening import Opening, quietly
 from journeyman.tui.prompt import Prompt
 from journeyman.tui.rows import Choice, Choices, Lines, Table
 from journeyman.tui.talk import Talk

@@ -11,8 +11,8 @@ from textual.screen import Screen
 from journeyman.safe import safe
 from journeyman.tui.blocks import EFFECTS
 from journeyman.tui.commands import COMMANDS
-from journeyman.tui.face import quietly
 from journeyman.tui.line import Line
+from journeyman.tui.opening import quietly
 from journeyman.tui.pager import Pager
 from journeyman.tui.rows import Choice
 from journeyman.tui.status import WARN, Status, short

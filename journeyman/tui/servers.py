@@ -14,8 +14,8 @@ from journeyman.errors import JourneymanError
 from journeyman.safe import prose, safe
 from journeyman.tui.bar import Bar
 from journeyman.tui.blocks import lasted
-from journeyman.tui.face import quietly
 from journeyman.tui.line import Line, ends, width_of, wrap
+from journeyman.tui.opening import quietly
 from journeyman.tui.rows import Lines, Table
 
 if TYPE_CHECKING:

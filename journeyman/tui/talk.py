@@ -6,13 +6,14 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from journeyman.errors import Disconnected, JourneymanError
-from journeyman.tui.face import Face, Opening
 from journeyman.tui.feed import Feed, Listed, items_of, question
 from journeyman.tui.items import Question
+from journeyman.tui.opening import Opening
 from journeyman.tui.status import Status
 
 if TYPE_CHECKING:
     from journeyman.engine.client import Ask, Client, Message
+    from journeyman.tui.chat import Chat
 
 OURS = "journeyman"
 _MENTIONED = re.compile(r"(?<!\S)@(\S+)")
@@ -23,8 +24,8 @@ PAGE = 400
 class Talk:
     """One session at a time, over one connection."""
 
-    def __init__(self, face: Face, opening: Opening) -> None:
-        self._face = face
+    def __init__(self, chat: "Chat", opening: Opening) -> None:
+        self._chat = chat
         self._opening = opening
         self._client: Client | None = None
         self._asks: dict[str, Ask] = {}
@@ -63,12 +64,12 @@ class Talk:
         self._client = None
         self.is_connected = self.running = False
         self._asks.clear()
-        self._face.settle("")
-        self._face.feed.stopped()
+        self._chat.settle("")
+        self._chat.feed.stopped()
         waiting, self.queue = [str(each.get("text", "")) for each in self.queue], []
         self._state("gone")
-        self._face.keep(waiting)
-        self._face.told(error)
+        self._chat.keep(waiting)
+        self._chat.told(error)
 
     @property
     def client(self) -> "Client":
@@ -99,7 +100,7 @@ class Talk:
         """Another session."""
         with self._holding():
             self._opened(await self.client.new(self._opening.cwd, self._settings), "")
-            self._face.show_history([], Feed(Listed()))
+            self._chat.show_history([], Feed(Listed()))
 
     async def open(self, session_id: str) -> None:
         """Go on with a session: its newest page is shown, older ones come when they are looked for."""
@@ -113,7 +114,7 @@ class Talk:
             if not self.running:
                 feed.stopped()
 
-            self._face.show_history(items, feed)
+            self._chat.show_history(items, feed)
             for update in page["updates"]:
                 self._meanwhile(update)
 
@@ -144,11 +145,11 @@ class Talk:
             self._reading = False
 
         self._before = page["before"]
-        items, feed = items_of(page["updates"], self._face.feed.orphans)
-        self._face.feed.orphans = feed.orphans
-        self._face.feed.turns[:0] = feed.turns
-        self._face.feed.shift(len(items))
-        self._face.show_older(items)
+        items, feed = items_of(page["updates"], self._chat.feed.orphans)
+        self._chat.feed.orphans = feed.orphans
+        self._chat.feed.turns[:0] = feed.turns
+        self._chat.feed.shift(len(items))
+        self._chat.show_older(items)
 
     def _opened(self, result: Mapping[str, Any], session_id: str) -> None:
         ours = (result.get("_meta") or {}).get(OURS) or {}
@@ -161,7 +162,7 @@ class Talk:
         self._asks.clear()
         self._queued({"items": ours.get("queue") or [], "held": bool(ours.get("held"))})
         state = "working" if self.running else "ready"
-        self._face.show_status(Status(state, str(ours.get("model") or ""), str(modes.get("currentModeId") or "")))
+        self._chat.show_status(Status(state, str(ours.get("model") or ""), str(modes.get("currentModeId") or "")))
 
     async def fork(self) -> None:
         """A session that begins with all that was said in this one."""
@@ -227,13 +228,13 @@ class Talk:
 
     async def set_mode(self, mode: str) -> None:
         await self.client.set_mode(self.session_id, mode)
-        self._face.show_status(self._face.status._replace(mode=mode))
+        self._chat.show_status(self._chat.status._replace(mode=mode))
 
     async def next_mode(self) -> None:
         """The next of the modes, in a circle."""
         names = [str(mode["id"]) for mode in self.modes]
         if names:
-            at = names.index(self._face.status.mode) if self._face.status.mode in names else -1
+            at = names.index(self._chat.status.mode) if self._chat.status.mode in names else -1
             await self.set_mode(names[(at + 1) % len(names)])
 
     async def set_option(self, option: str, value: str) -> None:
@@ -241,7 +242,7 @@ class Talk:
         self._broken = False
         self._turned()
         if option == "model":
-            self._face.show_status(self._face.status._replace(model=value))
+            self._chat.show_status(self._chat.status._replace(model=value))
 
     async def answer(self, asked: Question, option: Any, **more: Any) -> None:
         """Answer a question; another client may have been quicker."""
@@ -249,7 +250,7 @@ class Talk:
         if ask is not None:
             await self.client.answer(ask, option, **more)
 
-        self._face.settle(str(asked.id))
+        self._chat.settle(str(asked.id))
         self._turned()
 
     # What the engine says
@@ -263,7 +264,7 @@ class Talk:
             return
         elif isinstance(message, Update):
             self._meanwhile(message.update)
-            self._face.feed.take(message.update)
+            self._chat.feed.take(message.update)
         elif isinstance(message, Ask):
             self._ask(message)
         elif isinstance(message, Note) and message.params.get("sessionId") in {None, self.session_id}:
@@ -273,9 +274,9 @@ class Talk:
         ours = (update.get("_meta") or {}).get(OURS) or {}
         match update.get("sessionUpdate"):
             case "usage_update":
-                self._face.show_status(self._face.status.spent(update, ours))
+                self._chat.show_status(self._chat.status.spent(update, ours))
             case "current_mode_update":
-                self._face.show_status(self._face.status._replace(mode=str(update.get("currentModeId", ""))))
+                self._chat.show_status(self._chat.status._replace(mode=str(update.get("currentModeId", ""))))
             case "config_option_update":
                 self.options = list(update.get("configOptions") or self.options)
 
@@ -283,22 +284,22 @@ class Talk:
         token = str(ask.ours.get("token") or ask.id)
         self._asks[token] = ask
         asked = question(token, ask.call, ask.ours)
-        self._face.feed.asked(asked.call_id)
-        self._face.show_question(asked)
+        self._chat.feed.asked(asked.call_id)
+        self._chat.show_question(asked)
         self._state("waiting for you")
 
     def _note(self, what: str, params: Mapping[str, Any]) -> None:
         match what:
             case "note" if params.get("kind") == "status":
-                self._face.show_word(str(params.get("text", "")))
+                self._chat.show_word(str(params.get("text", "")))
             case "note":
-                self._face.feed.note(str(params.get("kind", "")), str(params.get("text", "")))
+                self._chat.feed.note(str(params.get("kind", "")), str(params.get("text", "")))
                 if params.get("kind") == "error":
                     self._broken = True
                     self._turned()
             case "settled":
                 self._asks.pop(str(params.get("token")), None)
-                self._face.settle(str(params.get("token")))
+                self._chat.settle(str(params.get("token")))
                 self._turned()
             case "queue":
                 self._queued(params)
@@ -310,13 +311,13 @@ class Talk:
         self._broken = self._broken and not self.running
         if not self.running:
             self._asks.clear()
-            self._face.settle("")
-            self._face.feed.stopped()
+            self._chat.settle("")
+            self._chat.feed.stopped()
             if error := params.get("error"):
                 said = "\n".join(filter(None, [str(error.get("message", "")), str(error.get("fix") or "")]))
-                self._face.feed.note("error", said)
+                self._chat.feed.note("error", said)
             elif params.get("outcome") == "interrupted":
-                self._face.feed.note("notice", "interrupted")
+                self._chat.feed.note("notice", "interrupted")
 
         self._turned()
 
@@ -325,12 +326,12 @@ class Talk:
         self._state("waiting for you" if self._asks else "working" if self.running else idle)
 
     def _state(self, state: str) -> None:
-        self._face.show_word("")
-        self._face.show_status(self._face.status._replace(state=state))
+        self._chat.show_word("")
+        self._chat.show_status(self._chat.status._replace(state=state))
 
     def _queued(self, queue: Any) -> None:
         self.queue = list(queue.get("items") or ())
-        self._face.show_queue([str(each.get("text", "")) for each in self.queue], held=bool(queue.get("held")))
+        self._chat.show_queue([str(each.get("text", "")) for each in self.queue], held=bool(queue.get("held")))
 
 
 def _is_command(text: str) -> bool:

@@ -8,8 +8,8 @@ from journeyman.errors import UsageError
 from journeyman.tui import servers
 from journeyman.tui.app import Journeyman
 from journeyman.tui.choice import Choice
-from journeyman.tui.face import Opening
 from journeyman.tui.feed import items_of, question
+from journeyman.tui.opening import Opening
 from journeyman.tui.panels import PARTS, session_choices
 from journeyman.tui.picker import Picker
 from journeyman.tui.shelf import _record

@@ -12,7 +12,7 @@ from textual.pilot import Pilot
 
 from journeyman.tui.app import Journeyman
 from journeyman.tui.choice import Choice
-from journeyman.tui.face import Opening
+from journeyman.tui.opening import Opening
 
 PLAIN = Choice(theme="journeyman-dark")
 SIZES = ((120, 36), (80, 24), (40, 12))
