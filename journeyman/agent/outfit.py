@@ -144,9 +144,9 @@ def _as_it_was(settings: Settings, store: Store, run: str) -> Settings:
     return settings.model_copy(update={k: v for k, v in was.items() if settings.origin(k) != f"--{k}"})
 
 
-def builtins(root: Path, names: Iterable[str] = SERVERS, *, sandbox: str = "auto") -> list[Tool | Target]:
+def builtins(root: Path, names: Iterable[str] = SERVERS) -> list[Tool | Target]:
     """Our servers, with their basic tools."""
-    return [Builtin(name, root, sandbox) for name in names]
+    return [Builtin(name, root) for name in names]
 
 
 def tools_of(settings: Settings, root: Path) -> list[Tool | Target]:

@@ -98,11 +98,10 @@ class Box:
         argv: Sequence[str],
         *,
         stdin: bytes = b"",
-        cwd: str = ".",
         env: Mapping[str, str] | None = None,
         timeout: float | None = None,  # noqa: ASYNC109 - see above
     ) -> ExecResult:
-        answer = await self._run("exec", stdin, timeout, argv=list(argv), cwd=cwd, env=dict(env or {}))
+        answer = await self._run("exec", stdin, timeout, argv=list(argv), env=dict(env or {}))
         return self._result(ExecResult, answer)
 
     async def read(self, path: str) -> bytes:

@@ -15,7 +15,6 @@ class NoFiles:
         argv: Sequence[str],  # noqa: ARG002 - all of it is refused
         *,
         stdin: bytes = b"",  # noqa: ARG002 - the same
-        cwd: str = ".",  # noqa: ARG002 - the same
         env: Mapping[str, str] | None = None,  # noqa: ARG002 - the same
         timeout: float | None = None,  # noqa: ARG002, ASYNC109 - the same
     ) -> ExecResult:

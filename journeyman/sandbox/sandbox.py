@@ -123,7 +123,6 @@ class Sandbox(Protocol):
         argv: Sequence[str],
         *,
         stdin: bytes = b"",
-        cwd: str = ".",
         env: Mapping[str, str] | None = None,
         timeout: float | None = None,  # noqa: ASYNC109 - see above
     ) -> ExecResult:

@@ -189,7 +189,9 @@ class Journeyman(App[str]):
         self.push_screen(Panel(name, self.chat))
 
     def do_plan(self, _argument: str) -> None:
-        self.show("The plan", self.chat.plan())
+        from journeyman.tui.panels import plan_lines
+
+        self.show("The plan", plan_lines(self.chat.transcript.items))
 
     def do_traces(self, argument: str) -> None:
         from journeyman.tui.traces import Traces

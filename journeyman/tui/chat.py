@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, cast
 from textual import events, on, work
 from textual.app import ComposeResult
 from textual.binding import Binding
-from textual.screen import Screen
 
 from journeyman.errors import JourneymanError
 from journeyman.safe import prose, safe
@@ -18,14 +17,15 @@ from journeyman.tui.bar import Bar
 from journeyman.tui.blocks import whole
 from journeyman.tui.commands import NAMES
 from journeyman.tui.feed import Feed
-from journeyman.tui.items import Item, Planned, Question, Said
-from journeyman.tui.line import Line, Span
+from journeyman.tui.folding import Folding
+from journeyman.tui.items import Item, Question
 from journeyman.tui.names import Names
 from journeyman.tui.opening import Opening, quietly
 from journeyman.tui.prompt import Prompt
-from journeyman.tui.rows import Choice, Choices, Lines, Table
+from journeyman.tui.rows import Choice, Choices, Table
 from journeyman.tui.talk import Talk
 from journeyman.tui.transcript import Transcript
+from journeyman.tui.waiting import Waiting
 
 if TYPE_CHECKING:
     from journeyman.tui.app import Journeyman
@@ -37,14 +37,12 @@ AGAIN_S = 3.0
 """Within it a second ctrl+c quits."""
 
 
-class Chat(Screen):
+class Chat(Folding):
     """One session."""
 
     DEFAULT_CSS = """
     Chat Transcript { height: 1fr; padding: 0 1; }
-    Chat #queue { display: none; padding: 0 1; }
     Chat #word { display: none; }
-    Chat #dock { height: auto; }
     Chat Prompt { height: auto; min-height: 1; max-height: 10; margin: 0 1; padding: 0 1; background: $surface;
                   border-left: thick $primary-darken-2; }
     Chat.-tall Prompt { margin: 1 1 0 1; }
@@ -61,8 +59,8 @@ class Chat(Screen):
         Binding("ctrl+t", "thoughts", "thoughts", id="chat.thoughts", priority=True),
         Binding("ctrl+s", "steer", "steer now", show=False, id="chat.steer", priority=True),
         Binding("ctrl+y", "copy", "copy", show=False, id="chat.copy", priority=True),
-        Binding("ctrl+r", "resume", "sessions", show=False, id="chat.sessions", priority=True),
-        Binding("ctrl+b", "rewind", "rewind", show=False, id="chat.rewind", priority=True),
+        Binding("ctrl+r", "app.do('resume')", "sessions", show=False, id="chat.sessions", priority=True),
+        Binding("ctrl+b", "app.do('rewind')", "rewind", show=False, id="chat.rewind", priority=True),
         Binding("pageup", "page(-1)", "page up", show=False, id="chat.page_up", priority=True),
         Binding("pagedown", "page(1)", "page down", show=False, id="chat.page_down", priority=True),
         Binding("ctrl+home", "end(-1)", "top", show=False, id="chat.top", priority=True),
@@ -76,11 +74,11 @@ class Chat(Screen):
         self.prompt = Prompt()
         self.names = Names(opening.cwd)
         self.approval = Approval(self.prompt)
+        self.waiting = Waiting()
         self.feed = Feed(self.transcript)
         self.status = statuses.Status()
         self.opening = opening
         self.talk = Talk(self, opening)
-        self._unsent: list[str] = []
         self._escaped = 0.0
         self._left = -AGAIN_S
         self._shell = False
@@ -94,13 +92,12 @@ class Chat(Screen):
         yield self.transcript
         yield Bar(ident="word")
         yield self.names
-        yield Lines(ident="queue")
+        yield self.waiting
         yield self.approval
         yield self.prompt
         yield Bar(ident="status")
 
     def on_mount(self) -> None:
-        self.query_one("#queue", Lines).can_focus = False
         self.prompt.focus()
         self.show_status(self.status)
         self.call_after_refresh(self.connect)
@@ -117,7 +114,7 @@ class Chat(Screen):
     def show_status(self, status: statuses.Status) -> None:
         self.status = status
         self.query_one("#status", Bar).show(*statuses.line(status, self.size.width))
-        if status.state in {"ready", "working"} and self._unsent:
+        if status.state in {"ready", "working"} and self.waiting.unsent:
             self._send_unsent()
 
     def show_history(self, items: list[Item], feed: Feed) -> None:
@@ -127,16 +124,6 @@ class Chat(Screen):
         self.transcript.load(items)
         for _, said in feed.turns:
             self.prompt.remember(said)
-
-    def show_older(self, items: list[Item]) -> None:
-        self.transcript.prepend(items)
-
-    def show_queue(self, waiting: list[str], *, held: bool) -> None:
-        queue = self.query_one("#queue", Lines)
-        queue.display = bool(waiting)
-        queue.styles.height = min(len(waiting), 4) + held
-        lines: list[Line] = [((("» ", "accent"), (safe(text, 200), "dim"))) for text in waiting]
-        queue.show([*lines, (("held up: /continue, or write on", "warning"),)] if held else lines)
 
     def show_word(self, text: str) -> None:
         word = self.query_one("#word", Bar)
@@ -173,25 +160,14 @@ class Chat(Screen):
         elif self.talk.is_connected:
             self._say(text)
         else:
-            self._unsent.append(text)
-            self.show_queue(self._unsent, held=False)
+            self.waiting.keep(text)
             if self.status.state == "gone":
                 self.show_status(self.status._replace(state="starting"))
                 self.connect()
 
-    def keep(self, waiting: list[str]) -> None:
-        """What waited in an engine that is gone is said to the next one."""
-        self._unsent[:0] = waiting
-        self.show_queue(self._unsent, held=False)
-
     def _send_unsent(self) -> None:
         if self.talk.is_connected:
-            known = {str(each.get("text", "")) for each in self.talk.queue}  # the engine was there all the time
-            waiting, self._unsent = [text for text in self._unsent if text not in known], []
-            if not known:
-                self.show_queue([], held=False)
-
-            for text in waiting:
+            for text in self.waiting.taken({str(each.get("text", "")) for each in self.talk.queue}):
                 self._say(text)
 
     @work(group="say")
@@ -323,7 +299,7 @@ class Chat(Screen):
             self.transcript.refresh()
             self.prompt.focus()
         elif now - self._escaped < TWICE_S:
-            self.action_rewind()
+            self.command("rewind")
             now = 0.0
 
         self._escaped = now
@@ -352,15 +328,6 @@ class Chat(Screen):
     def action_mode(self) -> None:
         self.doing(self.talk.next_mode)
 
-    def action_select(self, step: int) -> None:
-        self.transcript.select(step)
-
-    def action_fold(self) -> None:
-        self.transcript.fold()
-
-    def action_thoughts(self) -> None:
-        self.transcript.fold_thoughts()
-
     def action_page(self, step: int) -> None:
         if step < 0:
             self.transcript.action_page_up()
@@ -376,37 +343,12 @@ class Chat(Screen):
             self.doing(self.talk.older)
 
     def action_read(self) -> None:
-        item = self._selected()
-        if item is not None:
+        if (item := self.transcript.current) is not None:
             self.mine.read(whole(item))
-
-    def _selected(self) -> Item | None:
-        if self.transcript.selected is not None:
-            return self.transcript.items[self.transcript.selected]
-
-        return self.transcript.items[-1] if self.transcript.items else None
 
     def action_copy(self) -> None:
         """The selected text, the selected item, or the newest answer."""
-        selected = self.screen.get_selected_text()
-        if not selected and self.transcript.selected is not None:
-            selected = whole(self.transcript.items[self.transcript.selected])
-
-        said = (item for item in reversed(self.transcript.items) if isinstance(item, Said))
-        answers = (item.text for item in said if item.who == "assistant" and item.text)
-        self.mine.copied(selected or next(answers, ""))
-
-    def action_resume(self) -> None:
-        self.command("resume")
-
-    def action_rewind(self) -> None:
-        self.command("rewind")
-
-    def plan(self) -> list[Line]:
-        """The plan as it stands."""
-        found = next((item for item in reversed(self.transcript.items) if isinstance(item, Planned)), None)
-        spans: list[Span] = [(f"[{status}] {text}", "") for status, text in found.steps] if found else []
-        return [(span,) for span in spans] or [(("There is no plan.", "dim"),)]
+        self.mine.copied(self.screen.get_selected_text() or self.transcript.quoted)
 
     def say(self, text: str) -> None:
         """A word of this UI's own."""

@@ -6,10 +6,10 @@ from typing import Any
 
 from textual.app import ComposeResult
 from textual.binding import Binding
-from textual.screen import Screen
 
 from journeyman.safe import prose, safe
 from journeyman.tui.bar import Bar
+from journeyman.tui.folding import Folding
 from journeyman.tui.line import Line, fit, width_of, wrap
 from journeyman.tui.pager import Pager
 from journeyman.tui.shelf import Record, Shelf
@@ -18,7 +18,7 @@ from journeyman.tui.transcript import Transcript
 SIDE_BY_SIDE = 90
 
 
-class Reader(Screen[str]):
+class Reader(Folding[str]):
     """A run as its transcript. Ends with a filter, where others are to be shown."""
 
     DEFAULT_CSS = "Reader Transcript { height: 1fr; padding: 0 1; } Reader Bar { background: $surface; }"
@@ -55,15 +55,6 @@ class Reader(Screen[str]):
     def action_candidates(self) -> None:
         if self._is_search:
             self.dismiss(f"batch:{self._record.run_id}")
-
-    def action_select(self, step: int) -> None:
-        self.query_one(Transcript).select(step)
-
-    def action_fold(self) -> None:
-        self.query_one(Transcript).fold()
-
-    def action_thoughts(self) -> None:
-        self.query_one(Transcript).fold_thoughts()
 
 
 class Compare(Pager):

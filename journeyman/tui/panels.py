@@ -11,6 +11,7 @@ from textual.screen import Screen
 from journeyman.safe import safe
 from journeyman.tui.blocks import EFFECTS
 from journeyman.tui.commands import COMMANDS
+from journeyman.tui.items import Item, Planned
 from journeyman.tui.line import Line
 from journeyman.tui.opening import quietly
 from journeyman.tui.pager import Pager
@@ -27,6 +28,13 @@ SIGNS = (
 )
 EVERY_S = 2.0
 BAR = 24
+
+
+def plan_lines(items: Sequence[Item]) -> list[Line]:
+    """The plan as it stands."""
+    found = next((item for item in reversed(items) if isinstance(item, Planned)), None)
+    lines: list[Line] = [((f"[{status}] {text}", ""),) for status, text in found.steps] if found else []
+    return lines or [(("There is no plan.", "dim"),)]
 
 
 class Panel(Pager):

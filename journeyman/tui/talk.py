@@ -68,7 +68,7 @@ class Talk:
         self._chat.feed.stopped()
         waiting, self.queue = [str(each.get("text", "")) for each in self.queue], []
         self._state("gone")
-        self._chat.keep(waiting)
+        self._chat.waiting.keep(*waiting, first=True)
         self._chat.told(error)
 
     @property
@@ -149,7 +149,7 @@ class Talk:
         self._chat.feed.orphans = feed.orphans
         self._chat.feed.turns[:0] = feed.turns
         self._chat.feed.shift(len(items))
-        self._chat.show_older(items)
+        self._chat.transcript.prepend(items)
 
     def _opened(self, result: Mapping[str, Any], session_id: str) -> None:
         ours = (result.get("_meta") or {}).get(OURS) or {}
@@ -331,7 +331,7 @@ class Talk:
 
     def _queued(self, queue: Any) -> None:
         self.queue = list(queue.get("items") or ())
-        self._chat.show_queue([str(each.get("text", "")) for each in self.queue], held=bool(queue.get("held")))
+        self._chat.waiting.tell([str(each.get("text", "")) for each in self.queue], held=bool(queue.get("held")))
 
 
 def _is_command(text: str) -> bool:

@@ -15,7 +15,7 @@ from textual.selection import Selection
 from textual.strip import Strip
 from textual.timer import Timer
 
-from journeyman.tui.blocks import Look, block, estimate, gap, is_foldable
+from journeyman.tui.blocks import Look, block, estimate, gap, is_foldable, whole
 from journeyman.tui.heights import Heights
 from journeyman.tui.items import Card, Item, Said, Thought
 from journeyman.tui.rows import Rows
@@ -89,8 +89,7 @@ class Transcript(Rows):
         self._laid.clear()
         self._resize()
         self.go(max(0, self.max_scroll_y - seen))
-        self._settle()
-        self.refresh()
+        self._redraw()
 
     def add(self, item: Item) -> int:
         """Show one more; its index."""
@@ -102,16 +101,14 @@ class Transcript(Rows):
         index = len(self.items) - 1
         self._heights.append(estimate(item, max(1, self.cells)))
         self._track(index, item)
-        self._settle()
-        self.refresh()
+        self._redraw()
         return index
 
     def replace(self, index: int, item: Item) -> None:
         """Show another item in an item's place."""
         self.items[index] = item
         self._track(index, item)
-        self._settle()
-        self.refresh()
+        self._redraw()
 
     def stream(self, kind: type[Said | Thought], text: str) -> None:
         """More of what the model is saying or thinking; the other kind ends what was open."""
@@ -139,8 +136,7 @@ class Transcript(Rows):
             self.items[index] = Said("assistant", text)
 
         self._track(index, self.items[index])
-        self._settle()
-        self.refresh()
+        self._redraw()
 
     def _flush(self) -> None:
         self._flushing = False
@@ -152,8 +148,7 @@ class Transcript(Rows):
             self.items[-1] = Thought(self._speech.text, open=True)
 
         self._laid.pop(len(self.items) - 1, None)
-        self._settle()
-        self.refresh()
+        self._redraw()
         spent = monotonic() - began
         if spent > FLUSH:  # one endless paragraph: leave the loop to others
             self._flushing = True
@@ -242,6 +237,9 @@ class Transcript(Rows):
         if not self.follow and top[0] < len(self.items):
             self.go(self._heights.before(top[0]) + top[1])
 
+        self._redraw()
+
+    def _redraw(self) -> None:
         self._settle()
         self.refresh()
 
@@ -336,8 +334,7 @@ class Transcript(Rows):
             if not self.scroll_offset.y <= row < self.scroll_offset.y + self.size.height - 2:
                 self.go(max(0, row - self.size.height // 3))
 
-        self._settle()
-        self.refresh()
+        self._redraw()
 
     def _foldable(self, start: int, step: int) -> Iterator[int]:
         index = start + step
@@ -353,15 +350,30 @@ class Transcript(Rows):
         index = next(self._foldable(len(self.items), -1), None) if index is None else index
         if index is not None:
             self._folds[index] = not self._look(index).unfolded
-            self._settle()
-            self.refresh()
+            self._redraw()
+
+    @property
+    def current(self) -> Item | None:
+        """The selected item, or the newest."""
+        if self.selected is not None:
+            return self.items[self.selected]
+
+        return self.items[-1] if self.items else None
+
+    @property
+    def quoted(self) -> str:
+        """The selected item in full, or the newest answer."""
+        if self.selected is not None:
+            return whole(self.items[self.selected])
+
+        said = (item for item in reversed(self.items) if isinstance(item, Said))
+        return next((item.text for item in said if item.who == "assistant" and item.text), "")
 
     def fold_thoughts(self) -> None:
         """Unfold all thoughts, or fold them."""
         self.thoughts = not self.thoughts
         self._folds = {at: fold for at, fold in self._folds.items() if not isinstance(self.items[at], Thought)}
-        self._settle()
-        self.refresh()
+        self._redraw()
 
     def on_click(self, event: events.Click) -> None:
         row = self.scroll_offset.y + event.y

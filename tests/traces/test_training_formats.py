@@ -231,13 +231,9 @@ def test_a_right_and_a_wrong_run_are_compared_in_the_turn_in_which_they_part():
     ]
 
 
-def test_pairs_are_rows_for_dpo_and_turns_for_kto(tmp_path):
+def test_pairs_are_rows_for_dpo_and_turns_for_kto():
     for form, expected in ((dpo, 2), (kto, 4)):
-        path = tmp_path / "out.jsonl"
-        with path.open("wb") as file:
-            assert form.pack(file, (line for each in group() for line in form.lines(each))) == expected
-
-        written = rows(path.read_text().splitlines())
+        written = rows(form.gathered(line for each in group() for line in form.lines(each)))
         assert len(written) == expected
 
     assert written[1] == {

@@ -70,7 +70,7 @@ async def show(app: Journeyman, text: str) -> None:
     chat.feed.note("error", text)
     chat.told(UsageError(text, fix=text))
     chat.show_word(text)
-    chat.show_queue([text, text], held=True)
+    chat.waiting.tell([text, text], held=True)
     chat.show_status(Status(state="ready", model=text, mode="ask", used=1, size=2, read=3))
     ours = {
         "tool": text,

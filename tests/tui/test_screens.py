@@ -157,11 +157,11 @@ async def test_the_conversation_and_what_stands_over_it(size, monkeypatch):  # n
             await pilot.press(key)
 
         await is_same("unfolded")
-        chat.show_queue(["and then this", "and that"], held=True)
+        chat.waiting.tell(["and then this", "and that"], held=True)
         chat.show_word("loading qwen")
         await pilot.press(*"/co")
         await is_same("waiting")
-        chat.show_queue([], held=False)
+        chat.waiting.tell([], held=False)
         chat.show_word("")
         await pilot.press("escape", "ctrl+c")
         chat.show_question(QUESTION)

@@ -57,10 +57,10 @@ class Children:
         self.worker = Job(pid, out, err, ours.fileno(), memoryview(b""), 0, channel=ours, reader=reader)
         return self.worker
 
-    def spawn(self, argv: list[str], cwd: str, env: dict[str, str], stdin: bytes, room: int) -> Job:
+    def spawn(self, argv: list[str], env: dict[str, str], stdin: bytes, room: int) -> Job:
         """Run a program."""
         feed, push = os.pipe2(os.O_CLOEXEC)
-        out, err, pid = self._fork(lambda: self._execute(argv, cwd, env, feed))
+        out, err, pid = self._fork(lambda: self._execute(argv, env, feed))
         os.close(feed)
         os.set_blocking(push, False)
         return Job(pid, out, err, push, memoryview(stdin), room)
@@ -177,11 +177,10 @@ class Children:
         self._confine()
         worker.serve(socket.socket(fileno=_CHANNEL), self._home, self.settings.get("seed"))
 
-    def _execute(self, argv: list[str], cwd: str, env: dict[str, str], stdin: int) -> None:
+    def _execute(self, argv: list[str], env: dict[str, str], stdin: int) -> None:
         os.dup2(stdin, 0)
         os.closerange(_CHANNEL, 1 << 16)
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)
-        os.chdir(os.path.join(self._home, cwd))
         self._confine()
         try:
             os.execvpe(argv[0], argv, {**os.environ, **env})

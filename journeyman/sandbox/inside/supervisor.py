@@ -153,7 +153,7 @@ class Supervisor:
         return _told(job, {"status": status, "cpu_ms": cpu_s * 1e3, "rss_kb": job.peak_kb}, pieces)
 
     def _do_exec(self, header: Header, stdin: bytes) -> bytes:
-        job = self._children.spawn(header["argv"], header["cwd"], header["env"], stdin, header["room"])
+        job = self._children.spawn(header["argv"], header["env"], stdin, header["room"])
         end = self._children.run(job, header["timeout"])
         if end != "ended":
             self._children.end_strays(job.pid)

@@ -4,13 +4,14 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypeVar
 
 from journeyman.errors import ConfigError, DamagedRun, UsageError, install
 from journeyman.traces.messages import Value
 from journeyman.traces.store import Store
 from journeyman.traces.writer import Stored
 
+T = TypeVar("T")
 Lines = Callable[[Sequence[Stored]], Iterator[str]]
 """The lines of one run; raises `Skip` where the format cannot say what happened."""
 
@@ -21,7 +22,8 @@ FORMATS = (
     *("messages", "tokens", "grpo", "dpo", "kto", "verl", "verifiers", "openenv", "art"),
     *("events", "otel", "inspect", "atif"),
 )
-"""A module each, with `lines` and, where a file is more than its runs' lines, `pack` and the `SUFFIX` it must have.
+"""A module each, with `lines`; `gathered`, which makes the file's lines of those of the runs, where they are not the
+same; `pack` and the `SUFFIX` it must have where a file is no lines.
 `FOR_TRAINING = False` in one that is only to be looked at: else runs in which a secret was typed are left out."""
 
 
@@ -53,7 +55,8 @@ def export(store: Store, run_ids: Sequence[str], out: Path, form: str, *, force:
 
     skipped: dict[str, str] = {}
     with whole(out, force=force) as file:
-        rows = pack(file, _lines(store, run_ids, module, skipped))
+        lines = _lines(store, run_ids, module, skipped)
+        rows = pack(file, getattr(module, "gathered", iter)(lines))
 
     return Exported(rows=rows, runs=len(run_ids) - len(skipped), skipped=skipped)
 
@@ -85,19 +88,29 @@ def whole(out: Path, *, force: bool = False) -> Generator[BinaryIO]:
 
 
 def _lines(store: Store, run_ids: Iterable[str], module: Any, skipped: dict[str, str]) -> Iterator[str]:
+    def lines(run: Sequence[Stored]) -> list[str]:
+        if getattr(module, "FOR_TRAINING", True):
+            trainable(run)
+
+        return list(module.lines(run))
+
+    for written in _each(store, run_ids, lines, skipped):
+        yield from written
+
+
+def _each(
+    store: Store, run_ids: Iterable[str], make: Callable[[Sequence[Stored]], T], skipped: dict[str, str]
+) -> Iterator[T]:
+    """What is made of each run that can be written; `skipped` is told why the others can not."""
     for run_id in run_ids:
         try:
-            run = list(store.events(run_id))
-            if getattr(module, "FOR_TRAINING", True):
-                trainable(run)
-
-            written = list(module.lines(run))
+            made = make(list(store.events(run_id)))
         except Skip as why:
             skipped[run_id] = str(why)
         except DamagedRun as damage:
             skipped[run_id] = f"it is damaged: {damage}"
         else:
-            yield from written
+            yield made
 
 
 def _plainly(file: BinaryIO, lines: Iterable[str]) -> int:
@@ -119,16 +132,9 @@ def send(store: Store, run_ids: Sequence[str], url: str) -> Exported:
     otel, otlp = _module("otel"), _module("otlp")
     rows = 0
     skipped: dict[str, str] = {}
-    for run_id in run_ids:
-        try:
-            spans = otel.spans(list(store.events(run_id)))
-        except Skip as why:
-            skipped[run_id] = str(why)
-        except DamagedRun as damage:
-            skipped[run_id] = f"it is damaged: {damage}"
-        else:
-            otlp.send(url, spans)
-            rows += len(spans)
+    for spans in _each(store, run_ids, otel.spans, skipped):
+        otlp.send(url, spans)
+        rows += len(spans)
 
     return Exported(rows=rows, runs=len(run_ids) - len(skipped), skipped=skipped)
 

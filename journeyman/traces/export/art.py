@@ -12,7 +12,7 @@ import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
-from typing import Any, BinaryIO
+from typing import Any
 
 from journeyman.traces.export import Skip
 from journeyman.traces.export.messages import tool, written
@@ -23,7 +23,7 @@ from journeyman.traces.writer import Stored
 
 
 def lines(run: Sequence[Stored]) -> Iterator[str]:
-    """Group and trajectory, for `pack`."""
+    """Group and trajectory, for `gathered`."""
     attempt = practice(run)
     turns = attempt.turns
     if not all(all(sequence.mask[turn.at : turn.end]) for sequence, turn in turns.values()):
@@ -38,17 +38,14 @@ def lines(run: Sequence[Stored]) -> Iterator[str]:
     yield json.dumps([attempt.group, json.dumps(row, ensure_ascii=False)])
 
 
-def pack(file: BinaryIO, attempts: Iterable[str]) -> int:
+def gathered(attempts: Iterable[str]) -> Iterator[str]:
     groups: dict[str, list[str]] = defaultdict(list)
     for line in attempts:
         group, row = json.loads(line)
         groups[group].append(row)
 
     for group, rows in groups.items():
-        about = json.dumps({"group": group})
-        file.write(f'{{"trajectories": [{", ".join(rows)}], "metadata": {about}}}\n'.encode())
-
-    return len(groups)
+        yield f'{{"trajectories": [{", ".join(rows)}], "metadata": {json.dumps({"group": group})}}}'
 
 
 def _exchange(attempt: Practice, call: Call, sequence: Tokens, turn: Turn) -> dict[str, Any]:

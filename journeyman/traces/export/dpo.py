@@ -7,19 +7,14 @@ in which two runs part. Not written: runs without a group or a reward, held-out 
 """
 
 import json
-from collections.abc import Iterable
-from typing import BinaryIO
+from collections.abc import Iterable, Iterator
 
 from journeyman.traces.export.pairs import candidate, pairs
 
 lines = candidate
 
 
-def pack(file: BinaryIO, candidates: Iterable[str]) -> int:
-    rows = 0
+def gathered(candidates: Iterable[str]) -> Iterator[str]:
     for pair in pairs(candidates):
         row = {"prompt": pair.prompt, "chosen": [pair.chosen], "rejected": [pair.rejected], "tools": pair.tools}
-        file.write(json.dumps(row, ensure_ascii=False).encode() + b"\n")
-        rows += 1
-
-    return rows
+        yield json.dumps(row, ensure_ascii=False)

@@ -6,15 +6,14 @@ The two turns of each of `dpo`'s pairs, a row each and each once; what is lost a
 """
 
 import json
-from collections.abc import Iterable
-from typing import BinaryIO
+from collections.abc import Iterable, Iterator
 
 from journeyman.traces.export.pairs import candidate, pairs
 
 lines = candidate
 
 
-def pack(file: BinaryIO, candidates: Iterable[str]) -> int:
+def gathered(candidates: Iterable[str]) -> Iterator[str]:
     written: set[str] = set()
     for pair in pairs(candidates):
         for turn, label in ((pair.chosen, True), (pair.rejected, False)):
@@ -22,6 +21,4 @@ def pack(file: BinaryIO, candidates: Iterable[str]) -> int:
             line = json.dumps(row, ensure_ascii=False)
             if line not in written:
                 written.add(line)
-                file.write(line.encode() + b"\n")
-
-    return len(written)
+                yield line
