@@ -20,7 +20,7 @@ Examples:
   journeyman chat                     the terminal UI
   journeyman chat --plain             the same in plain lines: no colours, no
                                       cursor, nothing redrawn
-  journeyman chat --resume last       go on with the last session
+  journeyman chat --resume last       go on with the session used last here
   journeyman chat --plain < asked.txt
 
 Plain lines are for screen readers, dumb terminals and logs. They are taken by

@@ -90,6 +90,8 @@ class Plain:
         self._lines = Lines()
         self.session = ""
         self._running = False
+        self._typed = ""
+        """What was said last."""
         self._code = 0
         self._questions: dict[str, anyio.CancelScope] = {}
         self.spent: dict[str, Any] = {}
@@ -138,6 +140,8 @@ class Plain:
         model = opened["configOptions"][0]["currentValue"]
         mode = opened["modes"]["currentModeId"]
         self._out.say("note", f"session {self.session}, model {model}, mode {mode}; /help says what can be typed")
+        for each in opened["_meta"][wire.OURS]["queue"]:
+            self._out.say("note", f"not asked yet, and asked first when you go on: {each['text']}")
 
     async def _command(self, line: str) -> None:
         try:
@@ -154,7 +158,7 @@ class Plain:
         if not text:
             return
 
-        self._running, self._said, self._code = True, True, 0
+        self._running, self._said, self._code, self._typed = True, True, 0, text
         try:
             if text.startswith("!") and not text.startswith("!!"):
                 answer = await self.client.shell(self.session, text[1:])
@@ -230,7 +234,8 @@ class Plain:
         if ours.get("origin") == "user":
             self.users.append((ours.get("seq", 0), text))
 
-        if not (self._running and self._lines.typed):  # they have just typed it
+        self._out.end()  # what was said before answers something else
+        if not (self._running and self._lines.typed and text == self._typed):  # they have just typed it
             self._out.say("you" if ours.get("origin") == "user" else "asked", text)
 
     def _call(self, update: dict[str, Any], ours: Any) -> None:

@@ -221,6 +221,31 @@ def test_the_session_that_was_used_last_is_gone_on_with_not_the_one_begun_last(j
     assert (elsewhere.code, "There is no session of the folder" in elsewhere.err) == (2, True)
 
 
+def test_what_an_engine_that_ended_had_not_asked_yet_is_told_and_shown_when_it_is_asked(journeyman):
+    waiting = journeyman.home / "state/engine/waiting/early.json"
+    waiting.parent.mkdir(parents=True)
+    waiting.write_text('[{"text": "One?", "command": ""}]')
+    ours, theirs = pty.openpty()
+    words = ("chat", "--resume", "early", "-m", script(journeyman, "First.", "Second."))
+    with start(journeyman, *words, stdin=theirs, stdout=theirs, stderr=theirs) as talk:
+        os.close(theirs)
+        os.write(ours, b"Two?\n/quit\n")
+        screen = ""
+        while "resume with" not in screen:
+            screen += os.read(ours, 1 << 16).decode()
+
+    os.close(ours)
+    lines = [line.removeprefix("you> ") for line in screen.splitlines()]
+    said = [line for line in lines if line.startswith(("note: not", "you:", "answer:"))]
+    assert said == [
+        "note: not asked yet, and asked first when you go on: One?",
+        "you: One?",
+        "answer: First.",
+        "answer: Second.",
+    ]
+    assert talk.returncode == 0
+
+
 def test_an_engine_that_ends_is_no_success(journeyman):
     piped = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
     with start(journeyman, "chat", "--plain", "-m", script(journeyman), **piped) as talk:
