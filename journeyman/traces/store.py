@@ -160,6 +160,11 @@ class Store:
             found = connection.scalars(query).all()
 
         if not found:
+            if prefix == "last":
+                raise UsageError(
+                    f"There are no runs in {self.where} yet.", fix='journeyman run "What is 37 * 43 - 12?"'
+                )
+
             raise UsageError(f"There is no run {prefix!r} in {self.where}.", fix="journeyman traces list")
 
         if len(found) > 1 and prefix != "last":

@@ -5,6 +5,7 @@ import sqlite3
 import stat
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import anyio
@@ -85,6 +86,18 @@ async def test_a_run_is_found_by_a_part_of_its_id(store: Store) -> None:
     assert store.resolve(run_id[:10]) == store.resolve(run_id[-6:]) == store.resolve("last") == run_id
     with pytest.raises(UsageError, match="no run 'nope'"):
         store.resolve("nope")
+
+
+async def test_the_last_run_is_the_one_that_was_used_last(store: Store) -> None:
+    with pytest.raises(UsageError, match="There are no runs in"):
+        store.resolve("last")
+
+    first, second = [await write_run(store) for _ in range(2)]
+    assert store.resolve("last") == second
+    recorder = store.recorder(first, seq=2)
+    recorder.record(MessageAdded(text="and now?"))
+    await recorder.barrier()
+    assert (store.resolve("last"), [each.run_id for each in store.runs(by_use=True)]) == (first, [first, second])
 
 
 async def test_a_part_that_fits_two_runs_names_them(store: Store) -> None:
@@ -198,7 +211,7 @@ def test_a_folder_in_its_place_is_refused(tmp_path: Path, anyio_backend: str) ->
 def test_a_store_of_another_time_is_refused(tmp_path: Path, anyio_backend: str, version: str, told: str) -> None:
     path = tmp_path / "runs.db"
     Store.open(path).close()
-    with sqlite3.connect(path) as connection:
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         connection.execute("UPDATE alembic_version SET version_num = ?", (version,))
 
     with pytest.raises(StoreError, match=told):
