@@ -50,8 +50,8 @@ def talk(
     settings = {name: value for name, value in given.items() if value is not None}
     if "model" in settings:
         settings["model"] = absolute(settings["model"])
-        _demand_model(settings["model"])
 
+    demand(cwd, settings.get("model"))
     if "policy" in settings and Path(settings["policy"]).exists():
         settings["policy"] = str(Path(settings["policy"]).absolute())
 
@@ -76,13 +76,19 @@ def talk(
     return 0
 
 
-def _demand_model(spec: str) -> None:
-    """Raises ModelNotFound or BadModelFile. Keys are the engine's to look for."""
-    from journeyman.agent.models.spec import make_model
+def demand(root: Path, model: str | None) -> None:
+    """Raises UsageError, ModelNotFound or BadModelFile before anything begins. Keys are the engine's to look for."""
     from journeyman.errors import KeyRefused
+    from journeyman.sandbox.paths import demand_folder
+
+    demand_folder(root)
+    if model is None:
+        return
+
+    from journeyman.agent.models.spec import make_model
 
     with suppress(KeyRefused):
-        files = getattr(make_model(spec), "files", None)
+        files = getattr(make_model(model), "files", None)
         if files is not None:
             files.check()
 
@@ -112,7 +118,7 @@ def someone_talks() -> bool:
 def absolute(spec: str) -> str:
     """A model's spec that names its file from every folder: the engine works in another one."""
     kind, _, rest = spec.partition(":")
-    if kind not in {"local", "scripted"} or rest == "starter":
+    if kind != "scripted" and not (kind == "local" and rest.endswith(".gguf")):
         return spec
 
     return f"{kind}:{'+'.join(str(Path(each).expanduser().absolute()) for each in rest.split('+'))}"

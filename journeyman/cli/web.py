@@ -3,6 +3,7 @@
 import shlex
 import sys
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -28,9 +29,12 @@ Examples:
 @click.option("--policy", help="readonly, ask, auto, headless, yolo, or a policy file.  [default: ask]")
 @click.option("--resume", metavar="SESSION", help="Go on with a session: its id, a part of it, or `last`.")
 @click.option("--open", "opening", is_flag=True, help="Open the browser.")
-def web(port: int, opening: bool, **options: object) -> int:
+def web(port: int, opening: bool, **options: Any) -> int:
     import anyio
 
+    from journeyman.cli.chat import absolute, demand
+
+    demand((options["root"] or Path()).expanduser().absolute(), options["model"] and absolute(options["model"]))
     words = [part for name, value in options.items() if value is not None for part in (f"--{name}", str(value))]
     command = f"exec {shlex.join([sys.executable, '-m', 'journeyman', 'chat', *words])}"  # no shell in between
     try:

@@ -203,6 +203,7 @@ def test_a_models_file_is_named_from_the_folder_where_it_was_typed(tmp_path, mon
     monkeypatch.chdir(tmp_path)
     assert absolute("local:a.gguf+b.gguf") == f"local:{tmp_path}/a.gguf+{tmp_path}/b.gguf"
     assert absolute("local:starter") == "local:starter"
+    assert absolute("local:trained-here") == "local:trained-here"
     assert absolute("http://127.0.0.1:1/v1#x") == "http://127.0.0.1:1/v1#x"
 
 
@@ -259,8 +260,10 @@ def test_an_engine_that_ends_is_no_success(journeyman):
 
 @pytest.mark.parametrize("model", ["foo", "local:gone.gguf", "scripted:gone.json"])
 def test_a_model_that_is_not_there_is_refused_before_anything_begins(journeyman, model):
-    done = journeyman("chat", "--plain", "-m", model)
-    assert (done.code, done.out, "Error: " in done.err) == (4, "", True)
+    for words in (("chat", "--plain"), ("web",)):
+        done = journeyman(*words, "-m", model)
+        assert (done.code, done.out, "Error: " in done.err) == (4, "", True)
+        assert journeyman(*words, "--root", "gone").code == 2
 
 
 def test_no_input_at_all_is_its_end(journeyman):
