@@ -208,6 +208,7 @@ class Turn:
         ) as events:
             async for event in events:
                 if progress := event.get("prompt_progress"):
+                    self._found(progress["cache"])
                     for delta in _reading(progress):
                         yield delta
                 else:
@@ -271,10 +272,14 @@ class Turn:
         async with aclosing(self.process.wire.stream("/completion", body)) as events:
             async for event in events:
                 if "timings" in event:
-                    self.cached = event["timings"]["cache_n"]
+                    self._found(event["timings"]["cache_n"])
 
                 for delta in _reading(event.get("prompt_progress")):
                     yield delta
+
+    def _found(self, cached: int) -> None:
+        """Tokens that had been read before; a later request of the turn finds what the turn itself has read."""
+        self.cached = cached if self.cached is None else self.cached
 
     def begin(self) -> None:
         """Make ready to write; what was written before is forgotten."""
@@ -326,8 +331,7 @@ class Turn:
         """Add what one event of the engine brings."""
         if event["stop"]:
             self.final = event
-            if self.cached is None:
-                self.cached = event["timings"]["cache_n"]
+            self._found(event["timings"]["cache_n"])
 
         return self.draft.take(event)
 

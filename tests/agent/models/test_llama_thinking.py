@@ -53,6 +53,7 @@ async def test_a_thought_ends_at_its_limit_and_a_call_follows(thinker):
     assert response.tokens.level == "tokens"
     assert len(response.tokens.spans[1].ids) <= 1 + SHORT  # the opening mark stands in the prompt
     assert response.usage.completion_tokens == len(ids(response, "sampled"))
+    assert response.usage.cached_tokens < response.usage.prompt_tokens, "what it read itself was not there before"
 
 
 async def test_a_thought_without_tools_is_begun_and_ended_for_the_model_and_an_answer_follows(thinker):
