@@ -30,7 +30,7 @@ from journeyman.agent.models.llama import LlamaModel
 from journeyman.agent.models.model import Model, Request
 from journeyman.agent.models.starter import ADAPTER
 from journeyman.agent.models.wrapped import Wrapped
-from journeyman.agent.strategies.spec import strategies
+from journeyman.agent.strategies.spec import strategies, strategy
 from journeyman.agent.strategies.strategy import PARALLEL
 from journeyman.config import load_settings
 from journeyman.traces.events import CandidateScored, ModelDelta, ModelResponded, RunStarted
@@ -59,15 +59,19 @@ ROUTES = (
     "plain", "vote(5, of=cot)", "refine(1)", "route(plain, vote(5, of=cot))",
     f"route(plain, vote(5, of=cot), by=likelihood, at={SURE})", f"route(plain, refine(1), by=likelihood, at={SURE})",
 )  # fmt: skip
+WRITTEN = {str(strategy(text)): text for text in (*TRIED, *SMALLER, *LARGER, *THOUGHTS, *ROUTES)}
+"""How they are written above, by what they are called in the store."""
 TOOLS = ("arithmetic", "word_problem", "adaptive_search")
 TEXT = ("sums", "smallest", "python")
 FENCE = re.compile("===[0-9a-f]{16}")
 """What a judge's question is fenced with; drawn anew each time."""
 STARTER = "SmolLM2-135M-Instruct with the starter's adapter"
-AT_ONCE = 3
+AT_ONCE = 4
 """Tasks under way."""
 PART = 2
 """Tasks of each family that one model tries before the others have their turn."""
+FEW = 6
+"""Tasks of the starter with a place for thoughts: its thoughts are calls, which it repeats until no step is left."""
 CHOICE = 40
 """Tasks of each family that a router's likelihood is chosen on."""
 LIMITS = Limits(steps=12)
@@ -91,7 +95,6 @@ class Drawn(Wrapped):
         key = sha256(FENCE.sub("", asked).encode()).hexdigest()
         if key in self._answers:
             again = ModelResponded.model_validate_json(self._answers[key])
-            await anyio.sleep(again.seconds)  # as long as it took
             yield again
             return
 
@@ -172,7 +175,7 @@ def trials(n: int, routed: int) -> list[Trial]:
         Trial(QWEN, "local:qwen.gguf", plan("qwen", TRIED + SMALLER, texts)),
         Trial(STARTER, "local:starter", plan("starter", TRIED + LARGER, tools)),
         Trial(f"{QWEN} {thinks}", "local:qwen.gguf", plan("qwen-thinks", THOUGHTS, texts), thinks=True),
-        Trial(f"{STARTER} {thinks}", "local:starter", plan("starter-thinks", THOUGHTS, tools), thinks=True),
+        Trial(f"{STARTER} {thinks}", "local:starter", plan("starter-thinks", THOUGHTS, tools[:FEW]), thinks=True),
         Trial(f"{QWEN}, routed", "local:qwen.gguf", plan("routes", ROUTES, many)),
     ]
 

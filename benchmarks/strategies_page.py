@@ -8,13 +8,15 @@ import argparse
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from benchmarks.strategies import AT_ONCE, CHOICE, SEED, SURE, Trial, sizes, trials
+from sqlalchemy import select
+
+from benchmarks.strategies import CHOICE, SEED, SURE, WRITTEN, Trial, sizes, trials
 from journeyman.agent.strategies.route import Route
-from journeyman.cli.compare import table
 from journeyman.cli.plot import svg
 from journeyman.config import load_settings
+from journeyman.traces.schema import run
 from journeyman.traces.store import Store
-from journeyman.training.compare import Comparison, compared
+from journeyman.training.compare import Arm, Comparison, compared
 from journeyman.training.interval import bootstrap
 from journeyman.training.rollout import attempts
 from journeyman.training.tally import Tried
@@ -22,19 +24,19 @@ from journeyman.training.tally import Tried
 PAGE = Path(__file__).parents[1] / "docs" / "strategies.md"
 BELOW = "# What a strategy buys\n"
 """The page's own words end here."""
-MANY = 99
+MANY = 50
 """Tasks from which what a router saves is told of each family."""
 HEAD = """{below}
 `uv run python -m benchmarks.strategies --n {n} --routed {routed}`, then `uv run python -m benchmarks.strategies_page`.
-Each strategy tries the same held-out tasks once, seed {seed}; what it writes beside the answer it gives (candidates
-that were not chosen, judgements) counts as tokens. In the tables: right answers with their 95 % Wilson interval; tokens
-written and seconds a task ({at_once} tasks at once on one thread: believe the tokens); against *plain*, the tasks that
-only this strategy or only *plain* got right, and the chance of so uneven a split (exact McNemar test). What is not
-written of a strategy is as in the table above: `vote` is `vote(5, of=plain)`. A star: the task's own verifier was
-asked, which is an upper bound, not a result. Where an arm has fewer tasks than others, the machine's time was up; what
-is against *plain* is over shared tasks alone.
+Each strategy tries the same held-out tasks once, seed {seed}. In the tables: right answers with their 95 % Wilson
+interval; tokens a task, read and written, with what candidates that were not chosen and judges read and wrote; against
+*plain*, the tasks that only this strategy or only *plain* got right, and the chance of so uneven a split (exact McNemar
+test). All of it ran here and cost nothing; there are no seconds, because strategies that make the same draw share it.
+A star: the task's own verifier was asked, which is an upper bound, not a result. Where an arm has fewer tasks than
+others, the machine's time was up; what is against *plain* is over shared tasks alone.
 
 """
+TABLE = "| strategy | right | 95 % | read | written | better | worse | p |\n|---|---|---|---|---|---|---|---|\n"
 SAVED = """## What routing saves
 
 `route(low, high)` beside `high` alone, over the tasks that both have tried: right answers, and by how much of all tasks
@@ -48,23 +50,40 @@ of another seed.
 
 
 def page(trials: Sequence[Trial], store: Store, given: argparse.Namespace) -> str:
-    parts = [HEAD.format(below=BELOW, n=given.n, routed=given.routed, seed=SEED, at_once=AT_ONCE)]
+    parts = [HEAD.format(below=BELOW, n=given.n, routed=given.routed, seed=SEED)]
     for trial in trials:
         result = compared(trial.plan, trial.name, store)
-        arms = tuple(each for each in result.arms if each.tasks)
+        arms = [each for each in result.arms if each.tasks]
         if not arms:
             continue
 
+        rows = "".join(_row(each, _read(store, f"{trial.plan.name}/{each.strategy}")) for each in arms)
         drawing = PAGE.with_name(f"strategies-{trial.plan.name.rpartition('/')[2]}.svg")
         if given.write:
-            drawing.write_text(svg(arms), encoding="utf-8")
+            named = [each.model_copy(update={"strategy": WRITTEN[each.strategy]}) for each in arms]
+            drawing.write_text(svg(named), encoding="utf-8")
 
         parts.append(
-            f"## {trial.name}\n\n{table(arms)}\n\n![accuracy against tokens]({drawing.name})\n\n{_kinds(result)}"
+            f"## {trial.name}\n\n{TABLE}{rows}\n![accuracy against tokens]({drawing.name})\n\n{_kinds(result)}"
         )
 
-    rows = "".join(row for trial in trials for row in _routed(trial, store))
-    return "".join([*parts, SAVED.format(sure=SURE, n=3 * CHOICE), rows]).rstrip() + "\n"
+    saved = "".join(row for trial in trials for row in _routed(trial, store))
+    return "".join([*parts, SAVED.format(sure=SURE, n=3 * CHOICE), saved]).rstrip() + "\n"
+
+
+def _read(store: Store, batch: str) -> float:
+    """Tokens that the models read, a task; those included that a cache spared them."""
+    with store.reading() as connection:
+        found = connection.execute(select(run.c.task, run.c.prompt_tokens).where(run.c.batch == batch)).all()
+
+    last = {row.task: row.prompt_tokens for row in found}
+    return sum(last.values()) / max(len(last), 1)
+
+
+def _row(arm: Arm, read: float) -> str:
+    name = f"{WRITTEN[arm.strategy]}{'*' * ('verifier' in arm.strategy)}"
+    right = f"{arm.right}/{arm.tasks} | {arm.low:.0%} to {arm.high:.0%}"
+    return f"| {name} | {right} | {read:.0f} | {arm.tokens:.0f} | {arm.better} | {arm.worse} | {arm.p:.2g} |\n"
 
 
 def _routed(trial: Trial, store: Store) -> Iterator[str]:
@@ -83,7 +102,7 @@ def _routed(trial: Trial, store: Store) -> Iterator[str]:
         for kind in ("", *families):
             pairs = [(routed[key], dear[key]) for key in both if kind in ("", kinds[key])]
             if pairs:
-                named = f"{kind} |" if kind else f"{trial.name} | `{each}`"
+                named = f"{kind} |" if kind else f"{trial.name} | `{WRITTEN[str(each)]}`"
                 yield f"| {named} | {_beside(pairs)} |\n"
 
 
@@ -109,7 +128,7 @@ def _kinds(result: Comparison) -> str:
             continue
 
         cells = [f"{result.kinds[kind][n].right}/{result.kinds[kind][n].tasks}" for kind in kinds]
-        lines.append(f"| {one.strategy} | {' | '.join(cells)} |\n")
+        lines.append(f"| {WRITTEN[one.strategy]} | {' | '.join(cells)} |\n")
 
     return "".join(lines) + "\n"
 
