@@ -22,7 +22,7 @@ from pydantic import (
     ValidationError,
 )
 
-from journeyman.errors import ConfigError
+from journeyman.errors import ConfigError, UsageError
 from journeyman.home import config_dir, data_dir, is_trusted
 from journeyman.tomlfile import as_text, explained, line_of, parse, read_once
 
@@ -163,6 +163,7 @@ def load_settings(**explicit: Any) -> Settings:
 
     Raises:
         ConfigError: a source has an unknown setting or a value that does not fit, with its place and a near match.
+        UsageError: it is one of the explicit ones.
     """
     given = _explicit({name: value for name, value in explicit.items() if value is not None})
     project = Path(given.values.get("root", ".")).expanduser().absolute() / PROJECT_FILE
@@ -252,7 +253,7 @@ def _explicit(values: dict[str, Any]) -> _Source:
         settings = Settings.model_validate(values)
     except ValidationError as error:
         (name, *_), message, fix = explained(Settings, error)
-        raise ConfigError(f"--{name}: {message.removeprefix(f'{name}: ')}", fix=fix) from None
+        raise UsageError(f"--{name}: {message.removeprefix(f'{name}: ')}", fix=fix) from None
 
     return _Source({name: getattr(settings, name) for name in values}, {name: f"--{name}" for name in values})
 

@@ -6,7 +6,7 @@ import pytest
 from inline_snapshot import snapshot
 
 from journeyman.config import load_settings
-from journeyman.errors import ConfigError
+from journeyman.errors import ConfigError, UsageError
 from journeyman.home import cache_dir, config_dir, data_dir, is_trusted, replace_text, state_dir, trust
 from journeyman.tomlfile import line_of
 
@@ -31,7 +31,7 @@ def user_file(text: str) -> Path:
 
 
 def problem(**explicit) -> tuple[str, str]:
-    with pytest.raises(ConfigError) as caught:
+    with pytest.raises(UsageError if explicit else ConfigError) as caught:
         load_settings(**explicit)
 
     return str(caught.value), caught.value.fix
@@ -93,7 +93,7 @@ def test_thinking_is_a_word_or_a_number_of_tokens(project, monkeypatch, text, th
 
 @pytest.mark.parametrize("think", ["much", 0, True])
 def test_no_other_thinking_is_taken(project, think):
-    with pytest.raises(ConfigError, match="--think") as caught:
+    with pytest.raises(UsageError, match="--think") as caught:
         load_settings(think=think)
 
     assert caught.value.fix

@@ -312,7 +312,7 @@ def test_thinking_is_what_the_caller_says_else_what_is_set(monkeypatch: pytest.M
         agent.close()
 
     assert [(each.think, each.effort) for each in heard] == [("off", "low"), (900, "max")]
-    with pytest.raises(ConfigError, match="off, auto, on, or a number of tokens"):
+    with pytest.raises(UsageError, match="off, auto, on, or a number of tokens"):
         Agent(model(), thinking=cast("Any", "lots"))
 
 

@@ -51,10 +51,10 @@ def talk(
     if "model" in settings:
         settings["model"] = absolute(settings["model"])
 
-    demand(cwd, settings.get("model"))
     if "policy" in settings and Path(settings["policy"]).exists():
         settings["policy"] = str(Path(settings["policy"]).absolute())
 
+    demand(cwd, settings.get("model"), settings.get("policy"))
     if plain or not on_screen():
         from journeyman.cli.plain import converse
 
@@ -76,12 +76,21 @@ def talk(
     return 0
 
 
-def demand(root: Path, model: str | None) -> None:
-    """Raises UsageError, ModelNotFound or BadModelFile before anything begins. Keys are the engine's to look for."""
+def demand(root: Path, model: str | None, policy: str | None) -> None:
+    """See that they are there, before anything begins; keys are the engine's to look for.
+
+    Raises:
+        UsageError, ModelNotFound, BadModelFile, PolicyError: one is not.
+    """
     from journeyman.errors import KeyRefused
     from journeyman.sandbox.paths import demand_folder
 
     demand_folder(root)
+    if policy is not None:
+        from journeyman.policies.policy import Policy
+
+        Policy.assemble(policy, project=root)
+
     if model is None:
         return
 

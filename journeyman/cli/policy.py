@@ -142,7 +142,8 @@ def _setting(tool: str, arguments: str, under: "Policy", told: dict[str, Any]) -
     try:
         given = Schema(spec_of(names[0])).parse(arguments)
     except ToolError as error:
-        raise UsageError(str(error), fix='write the arguments as a JSON object: \'{"path": "a.md"}\'') from None
+        why = str(error).partition(". It is called as")[0]  # with no argument: nothing is known of the tool here
+        raise UsageError(why, fix='write the arguments as a JSON object: \'{"path": "a.md"}\'') from None
 
     read = [_reading(name, result) for name, (_, result) in zip(names[1:], told["read"], strict=True)]
 

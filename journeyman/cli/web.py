@@ -34,7 +34,11 @@ def web(port: int, opening: bool, **options: Any) -> int:
 
     from journeyman.cli.chat import absolute, demand
 
-    demand((options["root"] or Path()).expanduser().absolute(), options["model"] and absolute(options["model"]))
+    demand(
+        (options["root"] or Path()).expanduser().absolute(),
+        options["model"] and absolute(options["model"]),
+        options["policy"],
+    )
     words = [part for name, value in options.items() if value is not None for part in (f"--{name}", str(value))]
     command = f"exec {shlex.join([sys.executable, '-m', 'journeyman', 'chat', *words])}"  # no shell in between
     try:

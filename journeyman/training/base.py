@@ -30,7 +30,7 @@ def demand_trainer() -> None:
     """
     if missing := missing_parts():
         fix = f"{install('journeyman[train]')}   (a smaller PyTorch for CPUs: https://pytorch.org/get-started)"
-        raise ConfigError(f"Training needs {', '.join(missing)}, which is not installed here.", fix=fix)
+        raise ConfigError(f"What training needs is not installed here: {', '.join(missing)}.", fix=fix)
 
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
     os.environ.setdefault("DO_NOT_TRACK", "true")  # MLflow, where metrics go there

@@ -263,7 +263,7 @@ def test_a_model_that_is_not_there_is_refused_before_anything_begins(journeyman,
     for words in (("chat", "--plain"), ("web",)):
         done = journeyman(*words, "-m", model)
         assert (done.code, done.out, "Error: " in done.err) == (4, "", True)
-        assert journeyman(*words, "--root", "gone").code == 2
+        assert [journeyman(*words, *more).code for more in (("--root", "gone"), ("--policy", "nope"))] == [2, 3]
 
 
 def test_no_input_at_all_is_its_end(journeyman):

@@ -126,9 +126,13 @@ def send(store: Store, run_ids: Sequence[str], url: str) -> Exported:
     """Send runs to an OpenTelemetry collector as spans, a row each.
 
     Raises:
+        UsageError: the URL is none of a collector's.
         ConfigError: it cannot be reached, or the `otel` extra is not installed.
         StoreError: the store cannot be read.
     """
+    if not url.startswith(("http://", "https://")):
+        raise UsageError(f"{url} is no address of a collector.", fix="Write http://HOST:PORT.")
+
     otel, otlp = _module("otel"), _module("otlp")
     rows = 0
     skipped: dict[str, str] = {}
