@@ -30,7 +30,7 @@ def grpo_trainer(
 
     size = max(map(len, groups.values()))
     config = GRPOConfig(
-        **common(plan, folder),
+        **common(plan, folder, max(shared.length([row.ids for row in of]) for of in groups.values())),
         **_options(plan.grpo),
         num_generations=size,
         per_device_train_batch_size=size,

@@ -19,6 +19,11 @@ SHARED = 0.3
 """Of a conversation, what it has in common with those it is read together with."""
 
 
+LONG = 4096
+"""Tokens read at once, from which on the layers' results are made again instead of kept: of SmolLM2-135M they are
+1.2 MB a token."""
+
+
 def sft_trainer(model: Any, tokens: Any, rows: Sequence[Row], plan: Plan, folder: Path, callbacks: list[Any]) -> Any:
     """A trainer of batches that share as much as they can."""
     from datasets import Dataset
@@ -38,7 +43,7 @@ def sft_trainer(model: Any, tokens: Any, rows: Sequence[Row], plan: Plan, folder
 
     batches = Dataset.from_list(batched(rows, plan.batch, plan.seed))
     config = SFTConfig(
-        **common(plan, folder),
+        **common(plan, folder, max(shared.length(batch["ids"]) for batch in batches)),
         per_device_train_batch_size=1,
         gradient_accumulation_steps=1,
         dataset_kwargs={"skip_prepare_dataset": True},
@@ -87,13 +92,16 @@ def _alike(rows: Sequence[Row]) -> Iterator[list[Row]]:
     yield group
 
 
-def common(plan: Plan, folder: Path) -> dict[str, Any]:
-    """What every trainer of TRL's is told."""
+def common(plan: Plan, folder: Path, length: int = 0) -> dict[str, Any]:
+    """What every trainer of TRL's is told.
+
+    length: tokens that are read at once, at most.
+    """
     return {
         "output_dir": str(folder / "checkpoints"),
         "use_cpu": device() == "cpu",
         "bf16": device() != "cpu",
-        "gradient_checkpointing": device() != "cpu",
+        "gradient_checkpointing": device() != "cpu" or length > LONG,
         "learning_rate": plan.rate,
         "lr_scheduler_type": "cosine",
         "warmup_steps": plan.warmup,

@@ -83,6 +83,12 @@ def attend(
     return torch.cat(found, dim=2).transpose(1, 2).contiguous(), None
 
 
+def length(sequences: Sequence[Sequence[int]]) -> int:
+    """Tokens of the row that they make."""
+    common = common_length(sequences)
+    return common + sum(len(sequence) - common for sequence in sequences)
+
+
 def can_share(config: Any) -> bool:
     """Does every layer see everything before it; else each sequence is read alone."""
     text = config.get_text_config()

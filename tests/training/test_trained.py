@@ -79,6 +79,23 @@ def test_what_is_learnt_is_what_the_engine_then_says(base, rows, tmp_path):
     assert (tmp_path / "adapter_model.safetensors").exists()
 
 
+@pytest.mark.parametrize("method", ["sft", "grpo"])
+def test_what_is_too_long_to_be_kept_is_made_again_with_the_same_losses(base, rows, tmp_path, monkeypatch, method):
+    from journeyman.training import sft
+
+    def losses(name):
+        plan = Plan(method=method, shape=SHAPE, rate=2e-2, batch=4)
+        trained(base, tmp_path / name, rows, plan)
+        lines = (tmp_path / name / "metrics.jsonl").read_text("utf-8").splitlines()
+        return [found["loss"] for found in map(json.loads, lines) if "loss" in found]
+
+    kept = losses("kept")
+    assert not sft.common(Plan(), tmp_path, sft.LONG)["gradient_checkpointing"]
+    monkeypatch.setattr(sft, "LONG", 8)
+    assert sft.common(Plan(), tmp_path, 9)["gradient_checkpointing"]
+    assert losses("again") == pytest.approx(kept, rel=1e-3, abs=1e-4)
+
+
 def test_an_adapter_of_another_architecture_is_written_as_its_engine_reads_it(base, rows, tmp_path):
     from tests.training.tiny import tiny_model
 
