@@ -227,7 +227,7 @@ async def test_what_a_function_raises_is_text_for_the_model():
         (ToolError, "TypeError: no such thing"),
         (ToolError, "try b"),
         (ServerError, "gone"),
-        (ToolError, "no model pull one"),
+        (ToolError, "no model. pull one"),
         (ToolError, "SystemExit: 3"),
     ]
 
