@@ -1,5 +1,6 @@
 """The model to be trained: a GGUF, dequantised and frozen, with a low-rank adapter on top that PEFT trains."""
 
+import logging
 import os
 import re
 import warnings
@@ -37,10 +38,11 @@ def demand_trainer() -> None:
     os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")
     os.environ.setdefault("TQDM_DISABLE", "1")
     warnings.filterwarnings("ignore", module=r"(transformers|trl|peft)\.")  # about each other
-    from transformers.utils import logging
+    logging.getLogger("trl").setLevel(logging.ERROR)  # it warns of each copy that fills up a group
+    from transformers.utils import logging as theirs
 
-    logging.disable_progress_bar()
-    logging.set_verbosity_error()
+    theirs.disable_progress_bar()
+    theirs.set_verbosity_error()
 
 
 def load_base(path: Path) -> Any:

@@ -309,10 +309,11 @@ def test_a_kind_of_tasks_can_have_a_weight_of_its_own_for_the_divergence(base, r
     assert weights == [(0.01, True), (0.5, True)]
 
 
-def test_a_group_that_lost_attempts_is_filled_up_with_what_counts_for_nothing(base, rows, tmp_path):
+def test_a_group_that_lost_attempts_is_filled_up_with_what_counts_for_nothing(base, rows, tmp_path, caplog):
     fewer = [row for row in rows if row.run_id != "1-3"]
     done = trained(base, tmp_path, fewer, Plan(method="grpo", shape=SHAPE, epochs=1, batch=2))
     assert (done.steps, math.isfinite(done.loss)) == (1, True)
+    assert caplog.text == "", "nobody is warned of what was meant"
 
 
 def test_preferences_move_the_better_turn_up(base, rows, tmp_path):
