@@ -1,7 +1,7 @@
 """The terminal UI. Nothing heavy is imported before the first paint: the engine is another process."""
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -20,6 +20,9 @@ from journeyman.tui.opening import Opening, quietly
 from journeyman.tui.palette import THEMES, Palette
 from journeyman.tui.picker import Asked, Picker
 from journeyman.tui.rows import Choice, Rows
+
+OPTIONS = ("model", "think", "effort")
+PANELS = ("sandbox", "policy", "cost")
 
 
 class Journeyman(App[str]):
@@ -81,7 +84,35 @@ class Journeyman(App[str]):
 
     def do(self, name: str, argument: str) -> None:
         """Do what a command says."""
-        getattr(self, f"do_{name}")(argument)
+        if name in OPTIONS:
+            self._option(name, argument)
+        elif name in PANELS:
+            self._panel(name)
+        else:
+            getattr(self, f"do_{name}")(argument)
+
+    def _option(self, option: str, value: str) -> None:
+        from journeyman.tui.panels import option_choices
+
+        talk = self.chat.talk
+        if value:
+            self.chat.doing(lambda: talk.set_option(option, value))
+        else:
+            self._pick(option, option_choices(talk.options, option), lambda key: talk.set_option(option, key))
+
+    def _panel(self, name: str) -> None:
+        from journeyman.tui.panels import Panel
+
+        self.push_screen(Panel(name, self.chat))
+
+    def _pick(self, title: str, choices: Sequence[Choice], do: Callable[[Any], Awaitable[Any]]) -> None:
+        self.run_worker(self._picked(title, choices, do), group="pick", exclusive=True)
+
+    async def _picked(self, title: str, choices: Sequence[Choice], do: Callable[[Any], Awaitable[Any]]) -> None:
+        """Have one picked, and do something with its key."""
+        picked = await self.push_screen_wait(Picker(title, choices))
+        if picked is not None:
+            await quietly(self.chat, lambda: do(picked.key))
 
     def do_help(self, _argument: str) -> None:
         from journeyman.tui.panels import help_lines
@@ -95,9 +126,8 @@ class Journeyman(App[str]):
         self.chat.doing(self.chat.talk.new)
 
     def do_resume(self, argument: str) -> None:
-        talk = self.chat.talk
         if argument:
-            self.chat.doing(lambda: talk.open(argument))
+            self.chat.doing(lambda: self.chat.talk.open(argument))
         else:
             self.run_worker(self._resume(), group="pick", exclusive=True)
 
@@ -105,59 +135,26 @@ class Journeyman(App[str]):
         from journeyman.tui.panels import session_choices
 
         talk = self.chat.talk
-        listed = await quietly(self.chat, talk.sessions)
-        if listed is not None:
-            picked = await self.push_screen_wait(Picker("Sessions of this folder", session_choices(listed)))
-            if picked is not None:
-                await quietly(self.chat, lambda: talk.open(picked.key))
+        if (listed := await quietly(self.chat, talk.sessions)) is not None:
+            await self._picked("Sessions of this folder", session_choices(listed), talk.open)
 
     def do_rewind(self, _argument: str) -> None:
-        self.run_worker(self._rewind(), group="pick", exclusive=True)
+        async def rewind(seq: int) -> None:
+            self.chat.prompt.set(await self.chat.talk.rewind(seq))
 
-    async def _rewind(self) -> None:
         turns = [Choice(seq, said.replace("\n", " ")[:200]) for seq, said in reversed(self.chat.feed.turns)]
-        picked = await self.push_screen_wait(Picker("Go back to before (files stay as they are)", turns))
-        if picked is not None:
-            prompt = await quietly(self.chat, lambda: self.chat.talk.rewind(picked.key))
-            self.chat.prompt.set(prompt or "")
+        self._pick("Go back to before (files stay as they are)", turns, rewind)
 
     def do_fork(self, _argument: str) -> None:
         self.chat.doing(self.chat.talk.fork)
 
-    def do_model(self, argument: str) -> None:
-        self._option("model", argument)
-
-    def do_think(self, argument: str) -> None:
-        self._option("think", argument)
-
-    def do_effort(self, argument: str) -> None:
-        self._option("effort", argument)
-
-    def _option(self, option: str, value: str) -> None:
-        if value:
-            self.chat.doing(lambda: self.chat.talk.set_option(option, value))
-        else:
-            self.run_worker(self._pick_option(option), group="pick", exclusive=True)
-
-    async def _pick_option(self, option: str) -> None:
-        from journeyman.tui.panels import option_choices
-
-        picked = await self.push_screen_wait(Picker(option, option_choices(self.chat.talk.options, option)))
-        if picked is not None:
-            await quietly(self.chat, lambda: self.chat.talk.set_option(option, picked.key))
-
     def do_mode(self, argument: str) -> None:
+        talk = self.chat.talk
         if argument:
-            self.chat.doing(lambda: self.chat.talk.set_mode(argument))
+            self.chat.doing(lambda: talk.set_mode(argument))
         else:
-            self.run_worker(self._pick_mode(), group="pick", exclusive=True)
-
-    async def _pick_mode(self) -> None:
-        modes = self.chat.talk.modes
-        offered = [Choice(str(m["id"]), str(m.get("name") or m["id"]), str(m.get("description") or "")) for m in modes]
-        picked = await self.push_screen_wait(Picker("Permission policy", offered))
-        if picked is not None:
-            await quietly(self.chat, lambda: self.chat.talk.set_mode(picked.key))
+            modes = [(str(m["id"]), str(m.get("name") or m["id"]), str(m.get("description") or "")) for m in talk.modes]
+            self._pick("Permission policy", [Choice(*mode) for mode in modes], talk.set_mode)
 
     def do_steer(self, argument: str) -> None:
         if argument:
@@ -173,20 +170,6 @@ class Journeyman(App[str]):
         from journeyman.tui.servers import Servers
 
         self.push_screen(Servers(self.chat))
-
-    def do_sandbox(self, _argument: str) -> None:
-        self._panel("sandbox")
-
-    def do_policy(self, _argument: str) -> None:
-        self._panel("policy")
-
-    def do_cost(self, _argument: str) -> None:
-        self._panel("cost")
-
-    def _panel(self, name: str) -> None:
-        from journeyman.tui.panels import Panel
-
-        self.push_screen(Panel(name, self.chat))
 
     def do_plan(self, _argument: str) -> None:
         from journeyman.tui.panels import plan_lines
@@ -210,18 +193,16 @@ class Journeyman(App[str]):
         self.chat.action_thoughts()
 
     def do_theme(self, argument: str) -> None:
+        async def take(name: str) -> None:
+            self.theme = name
+
         if argument in self.available_themes:
             self.theme = argument
-        else:
-            self.run_worker(self._pick_theme(), group="pick", exclusive=True)
+            return
 
-    async def _pick_theme(self) -> None:
         offered = [Choice(name, name, "dark" if t.dark else "light") for name, t in self.available_themes.items()]
         ours = {theme.name for theme in THEMES}
-        offered.sort(key=lambda each: (each.key not in ours, each.key))
-        picked = await self.push_screen_wait(Picker("Theme", offered))
-        if picked is not None:
-            self.theme = picked.key
+        self._pick("Theme", sorted(offered, key=lambda each: (each.key not in ours, each.key)), take)
 
     def do_quit(self, _argument: str) -> None:
         self.leave()
