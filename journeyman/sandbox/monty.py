@@ -76,9 +76,6 @@ class Monty:
         await sandbox.start()
         return sandbox
 
-    async def prewarm(self, spec: Spec, n: int = 1) -> None:
-        """Nothing is kept warm: a worker starts in milliseconds."""
-
 
 class MontySandbox(NoFiles):
     """One session; see `Sandbox`. Cells run one after another, each in a thread that waits for the worker."""

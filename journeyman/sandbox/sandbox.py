@@ -174,7 +174,3 @@ class Provider(Protocol):
             SandboxError: it cannot give what the spec asks for.
         """
         ...
-
-    async def prewarm(self, spec: Spec, n: int = 1) -> None:
-        """Make the next `n` calls of `open` fast."""
-        ...

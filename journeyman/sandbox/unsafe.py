@@ -53,9 +53,6 @@ class Unsafe:
 
         return box
 
-    async def prewarm(self, spec: Spec, n: int = 1) -> None:
-        """Nothing is kept warm."""
-
 
 class _Line:
     """See `box.Line`."""

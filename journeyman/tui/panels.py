@@ -1,7 +1,6 @@
 """What a session is made of, looked at: sandbox, policy, costs; and what pickers offer."""
 
 import json
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +15,7 @@ from journeyman.tui.line import Line
 from journeyman.tui.opening import quietly
 from journeyman.tui.pager import Pager
 from journeyman.tui.rows import Choice
-from journeyman.tui.status import WARN, Status, short
+from journeyman.tui.status import WARN, Status, aged, short
 
 if TYPE_CHECKING:
     from journeyman.tui.chat import Chat
@@ -157,27 +156,21 @@ def session_choices(listed: Sequence[Mapping[str, Any]]) -> list[Choice]:
             f"{ours.get('steps', 0)} step{'s' * (ours.get('steps') != 1)}",
             f"${cost:.2f}" if cost else "",
             f"reward {reward:g}" if isinstance(reward, int | float) else "",
-            age(str(each.get("updatedAt") or "")),
+            _ago(str(each.get("updatedAt") or "")),
         ]
         choices.append(Choice(str(each["sessionId"]), said, " · ".join(filter(None, facts))))
 
     return choices
 
 
-def age(moment: str, now: float | None = None) -> str:
-    """How long ago an ISO time was, as one short word."""
+def _ago(moment: str) -> str:
+    """How long ago an ISO time was."""
     from datetime import datetime
 
     try:
-        seconds = (now or time.time()) - datetime.fromisoformat(moment).timestamp()
+        return aged(datetime.fromisoformat(moment).timestamp())
     except ValueError:
         return ""
-
-    for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
-        if seconds >= size:
-            return f"{seconds / size:.0f} {unit}"
-
-    return "now"
 
 
 def option_choices(options: Sequence[Mapping[str, Any]], wanted: str) -> list[Choice]:

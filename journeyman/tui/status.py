@@ -1,5 +1,6 @@
 """What stands at the bottom: who works, under which rules, and what it has cost so far."""
 
+import time
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
@@ -118,6 +119,16 @@ def short(number: float) -> str:
             return f"{number / size:.{0 if number >= 100 * size else 1}f}{unit}".replace(".0", "")
 
     return f"{number:g}"
+
+
+def aged(started: float) -> str:
+    """How long ago, in four letters at most."""
+    seconds = max(0.0, time.time() - started)
+    for size, unit in ((86_400, "d"), (3_600, "h"), (60, "m")):
+        if seconds >= size:
+            return f"{seconds / size:.0f}{unit}"
+
+    return "now"
 
 
 def _warned(share: float) -> str:

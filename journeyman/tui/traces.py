@@ -1,6 +1,5 @@
 """The trace browser: all recorded runs, found by the same filters as `journeyman traces list`."""
 
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,7 +17,7 @@ from journeyman.tui.line import Line, Span, fit, width_of
 from journeyman.tui.picker import Asked
 from journeyman.tui.rows import Table
 from journeyman.tui.shelf import Group, Record, Shelf
-from journeyman.tui.status import short
+from journeyman.tui.status import aged, short
 
 if TYPE_CHECKING:
     from journeyman.tui.app import Journeyman
@@ -268,13 +267,3 @@ def grouped(group: Group, width: int, search: Sequence[tuple[float | None, bool]
 
 def _worth(reward: float | None) -> str:
     return "dim" if reward is None else "good" if reward >= 1 else "error" if reward <= 0 else "warning"
-
-
-def aged(started: float) -> str:
-    """How long ago, in four letters at most."""
-    seconds = max(0.0, time.time() - started)
-    for size, unit in ((86_400, "d"), (3_600, "h"), (60, "m")):
-        if seconds >= size:
-            return f"{seconds / size:.0f}{unit}"
-
-    return "now"

@@ -111,9 +111,6 @@ class Bare:
         await box.begin(seed=None, preload=(), rlimits={}, memory=0)
         return box
 
-    async def prewarm(self, spec: Spec, n: int = 1) -> None:
-        pass
-
 
 class BareLine:
     def __init__(self, process: Process, home: str) -> None:

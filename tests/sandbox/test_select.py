@@ -25,8 +25,6 @@ class Backend:
 
         return self.name
 
-    async def prewarm(self, spec: Spec, n: int = 1) -> None: ...
-
 
 @pytest.mark.parametrize(
     ("levels", "spec", "taken"),
