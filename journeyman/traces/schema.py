@@ -74,7 +74,10 @@ run = Table(
 
 
 def create(connection: Connection) -> None:
-    """Make the tables, empty."""
+    """Make the tables and indexes that are not there."""
     metadata.create_all(connection)
+    for index in run.indexes:
+        index.create(connection, checkfirst=True)
+
     # not in the table's own words: those of PostgreSQL would load its dialect wherever a store is known
-    connection.exec_driver_sql("CREATE INDEX run_unprojected ON run (projected) WHERE projected = 0")
+    connection.exec_driver_sql("CREATE INDEX IF NOT EXISTS run_unprojected ON run (projected) WHERE projected = 0")

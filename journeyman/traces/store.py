@@ -16,7 +16,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from sqlalchemy import ColumnElement, Connection, Engine, Select, func, make_url, select
+from sqlalchemy import ColumnElement, Connection, Engine, Select, func, inspect, make_url, select, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from journeyman.errors import DamagedRun, StoreError, UsageError, install
@@ -27,8 +27,8 @@ from journeyman.traces.connect import explain, make_engine, unusable
 from journeyman.traces.messages import Value
 from journeyman.traces.writer import Recorder, Stored, Watch, Writer
 
-OLDEST, HEAD = "0004", "0004"
-"""The first release's migration, and the newest."""
+HEAD = "0004"
+"""The newest migration."""
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 
@@ -286,17 +286,13 @@ class Store:
 
     def _migrate(self) -> None:
         with self._engine.connect() as connection:
-            found = _revision(connection)
+            found = revision(connection)
             if found == HEAD:
                 return
 
             if found is not None and found > HEAD:
                 message = f"{self.where} was written by a newer journeyman (schema {found}, this one knows {HEAD})."
                 raise StoreError(message, fix="Update journeyman, or set another store: JOURNEYMAN_STORE=PATH")
-
-            if found is not None and found < OLDEST:
-                message = f"{self.where} was written by a journeyman from before the first release."
-                raise StoreError(message, fix="Set another store: JOURNEYMAN_STORE=PATH")
 
         from journeyman.traces import migrations  # noqa: PLC0415 - alembic is only needed here
 
@@ -322,10 +318,8 @@ def columns(row: Any) -> Row:
     return Row(row.seq, row.at, row.body, row.blobs, row.tokens)
 
 
-def _revision(connection: Connection) -> str | None:
+def revision(connection: Connection) -> str | None:
     """The migration the database is at, None where it is empty."""
-    from sqlalchemy import inspect, text  # noqa: PLC0415
-
     if not inspect(connection).has_table("alembic_version"):
         return None
 

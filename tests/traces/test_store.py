@@ -207,14 +207,13 @@ def test_a_folder_in_its_place_is_refused(tmp_path: Path, anyio_backend: str) ->
         Store.open(tmp_path)
 
 
-@pytest.mark.parametrize(("version", "told"), [("9999", "newer journeyman"), ("0003", "before the first release")])
-def test_a_store_of_another_time_is_refused(tmp_path: Path, anyio_backend: str, version: str, told: str) -> None:
+def test_a_store_from_the_future_is_refused(tmp_path: Path, anyio_backend: str) -> None:
     path = tmp_path / "runs.db"
     Store.open(path).close()
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
-        connection.execute("UPDATE alembic_version SET version_num = ?", (version,))
+        connection.execute("UPDATE alembic_version SET version_num = '9999'")
 
-    with pytest.raises(StoreError, match=told):
+    with pytest.raises(StoreError, match="newer journeyman"):
         Store.open(path)
 
 

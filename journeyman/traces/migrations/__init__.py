@@ -4,10 +4,14 @@ from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import Engine, inspect
+from sqlalchemy import Engine
 
 from journeyman.traces import schema
+from journeyman.traces.migrations import first
+from journeyman.traces.store import revision
 
+FIRST = "0004"
+"""The step from which on there are steps: stores from before are rewritten."""
 OURS = 7_309_453
 """The number of our lock, out of all that programs may take on that server."""
 
@@ -22,8 +26,14 @@ def upgrade(engine: Engine) -> None:
             connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({OURS})")
 
         config.attributes["connection"] = connection
-        if inspect(connection).has_table("alembic_version"):
+        found = revision(connection)
+        if found is not None and found >= FIRST:
             command.upgrade(config, "head")
-        else:
+            return
+
+        if found is None:
             schema.create(connection)
-            command.stamp(config, "head")
+        else:
+            first.rewrite(connection)
+
+        command.stamp(config, "head", purge=True)

@@ -1,4 +1,4 @@
-"""The store of the first release. New stores are made whole (`schema.create`); steps from here on stand beside this."""
+"""The store of the first release. New stores are made whole (`schema.create`), older ones rewritten (`first.py`)."""
 
 revision = "0004"
 down_revision = None
