@@ -12,6 +12,7 @@ from pydantic import JsonValue
 from journeyman.engine.place import folder
 from journeyman.engine.turn import Turn
 from journeyman.errors import JourneymanError
+from journeyman.home import replace_text
 
 NAMED = re.compile(r"[\w-]+")
 
@@ -72,14 +73,11 @@ class Waiting:
     def _save(self) -> None:
         turns = [self._taken, *self.turns] if self._taken else [*self.turns]
         with suppress(OSError):  # a full disk: what waits is said all the same
-            if not turns:
+            if turns:
+                told = [{"text": each.text, "command": each.command} for each in turns]
+                replace_text(self._path, json.dumps(told), mode=0o600)
+            else:
                 self._path.unlink(missing_ok=True)
-                return
-
-            self._path.parent.mkdir(mode=0o700, exist_ok=True)
-            fresh = self._path.with_suffix(".tmp")
-            fresh.write_text(json.dumps([{"text": each.text, "command": each.command} for each in turns]), "utf-8")
-            fresh.replace(self._path)
 
 
 def is_kept(session_id: str) -> bool:
