@@ -23,10 +23,10 @@ from typing import Any, cast
 import anyio
 
 from journeyman.engine import wire
-from journeyman.engine.pipe import Pipe
 from journeyman.engine.place import log_path, socket_path
 from journeyman.engine.reach import reached
 from journeyman.errors import Disconnected, JourneymanError, UsageError, known
+from journeyman.sandbox.wire import Wire
 
 STARTING_S = 60.0
 """For an engine to start; on a busy machine its imports take a while."""
@@ -81,8 +81,9 @@ class _Waiting:
 class Client:
     """Made by `connect`. Every method may be called from any task of its event loop."""
 
-    def __init__(self, pipe: Pipe) -> None:
-        self._pipe = pipe
+    def __init__(self, link: Wire) -> None:
+        self._link = link
+        self._sending = anyio.Lock()
         self._waiting: dict[int, _Waiting] = {}
         self._count = 0
         self._gone: Disconnected | None = None
@@ -210,15 +211,17 @@ class Client:
 
         line = json.dumps(message, separators=(",", ":")).encode() + b"\n"
         try:
-            await self._pipe.send(line)
-        except (OSError, anyio.ClosedResourceError) as error:
+            async with self._sending:
+                await self._link.send(line)
+        except (anyio.BrokenResourceError, anyio.ClosedResourceError) as error:
             raise _lost() from error
 
     async def read(self) -> None:
         """Take in what the engine says, to its end; `connect` runs it."""
         pieces: list[bytes] = []
         try:
-            while piece := await self._pipe.receive():
+            while True:
+                piece = await self._link.receive()
                 if b"\n" not in piece:
                     pieces.append(piece)
                     continue
@@ -227,7 +230,7 @@ class Client:
                 pieces = [rest]
                 for line in filter(None, lines):
                     self._take(json.loads(line))
-        except (OSError, anyio.ClosedResourceError):
+        except (anyio.EndOfStream, anyio.BrokenResourceError, anyio.ClosedResourceError):
             pass
         finally:
             self._gone = _lost()
@@ -274,9 +277,9 @@ async def connect(path: Path | None = None, *, start: bool = True) -> AsyncGener
     deadline = anyio.current_time() + STARTING_S
     async with AsyncExitStack() as stack:
         while True:
-            pipe = await reached(path, STARTING_S, start=start)
+            link = await reached(path, STARTING_S, start=start)
             try:
-                client = await stack.enter_async_context(_met(pipe))
+                client = await stack.enter_async_context(_met(link))
                 break
             except Disconnected:  # it was about to end; the next one is another
                 if not start or anyio.current_time() > deadline:
@@ -286,10 +289,10 @@ async def connect(path: Path | None = None, *, start: bool = True) -> AsyncGener
 
 
 @asynccontextmanager
-async def _met(pipe: Pipe) -> AsyncGenerator[Client]:
-    client = Client(pipe)
+async def _met(link: Wire) -> AsyncGenerator[Client]:
+    client = Client(link)
     async with AsyncExitStack() as stack:
-        stack.callback(pipe.close)
+        stack.callback(link.close)
         group = anyio.create_task_group()
         await group.__aenter__()
         stack.push_async_callback(group.__aexit__, None, None, None)  # so that errors of the body leave as they are

@@ -1,6 +1,7 @@
 """The way to the engine's process, which is started where it is not there."""
 
 import os
+import socket
 import subprocess
 import sys
 from contextlib import suppress
@@ -8,14 +9,14 @@ from pathlib import Path
 
 import anyio
 
-from journeyman.engine.pipe import Pipe
 from journeyman.engine.place import log_path, short
 from journeyman.errors import Disconnected
+from journeyman.sandbox.wire import Wire
 
 POLL_S = 0.03
 
 
-async def reached(path: Path, seconds: float, *, start: bool) -> Pipe:
+async def reached(path: Path, seconds: float, *, start: bool) -> Wire:
     """A connection to the engine that listens there; where there is none, one is started, if it may `start`.
 
     Raises:
@@ -26,7 +27,7 @@ async def reached(path: Path, seconds: float, *, start: bool) -> Pipe:
     while True:
         try:
             with short(path) as address:
-                return Pipe(address)
+                return _connected(address)
         except OSError as error:
             if not start:
                 raise Disconnected(f"No engine listens at {path}.", fix="journeyman serve") from error
@@ -38,6 +39,19 @@ async def reached(path: Path, seconds: float, *, start: bool) -> Pipe:
             raise Disconnected(f"The engine does not start. {_tail()}", fix=f"See {log_path()}, or: journeyman serve")
 
         await anyio.sleep(POLL_S)
+
+
+def _connected(address: str) -> Wire:
+    """Raises OSError: nothing listens there."""
+    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
+    try:
+        connection.setblocking(False)
+        connection.connect(address)
+    except OSError:
+        connection.close()
+        raise
+
+    return Wire(connection)
 
 
 def _start(path: Path) -> "subprocess.Popen[bytes]":

@@ -19,6 +19,9 @@ class Wire(ByteStream):
 
     async def receive(self, max_bytes: int = _MOST) -> bytes:
         while True:
+            if self._raw.fileno() < 0:
+                raise anyio.ClosedResourceError
+
             try:
                 await anyio.wait_readable(self._raw)
                 data = self._raw.recv(min(max_bytes, self._room))
@@ -35,18 +38,25 @@ class Wire(ByteStream):
 
     async def send(self, item: bytes) -> None:
         left = memoryview(item)
-        while left:
-            try:
-                left = left[self._raw.send(left) :]
-            except BlockingIOError:
-                await anyio.wait_writable(self._raw)
-            except OSError as error:
-                raise anyio.BrokenResourceError from error
+        try:
+            while left:
+                try:
+                    left = left[self._raw.send(left) :]
+                except BlockingIOError:
+                    await anyio.wait_writable(self._raw)
+                except OSError as error:
+                    raise anyio.BrokenResourceError from error
+        finally:
+            if 0 < len(left) < len(item):  # half a message: nothing after it would be understood
+                self.close()
 
     async def send_eof(self) -> None:
         self._raw.shutdown(socket.SHUT_WR)
 
     async def aclose(self) -> None:
+        self.close()
+
+    def close(self) -> None:
         if self._raw.fileno() >= 0:
             anyio.notify_closing(self._raw)
             self._raw.close()
