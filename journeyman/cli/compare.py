@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from journeyman.cli.output import json_option, print_json
+from journeyman.errors import Interrupted, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -54,7 +55,6 @@ batch:NAME/STRATEGY`. The same --batch goes on where it was cut off.
 def compare(**options: Any) -> None:
     import anyio
 
-    from journeyman.errors import Interrupted, UsageError
     from journeyman.traces.store import new_run_id
 
     options["batch"] = options["batch"] or new_run_id()
@@ -88,8 +88,6 @@ def compare(**options: Any) -> None:
 
 def _demand_place(path: Path) -> None:
     """Raises UsageError where a drawing cannot be written, before an hour is spent on what it would show."""
-    from journeyman.errors import UsageError
-
     there = path if path.exists() else path.parent
     if path.is_dir() or not path.parent.is_dir() or not os.access(there, os.W_OK):
         raise UsageError(f"--plot {path} cannot be written.", fix="Name a file in a folder that is there.")

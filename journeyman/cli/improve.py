@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from journeyman.cli.output import json_option, print_json
+from journeyman.errors import Interrupted, UsageError
 
 if TYPE_CHECKING:
     from journeyman.training.course import Course, Found
@@ -91,7 +92,6 @@ def improve(**options: Any) -> None:
 
     from journeyman.agent.models.kept import demand_name
     from journeyman.config import load_settings
-    from journeyman.errors import Interrupted
     from journeyman.home import data_dir
     from journeyman.traces.store import Store
     from journeyman.training.base import demand_trainer
@@ -117,7 +117,6 @@ def improve(**options: Any) -> None:
 def _course(options: dict[str, Any], named: str) -> "Course":
     from journeyman.agent.models.spec import local_files, make_model
     from journeyman.cli.train import grpo_options
-    from journeyman.errors import UsageError
     from journeyman.training.course import RECIPES, Course
     from journeyman.training.recipe import Shape
 

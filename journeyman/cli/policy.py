@@ -10,6 +10,7 @@ from journeyman.cli.output import json_option, print_json
 from journeyman.cli.policy_approvals import approvals
 from journeyman.cli.policy_choice import CHOICE, COLORS, ToolChoice, assembled, named
 from journeyman.cli.policy_compare import diff, lint, replay
+from journeyman.cli.stores import opened
 from journeyman.errors import ToolError, UsageError
 from journeyman.safe import safe, shown_call
 
@@ -219,8 +220,6 @@ def _reading(name: str, result: str) -> "Reading":
 
 
 def _stored(run_id: str) -> list[Any]:
-    from journeyman.cli.stores import opened
-
     with opened() as store:
         return [each.event for each in store.events(store.resolve(run_id))]
 

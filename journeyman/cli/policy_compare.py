@@ -6,6 +6,7 @@ import click
 
 from journeyman.cli.output import json_option, print_json
 from journeyman.cli.policy_choice import CHOICE, COLORS, alone, assembled, named
+from journeyman.cli.stores import opened
 from journeyman.safe import safe
 
 if TYPE_CHECKING:
@@ -123,7 +124,6 @@ def _show_change(each: "Change") -> None:
 @json_option()
 def replay(filter: tuple[str, ...], setting: str | None, limit: int, json: bool) -> int:  # noqa: A002 - its name there
     """Decide the calls of stored runs again, and list who would be asked and what would be stopped. Nothing is run."""
-    from journeyman.cli.stores import opened
     from journeyman.policies.again import redecide
     from journeyman.traces.find import find
 

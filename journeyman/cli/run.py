@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from journeyman.cli.output import json_option, print_json
+from journeyman.cli.output import json_option, print_json, show_error
 from journeyman.errors import Interrupted, UsageError
 from journeyman.safe import safe
 
@@ -285,8 +285,6 @@ def print_result(result: "Result", options: dict[str, Any]) -> None:
             }
         )
         return
-
-    from journeyman.cli.output import show_error
 
     if result.answer is not None:
         click.echo(safe(result.answer, None, lines=True) if sys.stdout.isatty() else result.answer)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from journeyman.cli.output import json_option, print_json
+from journeyman.errors import UsageError
 
 if TYPE_CHECKING:
     from journeyman.training.recipe import Plan
@@ -123,7 +124,6 @@ def grpo_options(preset: str, settings: tuple[str, ...]) -> Any:
     """
     from pydantic import ValidationError
 
-    from journeyman.errors import UsageError
     from journeyman.training.recipe import PRESETS, Grpo
 
     if preset not in PRESETS:

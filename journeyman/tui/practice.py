@@ -9,7 +9,6 @@ from journeyman.errors import JourneymanError
 from journeyman.tui import courses
 from journeyman.tui.line import Line
 from journeyman.tui.pager import Pager
-from journeyman.tui.shelf import Shelf
 
 NONE = "No course yet. journeyman improve --tasks starter; what was tried by hand: F4, then g"
 
@@ -45,6 +44,8 @@ class Practice(Pager):
         self.app.call_from_thread(self.draw)
 
     def _read(self, width: int) -> Iterator[Line]:
+        from journeyman.tui.shelf import Shelf
+
         found = courses.folders()
         if not found:
             yield ((NONE, "dim"),)

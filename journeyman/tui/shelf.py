@@ -1,13 +1,23 @@
 """The recorded runs, page by page: a hundred thousand of them cost as much to look at as a screenful.
 
-The store's library is imported when a shelf is opened, never before.
+It brings the store's library along: import it where a shelf is opened, and in a thread.
 """
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from sqlalchemy import func, select
+
+from journeyman.config import load_settings
+from journeyman.engine.updates import Updates
 from journeyman.safe import safe
+from journeyman.traces.export import export
+from journeyman.traces.project import refresh
+from journeyman.traces.query import Filter
+from journeyman.traces.schema import run
+from journeyman.traces.store import Store
+from journeyman.tui.feed import items_of
 from journeyman.tui.items import Item
 
 PAGE = 200
@@ -59,9 +69,6 @@ class Shelf:
         Raises:
             ConfigError, StoreError: there is none that can be used.
         """
-        from journeyman.config import load_settings
-        from journeyman.traces.store import Store
-
         self.store: Store = Store.open(load_settings().store)
         self._where: Any = None
         self._pages: dict[int, list[Record]] = {}
@@ -78,12 +85,6 @@ class Shelf:
             UsageError: the filter makes no sense.
             StoreError: the store cannot be read.
         """
-        from sqlalchemy import func, select
-
-        from journeyman.traces.project import refresh
-        from journeyman.traces.query import Filter
-        from journeyman.traces.schema import run
-
         wanted = Filter(text)
         if wanted.needs_projections:
             refresh(self.store)
@@ -107,10 +108,6 @@ class Shelf:
         return self._pages[page][row % PAGE]
 
     def _read(self, offset: int) -> list[Record]:
-        from sqlalchemy import select
-
-        from journeyman.traces.schema import run
-
         query = select(*(run.c[name] for name in COLUMNS)).where(self._where)
         query = query.order_by(run.c.started_at.desc(), run.c.run_id.desc()).limit(PAGE).offset(offset)
         with self.store.reading() as connection:
@@ -118,10 +115,6 @@ class Shelf:
 
     def groups(self, limit: int = 2_000) -> list[Group]:
         """Attempts by batch and task, the newest first."""
-        from sqlalchemy import select
-
-        from journeyman.traces.schema import run
-
         query = select(*(run.c[n] for n in ("batch", "task", "prompt", "reward", "started_at", "attempt")))
         query = query.where(run.c.batch.is_not(None)).where(self._where)
         query = query.order_by(run.c.started_at.desc()).limit(limit * 16)
@@ -143,10 +136,6 @@ class Shelf:
 
     def prompts(self, tasks: Sequence[str]) -> dict[str, str]:
         """What tasks ask, by key, as far as they were tried."""
-        from sqlalchemy import select
-
-        from journeyman.traces.schema import run
-
         query = select(run.c.task, run.c.prompt).where(run.c.task.in_(tasks)).distinct()
         with self.store.reading() as connection:
             return {row.task: row.prompt for row in connection.execute(query)}
@@ -164,10 +153,6 @@ class Shelf:
 
     def record(self, run_id: str) -> Record:
         """One run."""
-        from sqlalchemy import select
-
-        from journeyman.traces.schema import run
-
         query = select(*(run.c[name] for name in COLUMNS)).where(run.c.run_id == run_id)
         with self.store.reading() as connection:
             return _record(connection.execute(query).mappings().one())
@@ -178,9 +163,6 @@ class Shelf:
 
     def items(self, run_id: str) -> list[Item]:
         """A run as a transcript."""
-        from journeyman.engine.updates import Updates
-        from journeyman.tui.feed import items_of
-
         updates = Updates()
         told: list[Mapping[str, Any]] = []
         for stored in self.events(run_id):
@@ -190,8 +172,7 @@ class Shelf:
 
     async def rate(self, run_id: str, score: float) -> None:
         """Keep what the user thinks of a run, 0 to 1."""
-        from journeyman.traces.project import refresh
-        from journeyman.training.scoring import rate
+        from journeyman.training.scoring import rate  # the room of training
 
         await rate(self.store, run_id, score)
         refresh(self.store)
@@ -203,8 +184,6 @@ class Shelf:
         Raises:
             UsageError: the file is there, or the format is none.
         """
-        from journeyman.traces.export import export
-
         done = export(self.store, run_ids, out, form)
         left = f", {len(done.skipped)} left out" if done.skipped else ""
         return f"{done.rows} rows of {done.runs} runs in {out}{left}"

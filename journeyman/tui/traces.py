@@ -16,11 +16,11 @@ from journeyman.tui.blocks import lasted
 from journeyman.tui.line import Line, Span, fit, width_of
 from journeyman.tui.picker import Asked
 from journeyman.tui.rows import Table
-from journeyman.tui.shelf import Group, Record, Shelf
 from journeyman.tui.status import aged, short
 
 if TYPE_CHECKING:
     from journeyman.tui.app import Journeyman
+    from journeyman.tui.shelf import Group, Record, Shelf
 
 OUTCOMES = {"answered": ("●", "good"), "unfinished": ("○", "dim"), "interrupted": ("○", "warning")}
 COLUMNS = (("run", 8, 0), ("reward", 6, 0), ("steps", 5, 0), ("tokens", 6, 70), ("cost", 7, 110), ("time", 7, 90),
@@ -54,7 +54,7 @@ class Runs(Table):
         return recorded(record, self.cells, marked=record.run_id in self.marked)
 
     @property
-    def picked(self) -> Record | None:
+    def picked(self) -> "Record | None":
         return self.shelf[self.cursor] if self.shelf and self.count and self.groups is None else None
 
 
@@ -110,6 +110,8 @@ class Traces(Screen):
 
     @work(thread=True, exclusive=True, group="open")
     def _open(self) -> None:
+        from journeyman.tui.shelf import Shelf
+
         try:
             shelf = Shelf()
         except JourneymanError as error:
@@ -118,7 +120,7 @@ class Traces(Screen):
 
         self.app.call_from_thread(self._opened, shelf)
 
-    def _opened(self, shelf: Shelf) -> None:
+    def _opened(self, shelf: "Shelf") -> None:
         self._shelf = self.runs.shelf = shelf
         self.action_again()
 
@@ -227,7 +229,7 @@ class Traces(Screen):
 KEYS = "enter read · / filter · g groups · space mark · d diff · +- rate · e export"
 
 
-def recorded(record: Record, width: int, *, marked: bool = False) -> Line:
+def recorded(record: "Record", width: int, *, marked: bool = False) -> Line:
     """One run."""
     reward = "–" if record.reward is None else f"{record.reward:.2f}"
     tools = "" if record.calls is None else f"{record.calls}" + (f"!{record.errors}" if record.errors else "")
@@ -252,7 +254,7 @@ def recorded(record: Record, width: int, *, marked: bool = False) -> Line:
     return fit((*spans, (f" {record.prompt} ", ""), (record.answer, "dim")), width)
 
 
-def grouped(group: Group, width: int, search: Sequence[tuple[float | None, bool]] = ()) -> Line:
+def grouped(group: "Group", width: int, search: Sequence[tuple[float | None, bool]] = ()) -> Line:
     """One group: a dot for each attempt, filled where it was right; of a search `◆` is what it chose."""
     rewards = [score for score, _ in search] or group.rewards
     dots = [("●" if r == 1 else "·" if r is None else "◐" if r else "○", _worth(r)) for r in rewards[:16]]

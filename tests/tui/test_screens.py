@@ -205,7 +205,7 @@ async def test_the_conversation_and_what_stands_over_it(size, monkeypatch):  # n
         chat.talk.modes = [{"id": "ask", "name": "ask", "description": "Ask before anything is changed."}]
         chat.talk.options = [{"id": "model", "options": [{"value": "local:starter", "name": "local:starter"}]}]
         monkeypatch.setattr(chat.talk, "sessions", sessions)
-        monkeypatch.setattr("journeyman.tui.panels.aged", lambda _: "2 h")
+        monkeypatch.setattr("journeyman.tui.panels._ago", lambda _: "2 h")
         for name in ("rewind", "resume", "mode", "model"):
             app.do(name, "")
             await until(pilot, lambda: app.screen is not chat)
