@@ -73,9 +73,10 @@ class Forked:
     async def _hear(self) -> None:
         frame = self._reader.feed(b"") or self._reader.feed(await self.stream.receive())
         self._told |= frame[0] if frame else {}
-        if self._watch < 0 and "pid" in self._told:
+        if not self.pid and "pid" in self._told:
             self.pid = int(self._told["pid"])
-            self._watch = os.pidfd_open(self.pid)
+            with suppress(ProcessLookupError):  # it has ended already, and says why
+                self._watch = os.pidfd_open(self.pid)
 
         if "failed" in self._told:
             raise SandboxError(str(self._told["failed"]), fix=FIX)
