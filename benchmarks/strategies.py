@@ -174,8 +174,8 @@ def trials(n: int, routed: int) -> list[Trial]:
     return [
         Trial(QWEN, "local:qwen.gguf", plan("qwen", TRIED + SMALLER, texts)),
         Trial(STARTER, "local:starter", plan("starter", TRIED + LARGER, tools)),
-        Trial(f"{QWEN} {thinks}", "local:qwen.gguf", plan("qwen-thinks", THOUGHTS, texts), thinks=True),
-        Trial(f"{STARTER} {thinks}", "local:starter", plan("starter-thinks", THOUGHTS, tools[:FEW]), thinks=True),
+        Trial(f"{QWEN}, {thinks}", "local:qwen.gguf", plan("qwen-thinks", THOUGHTS, texts), thinks=True),
+        Trial(f"{STARTER}, {thinks}", "local:starter", plan("starter-thinks", THOUGHTS, tools[:FEW]), thinks=True),
         Trial(f"{QWEN}, routed", "local:qwen.gguf", plan("routes", ROUTES, many)),
     ]
 

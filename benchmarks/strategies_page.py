@@ -27,13 +27,14 @@ BELOW = "# What a strategy buys\n"
 MANY = 50
 """Tasks from which what a router saves is told of each family."""
 HEAD = """{below}
-`uv run python -m benchmarks.strategies --n {n} --routed {routed}`, then `uv run python -m benchmarks.strategies_page`.
-Each strategy tries the same held-out tasks once, seed {seed}. In the tables: right answers with their 95 % Wilson
-interval; tokens a task, read and written, with what candidates that were not chosen and judges read and wrote; against
-*plain*, the tasks that only this strategy or only *plain* got right, and the chance of so uneven a split (exact McNemar
-test). All of it ran here and cost nothing; there are no seconds, because strategies that make the same draw share it.
-A star: the task's own verifier was asked, which is an upper bound, not a result. Where an arm has fewer tasks than
-others, the machine's time was up; what is against *plain* is over shared tasks alone.
+`uv run python -m benchmarks.strategies --n {n} --routed {routed}`, then `uv run python -m benchmarks.strategies_page`:
+as many of the tasks as an hour of one core allowed. Each strategy tries the same held-out tasks once, seed {seed}. In
+the tables: right answers with their 95 % Wilson interval; tokens a task, read and written, with what candidates that
+were not chosen and judges read and wrote; against *plain*, the tasks that only this strategy or only *plain* got right,
+and the chance of so uneven a split (exact McNemar test). All of it ran here and cost nothing; there are no seconds,
+because strategies that make the same draw share it. A star: the task's own verifier was asked, which is an upper bound,
+not a result. What is against *plain* is over shared tasks alone. `local:starter` is the starter of the second table,
+`local:qwen.gguf` the model of the first; a token of theirs counts as one.
 
 """
 TABLE = "| strategy | right | 95 % | read | written | better | worse | p |\n|---|---|---|---|---|---|---|---|\n"
