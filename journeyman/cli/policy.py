@@ -238,6 +238,9 @@ def _show(found: "Explanation") -> None:
     if not found.rules:
         click.echo("  no rule matches; the default decides")
 
+    if found.tool.startswith("python."):
+        click.echo("  a name without a server is taken for a function that you hand to an agent; others: server.tool")
+
     for each in found.traced:
         at = f" in {each.call}{f', {each.field}' if each.field else ''}" if each.call else ""
         verdict = "may steer it" if each.enough else "may not steer it unasked"

@@ -96,7 +96,9 @@ def run(prompt: str | None, **options: Any) -> int:
     try:
         result = anyio.run(_run, prompt, options, heard)
     except KeyboardInterrupt:
-        again = f"Go on with it: journeyman run --resume {heard.run_id}" if heard.run_id else "Nothing was started."
+        again = (
+            f"Go on with it: journeyman run --resume {heard.run_id}" if heard.run_id else "Nothing was begun by then."
+        )
         interrupted = Interrupted("Interrupted.", fix=_as_asked(again, heard.run_id, options))
         interrupted.run_id = heard.run_id
         raise interrupted from None

@@ -227,12 +227,17 @@ def export(*, out: Path | None, form: str | None, url: str | None, where: str, f
     from journeyman.traces.export import export as write
     from journeyman.traces.export import send
     from journeyman.traces.find import find
+    from journeyman.traces.query import Filter
 
     form = form or ("otel" if url else "messages")
     if (out is None) == (url is None) or (url and form != "otel"):
         fix = "journeyman traces export OUT.jsonl, or: journeyman traces export --to URL"
         raise UsageError("Runs are written to a file, or sent as otel to a URL.", fix=fix)
 
+    if out == Path("-"):
+        raise UsageError("Runs are written to a file, not to standard output.", fix="Name it: OUT.jsonl")
+
+    Filter(where)  # a mistake shows as it was typed
     wanted = f"{where} outcome:answered" if form == "messages" else where
     with opened() as store:
         runs = [run.run_id for run in reversed(find(store, wanted, None))]
@@ -245,6 +250,10 @@ def export(*, out: Path | None, form: str | None, url: str | None, where: str, f
     click.echo(
         f"{done.rows} {'rows' if out else 'spans'} of {done.runs} runs {'in' if out else 'sent to'} {out or url}"
     )
+    if not (done.rows or done.skipped):
+        what = f"none of them makes a row of {form}: journeyman traces export --help" if done.runs else "no run matches"
+        click.echo(f"nothing was written: {what}", err=True)
+
     for why, ids in _by_reason(done.skipped).items():
         named = f"{ids[0]}: " if len(ids) == 1 else f"{len(ids)} runs, {ids[0]} the first: "
         click.echo(f"left out {named}{why}", err=True)

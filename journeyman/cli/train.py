@@ -159,7 +159,9 @@ def _rows(
     found = sorted(run.run_id for run in find(store, where, limit=None))
     rows, skipped = read_rows(store, found, reader, practised=not imitated)
     if imitated:
-        rows = few_of_each(rows, options["each"])
+        rows, every = few_of_each(rows, options["each"]), len(rows)
+        if every > len(rows):
+            reader.counts[f"left out: the same words, or a task done {options['each']} times"] = every - len(rows)
 
     if imitated and options["replay"]:
         rows += general(options["replay"], reader, int(len(rows) * options["share"]), plan.seed)
@@ -176,7 +178,10 @@ def _dry(rows: "list[Row]", skipped: dict[str, str], counts: Any, *, as_json: bo
         print_json(found)
         return
 
-    click.echo(f"{found['rows']} rows with {found['targets']} targets")
+    click.echo(f"{found['rows']} row{'s' * (len(rows) != 1)} with {found['targets']} targets")
+    if not (rows or skipped):
+        click.echo("No run matches: journeyman traces list says which there are.", err=True)
+
     for name, count in counts.items():
         click.echo(f"  {count} {name}")
 

@@ -88,7 +88,7 @@ def lines(event: StoredEvent, safe: Safe) -> Iterator[str]:  # noqa: C901, PLR09
         case ApprovalAnswered():
             yield f"  {'approved' if event.approved else 'refused'} by {event.by}"
         case CallFinished():
-            yield from _said(f"  {event.status}", event.result.text, safe)
+            yield from _said(f"  {event.status}", event.result.text.removeprefix(f"{event.status}: "), safe)
         case Inside():
             yield from (f"    {line}" for line in lines(event.event, safe))
         case BudgetRaised():

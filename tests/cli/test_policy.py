@@ -45,6 +45,12 @@ def test_explain_says_what_a_tool_refuses_besides(place):
     assert "the tool itself" not in place("policy", "explain", "calculator.calculate").out
 
 
+def test_explain_says_for_what_a_name_without_a_server_is_taken(place):
+    taken = "a name without a server is taken for a function"
+    assert taken in place("policy", "explain", "nonsense").out
+    assert taken not in place("policy", "explain", "files.read").out
+
+
 def test_explain_says_that_the_arguments_do_not_fit_the_tool(place):
     done = place("policy", "explain", "files.read", '{"pth": "a"}')
     assert (done.code, "path is missing; there is no argument 'pth' (did you mean 'path'?)" in done.out) == (0, True)

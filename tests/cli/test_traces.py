@@ -185,6 +185,13 @@ def test_an_export_goes_to_a_file_or_as_spans_to_a_collector(place):
     assert "written to a file, or sent as otel" in done.err
 
 
+def test_an_export_says_why_it_wrote_nothing_and_points_at_what_was_typed(place):
+    assert "no run matches" in place("traces", "export", "none.jsonl", "--where", "xyzzy").err
+    assert "  reward==\n  ^\n" in place("traces", "export", "none.jsonl", "--where", "reward==").err
+    assert "not to standard output" in place("traces", "export", "-").err
+    assert not (place.folder / "-").exists()
+
+
 def test_nobody_at_the_other_end_is_an_error(place):
     done = place("traces", "export", "--to", "http://127.0.0.1:9")
 

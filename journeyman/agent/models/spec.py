@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 FORMS = {
     "local:starter": "the small model that comes along",
     "local:PATH.gguf[+ADAPTER.gguf]": "a GGUF file on this machine",
-    "local:NAME": "one that was trained here: `journeyman models list`",
+    "local:NAME": "one that was trained here, listed by `journeyman models list`",
     "hf:OWNER/NAME/FILE.gguf": "a file of a model hub, after `journeyman models pull`",
     "http://HOST:PORT/v1#NAME": "any server that speaks OpenAI Chat Completions",
     "openai:NAME": "OpenAI, with the key in OPENAI_API_KEY",

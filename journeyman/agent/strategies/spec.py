@@ -40,7 +40,8 @@ def strategy(text: str) -> Strategy:
     try:
         return _read(ast.parse(text.strip(), mode="eval").body)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
-        raise UsageError(f"{text!r} is no strategy.", fix=_fix()) from None
+        half = ": its brackets do not match" if text.count("(") != text.count(")") else ""
+        raise UsageError(f"{text!r} is no strategy{half}.", fix=_fix()) from None
 
 
 def strategies(texts: Sequence[str]) -> list[Strategy]:
@@ -63,6 +64,8 @@ def _value(node: ast.expr) -> object:
     match node:
         case ast.Constant(value=value):
             return value
+        case ast.UnaryOp(op=ast.USub(), operand=ast.Constant(value=int() | float() as value)):
+            return -value
         case ast.Name(id=name) if name not in STRATEGIES:
             return name
         case _:

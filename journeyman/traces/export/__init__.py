@@ -1,5 +1,6 @@
 """Runs written for other programs: one format, one file. A format is a view of a run; nothing is added to it."""
 
+import errno
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib import import_module
@@ -80,9 +81,9 @@ def whole(out: Path, *, force: bool = False) -> Generator[BinaryIO]:
 
         fresh.replace(out)
     except OSError as error:
-        raise UsageError(
-            f"{out} cannot be written: {error}.", fix="Name a file in a folder you may write to."
-        ) from error
+        full = error.errno == errno.ENOSPC
+        fix = "Free some disk space." if full else "Name a file in a folder you may write to."
+        raise UsageError(f"{out} cannot be written: {error.strerror}.", fix=fix) from error
     finally:
         fresh.unlink(missing_ok=True)
 
