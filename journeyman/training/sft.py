@@ -62,30 +62,36 @@ def sft_trainer(model: Any, tokens: Any, rows: Sequence[Row], plan: Plan, folder
 
 
 def batched(rows: Sequence[Row], size: int, seed: int) -> list[dict[str, Any]]:
-    """Batches of at most `size` conversations, as far as they can be of such that begin alike, in random order."""
+    """Batches of at most `size` conversations, as far as they can be of such that begin alike, in random order.
+
+    A group is cut into even parts; what is left of small ones is put together, so that all batches weigh alike.
+    """
     random = Random(seed)
-    batches, alone = [], []
+    batches, left = [], []
     for group in _alike(rows):
-        if len(group) == 1:
-            alone += group
-            continue
-
         random.shuffle(group)
-        parts = -(-len(group) // size)
-        batches += [group[at::parts] for at in range(parts)]
+        parts = round(len(group) / size)
+        whole = min(parts * size, len(group)) if parts else 0
+        batches += [group[at:whole:parts] for at in range(parts)]
+        left += group[whole:]
 
-    batches += [alone[at : at + size] for at in range(0, len(alone), size)]
+    batches += [left[at : at + size] for at in range(0, len(left), size)]
     random.shuffle(batches)
     return [{"ids": [row.ids for row in batch], "drawn": [row.drawn for row in batch]} for batch in batches]
 
 
 def _alike(rows: Sequence[Row]) -> Iterator[list[Row]]:
-    """In groups that share a good part of what each of them is."""
+    """In groups of which each shares a good part of itself with all others."""
     group: list[Row] = []
     for row in sorted(rows, key=lambda row: row.ids):
-        if group and shared.common_length([group[0].ids, row.ids]) < len(row.ids) * SHARED:
-            yield group
-            group = []
+        if group:
+            common, longest = (
+                shared.common_length([group[0].ids, row.ids]),
+                max(len(each.ids) for each in (*group, row)),
+            )
+            if common < longest * SHARED:
+                yield group
+                group = []
 
         group.append(row)
 

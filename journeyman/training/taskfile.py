@@ -55,7 +55,7 @@ def load_tasks(name: str, *, n: int | None = None, seed: int = 1, split: Split |
     """
     source, _, rest = name.partition(":")
     if source == "starter":
-        kinds = rest.split(",") if rest else list(families())
+        kinds = list(dict.fromkeys(each.strip() for each in rest.split(","))) if rest else list(families())
         return [task for kind in kinds for task in generate(kind, n or A_FEW, seed=seed, split=split or "train")]
 
     if source in MORE and not Path(name).exists():

@@ -152,5 +152,5 @@ def test_tasks_that_are_all_of_the_other_split_are_told_so(tmp_path):
 
 
 def test_several_kinds_of_the_starter_are_named_with_commas() -> None:
-    kinds = [task.kind for task in load_tasks("starter:arithmetic,plan", n=2)]
+    kinds = [task.kind for task in load_tasks("starter:arithmetic, plan,plan", n=2)]
     assert kinds == ["arithmetic", "arithmetic", "plan", "plan"]
