@@ -12,7 +12,7 @@ from tests.training.tiny import tiny_model
 def test_without_the_extra_it_says_what_to_install(journeyman, words):
     done = journeyman(*words)
     assert (done.code, done.out) == (3, "")
-    assert "Training needs torch, " in done.err
+    assert "What training needs is not installed here: torch, " in done.err
     assert install("journeyman[train]") in done.err
 
 
