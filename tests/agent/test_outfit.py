@@ -8,6 +8,7 @@ from journeyman.agent.models.scripted import ScriptedModel
 from journeyman.agent.outfit import Rules, outfit
 from journeyman.config import Settings, load_settings
 from journeyman.errors import ConfigError, PolicyError
+from journeyman.policies.policy import Policy
 from journeyman.traces.events import RunStarted
 from journeyman.traces.messages import ToolSpec
 
@@ -23,16 +24,22 @@ def settings(tmp_path, monkeypatch) -> Settings:
     return load_settings(root=tmp_path, model=f"scripted:{script}")
 
 
+async def policy_of(settings: Settings, rules: Rules, notices: list[str]) -> Policy:
+    runtime = await outfit(settings, rules, notices)
+    runtime.store.close()
+    return runtime.policy
+
+
 async def test_code_that_may_reach_hosts_is_judged_as_something_that_sends(settings):
-    alone = (await outfit(settings, Rules(), [])).policy
-    reaching = (await outfit(settings.model_copy(update={"sandbox_hosts": ("example.org",)}), Rules(), [])).policy
+    alone = await policy_of(settings, Rules(), [])
+    reaching = await policy_of(settings.model_copy(update={"sandbox_hosts": ("example.org",)}), Rules(), [])
     assert (alone.label_of(PYTHON).sends, reaching.label_of(PYTHON).sends) == (False, True)
     with pytest.raises(ConfigError, match="'http://x' is no host that can be allowed"):
         await outfit(settings.model_copy(update={"sandbox_hosts": ("http://x",)}), Rules(), [])
 
 
 async def test_a_scope_is_all_that_a_run_may_act_with_once_it_has_read_a_text_of_others(settings):
-    policy = (await outfit(settings, Rules(allow=["files.write"], scope=["mail.send"]), [])).policy
+    policy = await policy_of(settings, Rules(allow=["files.write"], scope=["mail.send"]), [])
     watch = policy.watch()
     assert watch.decide(WRITE, {"path": "a", "content": ""}).effect == "allow"
     watch.apply(RunStarted(prompt="words of others", origin="model", model="m"))
@@ -44,7 +51,7 @@ async def test_a_scope_is_all_that_a_run_may_act_with_once_it_has_read_a_text_of
 async def test_a_project_s_policy_that_is_not_trusted_is_said(settings, tmp_path):
     (tmp_path / "journeyman.policy.toml").write_text('allow = ["files.write"]\n')
     notices: list[str] = []
-    policy = (await outfit(settings, Rules(), notices)).policy
+    policy = await policy_of(settings, Rules(), notices)
     assert policy.decide(WRITE, {"path": "a", "content": ""}).effect == "ask"
     (notice,) = notices
     assert notice.startswith(f"{tmp_path / 'journeyman.policy.toml'} is not trusted: its rules can only tighten.")
