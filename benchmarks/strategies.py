@@ -119,7 +119,7 @@ class Trial(NamedTuple):
 
     def part(self, of: int, parts: int) -> Plan:
         """One of so many equal parts of its tasks."""
-        each = len(self.plan.tasks) // parts
+        each = -(-len(self.plan.tasks) // parts)
         return replace(self.plan, tasks=self.plan.tasks[of * each : (of + 1) * each])
 
     def model(self, spec: str = "") -> Drawn:
@@ -237,7 +237,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--only", default="", metavar="WHAT", help="one part: qwen, starter, ...-thinks or routes")
     parser.add_argument("--choose", action="store_true", help="find the likelihood at which a router is sure instead")
     given = parser.parse_args(arguments)
-    until, parts = time.monotonic() + 60 * given.minutes, given.n // PART
+    until, parts = time.monotonic() + 60 * given.minutes, -(-given.n // PART)
     with Store.open(load_settings().store) as store:
         if given.choose:
             anyio.run(choose, store)

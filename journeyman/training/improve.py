@@ -238,7 +238,7 @@ class Improvement:
         rows = self._rows(of.number, practised=ranked)
         formed = by_format(self._ground.store, self._ground.batch(of.number))
         if ranked and self._course.aloud:
-            formed &= {run_id for run_id, first in self._thoughtful(of.number).items() if first}
+            formed -= {run_id for run_id, first in self._thoughtful(of.number).items() if not first}
 
         chosen = worthless(arm, rows, formed, of.rows, seed=self._course.seed, ranked=ranked)
         try:

@@ -117,9 +117,11 @@ def _stages(found: Found) -> Iterator[str]:
         told = _rate(test) if test else "could not be trained"
         yield f"| control {arm} of {found.control_of} | | | | | | | {told} | | | |"
 
-    if found.course.aloud:
-        runs = (f"{each.number} {each.name} {sum(each.thought)} of {len(each.thought)}" for each in found.stages)
-        yield f"\nHeld-out runs that thought before each call: {', '.join(runs)}. A grpo stage gives {ON_TOP} for it."
+    thought = [each for each in found.stages if each.thought]
+    if thought:
+        runs = (f"{each.number} {each.name} {sum(each.thought)} of {len(each.thought)}" for each in thought)
+        given = f" A grpo stage gives {ON_TOP} for it." if any(each.name == "grpo" for each in thought) else ""
+        yield f"\nHeld-out runs that thought before each call: {', '.join(runs)}.{given}"
 
 
 def _proof(found: Found, number: int) -> str:

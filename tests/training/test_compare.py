@@ -55,11 +55,12 @@ async def test_strategies_are_set_against_the_first_on_the_same_tasks(store):
     assert result.arms[1].p == mcnemar(2, 0) == 0.5
 
 
-async def test_what_was_tried_is_not_tried_again(store):
+async def test_what_was_tried_is_not_tried_again_and_told_without_any_model(store, tmp_path):
     first, again = [], []
     plan = Plan("test", strategies(["plain", "vote(3)"]), TASKS)
+    gone = {"local:gone.gguf": make_model(f"local:{tmp_path}/gone.gguf")}
     one = await compare(plan, doubling(first), store)
-    other = await compare(plan, doubling(again), store)
+    other = await compare(plan, doubling(again), store, others=gone)
 
     assert len(first) > len(TASKS)
     assert again == []
