@@ -159,9 +159,10 @@ def _rows(
     found = sorted(run.run_id for run in find(store, where, limit=None))
     rows, skipped = read_rows(store, found, reader, practised=not imitated)
     if imitated:
-        rows, every = few_of_each(rows, options["each"]), len(rows)
-        if every > len(rows):
-            reader.counts[f"left out: the same words, or a task done {options['each']} times"] = every - len(rows)
+        read, rows = rows, few_of_each(rows, options["each"])
+        taken = {row.run_id for row in rows}
+        why = f"another has the same words, or {options['each']} others did the task"
+        skipped |= {row.run_id: why for row in read if row.run_id not in taken}
 
     if imitated and options["replay"]:
         rows += general(options["replay"], reader, int(len(rows) * options["share"]), plan.seed)
