@@ -117,22 +117,21 @@ def list_runs(filter: tuple[str, ...], limit: int, json: bool) -> None:  # noqa:
 
     Without one, attempts at tasks and candidates of searches are left out: batch:* has them.
     """
-    from journeyman.traces.find import find
+    from journeyman.traces.find import count, find
 
     wanted = " ".join(filter)
     with opened() as store:
         found = find(store, wanted or "-batch:*", limit + 1 if limit else None)
         runs = found[: limit or None]
-        inner = [] if wanted else find(store, "batch:*", limit + 1 if limit else None)
+        inner = 0 if wanted or json else count(store, "batch:*")
 
     answer([run.model_dump(mode="json") for run in runs], *map(_line, runs), json=json)
     if not json:
-        since = runs[-1].started_at if runs else 0.0
-        _say_left_out(len(runs), more=len(found) > len(runs), inner=sum(run.started_at > since for run in inner))
+        _say_left_out(len(runs), more=len(found) > len(runs), inner=inner)
 
 
 def _say_left_out(shown: int, *, more: bool, inner: int) -> None:
-    """What a list does not show, on stderr; `inner`: attempts and candidates among those shown."""
+    """What a list does not show, on stderr; `inner`: attempts and candidates."""
     if inner:
         click.echo(f"{inner} attempts or candidates are not listed: journeyman traces list 'batch:*'", err=True)
     elif not shown:

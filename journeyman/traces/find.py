@@ -2,10 +2,13 @@
 
 from collections.abc import Sequence
 
+from sqlalchemy import func, select
+
 from journeyman.errors import UsageError
 from journeyman.traces.messages import Value
 from journeyman.traces.project import refresh
 from journeyman.traces.query import Filter
+from journeyman.traces.schema import run as table
 from journeyman.traces.store import RunSummary, Store
 from journeyman.traces.words import said
 
@@ -36,6 +39,18 @@ def find(store: Store, text: str = "", limit: int | None = 50) -> Sequence[RunSu
         refresh(store)
 
     return store.runs(limit, wanted.where(store.dialect, DEEP if limit else None) if wanted.terms else None)
+
+
+def count(store: Store, text: str) -> int:
+    """How many runs a filter fits; one of the fields that lists keep.
+
+    Raises:
+        UsageError: the filter makes no sense.
+        StoreError: the store cannot be read.
+    """
+    with store.reading() as connection:
+        query = select(func.count()).select_from(table).where(Filter(text).where(store.dialect))
+        return connection.scalar(query) or 0
 
 
 def search(store: Store, text: str, limit: int = 20) -> Sequence[Hit]:

@@ -62,11 +62,16 @@ def test_a_list_says_what_it_does_not_show(place, ids):
 def test_candidates_of_a_search_are_listed_where_they_are_asked_for(place, tmp_path):
     (place.folder / "twice.json").write_text(json.dumps(["A.", "A."]))
     home = {"JOURNEYMAN_STORE": str(tmp_path / "runs.db")}
-    assert place("run", "-m", "scripted:twice.json", "--strategy", "vote(2)", "Which?", **home).code == 0
-    listed = place("traces", "list", **home)
+    for _ in range(2):
+        assert place("run", "-m", "scripted:twice.json", "--strategy", "vote(2)", "Which?", **home).code == 0
+
+    listed = place("traces", "list", "-n", "1", **home)
     assert len(listed.out.splitlines()) == 1
-    assert listed.err == "2 attempts or candidates are not listed: journeyman traces list 'batch:*'\n"
-    assert len(place("traces", "list", "batch:*", **home).out.splitlines()) == 2
+    assert listed.err.splitlines() == [
+        "4 attempts or candidates are not listed: journeyman traces list 'batch:*'",
+        "These are the newest 1; for all: -n 0",
+    ]
+    assert len(place("traces", "list", "batch:*", **home).out.splitlines()) == 4
 
 
 def test_a_mistake_in_a_filter_is_pointed_at(place):
