@@ -1,6 +1,6 @@
 """All sessions of one engine process, and whoever follows them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ PAGE = 50
 ENDING_S = 60.0
 """For a session that ends to close its model and servers."""
 LOOKED_AT = 500
-"""Of the runs used last, where only those of one folder are wanted."""
+"""Runs for a page of those of one folder; more, as long as there is none of it."""
 
 
 class Engine:
@@ -138,7 +138,7 @@ class Engine:
         store = await self.store(cwd or Path.home(), {})
         start = int(cursor) if cursor and cursor.isdecimal() else 0
         found, after = await to_thread.run_sync(_page, store, cwd, start)
-        sessions = [_told(run, root, running=self._runs(run.run_id)) for run, root in found]
+        sessions = [_told(*each, running=self._runs(each[0].run_id)) for each in found]
         return {"sessions": sessions, **({"nextCursor": str(after)} if after else {})}
 
     def _runs(self, session_id: str) -> bool:
@@ -200,9 +200,9 @@ def _resolved(store: Store, session_id: str, cwd: Path) -> str:
         UsageError: there is neither.
     """
     if session_id == "last":
-        found, _ = _page(store, cwd, 0)
-        if found:
-            return found[0][0].run_id
+        for run, root in _used(store, 0):
+            if root == str(cwd):
+                return run.run_id
 
         raise UsageError(f"There is no session of the folder {cwd}.", fix="journeyman chat begins one.")
 
@@ -228,24 +228,31 @@ def settings_of(cwd: Path, given: Json) -> Settings:
     return load_settings(root=cwd, **given)
 
 
-def _page(store: Store, cwd: Path | None, start: int) -> tuple[list[tuple[RunSummary, str]], int | None]:
-    """Sessions from the `start`-th run on, last used first, with their folders, and where to go on."""
-    runs = store.runs(start + (LOOKED_AT if cwd else PAGE) + 1, schema.run.c.batch.is_(None), by_use=True)
-    found: list[tuple[RunSummary, str]] = []
-    for number, run in enumerate(runs[start:], start):
-        if len(found) == PAGE or number - start == LOOKED_AT:
+def _page(store: Store, cwd: Path | None, start: int) -> tuple[list[tuple[RunSummary, str, float]], int | None]:
+    """Sessions from the `start`-th run on, with their folders and when they were used last, and where to go on."""
+    found: list[tuple[RunSummary, str, float]] = []
+    for number, (run, root) in enumerate(_used(store, start), start):
+        if len(found) == PAGE or (found and number - start >= LOOKED_AT):
             return found, number
 
-        started = first_of(store, run.run_id)
-        root = started.root if started else ""
         if cwd is None or root == str(cwd):
-            found.append((run, root))
+            found.append((run, root, run.ended_at or store.used_at(run.run_id)))
 
     return found, None
 
 
-def _told(run: RunSummary, root: str, *, running: bool) -> Json:
-    when = datetime.fromtimestamp(run.ended_at or run.started_at, UTC)
+def _used(store: Store, start: int) -> Iterator[tuple[RunSummary, str]]:
+    """Sessions from the `start`-th run on, last used first, with their folders."""
+    while runs := store.runs(LOOKED_AT, schema.run.c.batch.is_(None), by_use=True, start=start):
+        for run in runs:
+            started = first_of(store, run.run_id)
+            yield run, started.root if started else ""
+
+        start += len(runs)
+
+
+def _told(run: RunSummary, root: str, used_at: float, *, running: bool) -> Json:
+    when = datetime.fromtimestamp(used_at, UTC)
     ours = run.model_dump(
         mode="json", include={"outcome", "prompt", "answer", "model", "steps", "cost_usd", "reward", "parent"}
     )

@@ -127,12 +127,17 @@ class Store:
         self._writer.admit(run_id)
         return Recorder(self._writer, run_id, seq, watch)
 
-    def runs(self, limit: int | None = 50, where: Any = None, *, by_use: bool = False) -> list[RunSummary]:
-        """Newest first, or last used first. `where` is a condition on `schema.run`, such as `Filter.where` gives."""
+    def runs(
+        self, limit: int | None = 50, where: Any = None, *, by_use: bool = False, start: int = 0
+    ) -> list[RunSummary]:
+        """Newest first, or last used first, from the `start`-th on.
+
+        `where` is a condition on `schema.run`, such as `Filter.where` gives.
+        """
         table = schema.run
         columns = [table.c[name] for name in RunSummary.model_fields]
         order = _last_used() if by_use else table.c.started_at
-        query = select(*columns).order_by(order.desc(), table.c.run_id.desc()).limit(limit)
+        query = select(*columns).order_by(order.desc(), table.c.run_id.desc()).limit(limit).offset(start)
         if where is not None:
             query = query.where(where)
 
@@ -142,9 +147,15 @@ class Store:
         times = ("started_at", "ended_at")
         return [RunSummary(**{**row, **{name: row[name] and row[name] / 1e6 for name in times}}) for row in rows]
 
+    def used_at(self, run_id: str) -> float:
+        """When a run that there is ended the last time, or was last written: seconds since 1970."""
+        with self.reading() as connection:
+            at = connection.scalar(select(_last_used()).where(schema.run.c.run_id == run_id))
+
+        return (at or 0) / 1e6
+
     def resolve(self, prefix: str) -> str:
-        """The id of the one run whose id begins, or ends, with this; `last` is the one that was
-        used last, and is no candidate.
+        """The id of the one run whose id begins, or ends, with this; `last`: the one used last that is no candidate.
 
         Raises:
             UsageError: no run, or more than one.

@@ -2,6 +2,7 @@ import os
 import sqlite3
 import sys
 from contextlib import asynccontextmanager, closing
+from datetime import datetime
 from typing import Any, cast
 
 import anyio
@@ -603,6 +604,31 @@ async def test_who_asks_for_a_session_that_is_ending_follows_it_anew(place):
         await seat.client.resume("last", place.folder)
         await seat.client.prompt(session, "Two?")
         assert seat.said() == "First.Second."
+
+
+async def test_the_last_session_of_a_folder_stands_behind_those_of_others_and_says_when_it_was_last_written(
+    place, monkeypatch
+):
+    monkeypatch.setattr("journeyman.engine.engine.LOOKED_AT", 2)
+    (place.folder / "other").mkdir()
+    async with place.engine(), place.seat() as seat, anyio.create_task_group() as group:
+        session = (await seat.client.new(place.folder, place.script(WRITE, "Done.")))["sessionId"]
+        group.start_soon(seat.client.prompt, session, "Write it")
+        await seat.asked()
+        for _ in range(3):
+            other = (await seat.client.new(place.folder / "other", place.script("Hello.")))["sessionId"]
+            await seat.client.prompt(other, "Hello?")
+
+        with closing(sqlite3.connect(place.home / "data" / "runs.db")) as store:
+            store.execute("UPDATE run SET started_at = 0")
+            store.commit()
+            [written] = store.execute("SELECT max(at) FROM event WHERE run_id = ?", (session,)).fetchone()
+
+        [mine] = (await seat.client.sessions(place.folder))["sessions"]
+        updated = datetime.fromisoformat(mine["updatedAt"]).timestamp()
+        assert (mine["sessionId"], updated) == (session, written // 1_000_000)
+        assert ours(await seat.client.resume("last", place.folder))["sessionId"] == session
+        group.cancel_scope.cancel()
 
 
 async def test_a_session_that_ends_with_nothing_said_in_it_is_none_to_come_back_to(place):
