@@ -59,6 +59,7 @@ class Session:
         self._stale = False
         self._trying = False
         """Whoever asked to open it hears how it went."""
+        self._changing = anyio.Lock()
         self.over = anyio.Event()
         """It is none of the engine's any more."""
         self.ending = False
@@ -114,26 +115,33 @@ class Session:
         Raises:
             JourneymanError: it cannot be had; what was before stays.
         """
-        before = dict(self.kit.given)
-        self.kit.given[name] = value
-        await self._reopen()
-        if self._fault is not None:
-            fault, self.kit.given = self._fault, before
+        async with self._changing:
+            given, told = self.kit.given, self._fault
+            before = {name: given[name]} if name in given else {}
+            given[name] = value
             await self._reopen()
-            raise fault
+            if (fault := self._fault) is not None:
+                del given[name]
+                given |= before
+                self._fault = told
+                await self._reopen()
+                raise fault
 
     async def mind_server(self, name: str, do: str) -> None:
         """As `Kit.mind_server`."""
-        if await self.kit.mind_server(name, do):
-            await self._reopen()
+        async with self._changing:
+            if await self.kit.mind_server(name, do):
+                await self._reopen()
 
     async def _reopen(self) -> None:
         self._stale, self._opened = True, anyio.Event()
         self._stir()
         if self.turn is None:
             self._trying = True
-            await self._opened.wait()
-            self._trying = False
+            try:
+                await self._opened.wait()
+            finally:
+                self._trying = False
 
     @property
     def idle(self) -> bool:
@@ -215,7 +223,10 @@ class Session:
             for notice in self.kit.notices:
                 self.followers.note("notice", notice)
 
-            self._fault = None
+            if self._fault is not None:
+                self._fault = None
+                self.followers.note("good", "The session is open now.")
+
             self._is_open()
             await self._turns(runtime)
 
