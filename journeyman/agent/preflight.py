@@ -87,7 +87,7 @@ async def _again(run: Run, call: ToolCall, tool: Tool | None) -> Ready | CallFin
     if decision.effect == "deny" or is_task:
         return unknown if decision.effect == "deny" else ready
 
-    asked = await _ask(run, ready, replace(decision, reason=_AGAIN), remember=False)
+    asked = await _ask(run, ready, replace(decision, reason=AGAIN), remember=False)
     return unknown if isinstance(asked, CallFinished) and asked.status in {"denied", "refused"} else asked
 
 
@@ -219,7 +219,7 @@ async def _edited(run: Run, ready: Ready, answer: ApprovalAnswered) -> Ready | C
 
 
 _NOT_DONE = "not done: the run was interrupted before the call was made, and the user said something else"
-_AGAIN = "the program ended while this call was under way: it may have happened already; do it again?"
+AGAIN = "the program ended while this call was under way: it may have happened already; do it again?"
 _MAY_HAVE_HAPPENED = (
     "unknown: the program ended while this call was under way, so it may or may not have happened; "
     "find out before doing it again"

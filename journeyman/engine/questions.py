@@ -12,6 +12,7 @@ from anyio.abc import TaskGroup
 
 from journeyman.agent.budget import Spent
 from journeyman.agent.parts import nobody
+from journeyman.agent.preflight import AGAIN
 from journeyman.engine.peer import Peer
 from journeyman.engine.updates import title
 from journeyman.engine.wire import OURS, SETTLED
@@ -179,6 +180,7 @@ def _of_call(session_id: str, request: ApprovalRequested, then: Sequence[Json]) 
     ours = request.model_dump(
         mode="json", include={"token", "tool", "arguments", "reason", "rules", "provenance", "offer"}
     )
+    kind = "again" if request.reason == AGAIN else "call"
     call = {
         "toolCallId": request.call_id,
         "title": title(request.tool, request.arguments),
@@ -189,7 +191,7 @@ def _of_call(session_id: str, request: ApprovalRequested, then: Sequence[Json]) 
         "sessionId": session_id,
         "toolCall": call,
         "options": [ONCE, *(keep if request.offer else ()), NO],
-        "_meta": {OURS: {"kind": "call", "sources": list(sources(request.provenance)), "then": then, **ours}},
+        "_meta": {OURS: {"kind": kind, "sources": list(sources(request.provenance)), "then": then, **ours}},
     }
 
 

@@ -141,8 +141,10 @@ class Spent(TypedDict):
 class PermissionMeta(TypedDict):
     """`_meta.journeyman` of the params of `session/request_permission`."""
 
-    kind: Literal["call", "budget"]
-    """budget: something is spent; `reason` says what, and there are no arguments."""
+    kind: Literal["call", "again", "budget"]
+    """call: the policy asks. again: it may have happened already. budget: something is spent; `reason` says what, and
+    there are no arguments.
+    """
     token: str
     """Names the question: what an answer is bound to, and what `Settled` repeats."""
     tool: str
@@ -199,8 +201,10 @@ class Queue(TypedDict):
 
 class Note(TypedDict):
     sessionId: str
-    kind: Literal["status", "notice", "budget", "compacted", "resumed", "error"]
-    """status: passing, such as a model that is being loaded; the next word of any kind takes it down."""
+    kind: Literal["status", "notice", "budget", "compacted", "resumed", "error", "good"]
+    """status: passing, such as a model that is being loaded; the next word of any kind takes it down. error: the
+    session cannot be opened; good: now it is.
+    """
     text: str
     """Fit to be shown, on several lines."""
 

@@ -156,9 +156,7 @@ class Approval(Vertical, can_focus=True):
         lines += wrap([(question.reason, "dim")], width) if question.reason else []
         if self._explained:
             lines += [line for source in question.sources for line in wrap([(source, "accent")], width)]
-            if question.rules or not question.sources:
-                rules = ", ".join(question.rules) or "none is about it, and then the policy has it asked"
-                lines += wrap([(f"rules: {rules}", "dim")], width)
+            lines += wrap([(f"rules: {', '.join(question.rules)}", "dim")], width) if question.rules else []
 
         if question.offer:
             lines += wrap([(f"s and a would keep the rule: {question.offer}", "dim")], width)

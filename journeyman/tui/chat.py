@@ -23,7 +23,7 @@ from journeyman.tui.names import Names
 from journeyman.tui.opening import Opening, quietly
 from journeyman.tui.prompt import Prompt
 from journeyman.tui.rows import Choice, Choices, Table
-from journeyman.tui.talk import Talk
+from journeyman.tui.talk import Talk, is_command
 from journeyman.tui.transcript import Transcript
 from journeyman.tui.waiting import Waiting
 
@@ -42,7 +42,7 @@ class Chat(Folding):
 
     DEFAULT_CSS = """
     Chat Transcript { height: 1fr; padding: 0 1; }
-    Chat #word { display: none; }
+    Chat #word, Chat #shell { display: none; }
     Chat Prompt { height: auto; min-height: 1; max-height: 10; margin: 0 1; padding: 0 1; background: $surface;
                   border-left: thick $primary-darken-2; }
     Chat.-tall Prompt { margin: 1 1 0 1; }
@@ -81,8 +81,6 @@ class Chat(Folding):
         self.talk = Talk(self, opening)
         self._escaped = 0.0
         self._left = -AGAIN_S
-        self._shell = False
-        """A command is being written."""
 
     @property
     def mine(self) -> "Journeyman":
@@ -94,6 +92,7 @@ class Chat(Folding):
         yield self.names
         yield self.waiting
         yield self.approval
+        yield Bar(((SHELL, "dim"),), ident="shell")
         yield self.prompt
         yield Bar(ident="status")
 
@@ -196,9 +195,7 @@ class Chat(Folding):
     def _completing(self, event: Prompt.Completing) -> None:
         self.names.offer_for(event.sign, event.typed)
         self._aim()
-        if (shell := self.prompt.text.startswith("!")) != self._shell:
-            self._shell = shell
-            self.show_word(SHELL if shell else "")
+        self.query_one("#shell").display = is_command(self.prompt.text)
 
     def _aim(self) -> None:
         """While a question is open, keys are for it where nothing is being written, else for the prompt."""

@@ -13,6 +13,7 @@ from journeyman.tui.items import Card, Edit, Item, Note, Planned, Question, Said
 LONGEST = 200_000
 """Characters of one text that are kept for the screen; the trace has all of it."""
 ONE_LINE = 300
+NO_RULE = "none is about it, and then the policy has it asked"
 
 KINDS: dict[str, type[Said | Thought]] = {"agent_message_chunk": Said, "agent_thought_chunk": Thought}
 PLANNED = {"pending": "pending", "in_progress": "active", "completed": "done"}
@@ -176,7 +177,8 @@ def question(ask_id: object, call: Mapping[str, Any], ours: Mapping[str, Any]) -
     given = ours.get("arguments")
     arguments: dict[str, Any] = given if isinstance(given, dict) else call.get("rawInput") or {}
     tool = str(ours.get("tool") or call.get("title") or "?")
-    budget = ours.get("kind") == "budget"
+    kind, sources = ours.get("kind"), ours.get("sources") or ()
+    budget, unruled = kind == "budget", (NO_RULE,) if kind == "call" and not sources else ()
     return Question(
         id=ask_id,
         call_id=str(call.get("toolCallId", "")),
@@ -184,8 +186,8 @@ def question(ask_id: object, call: Mapping[str, Any], ours: Mapping[str, Any]) -
         call=() if budget else tuple(shown_call(tool, arguments)),
         arguments=json.dumps(arguments, indent=2, ensure_ascii=False),
         reason=safe(str(ours.get("reason") or ""), 1_000),
-        rules=tuple(safe(str(rule), 100) for rule in ours.get("rules") or ()),
-        sources=tuple(safe(str(source), 1_000) for source in ours.get("sources") or ()),
+        rules=tuple(safe(str(rule), 100) for rule in ours.get("rules") or unruled),
+        sources=tuple(safe(str(source), 1_000) for source in sources),
         offer=safe(str(ours.get("offer") or ""), None),
         edits=_edits(call.get("content")),
         then=tuple(

@@ -89,6 +89,7 @@ class Question(NamedTuple):
     """As JSON, to be edited."""
     reason: str = ""
     rules: tuple[str, ...] = ()
+    """Or why there are none."""
     sources: tuple[str, ...] = ()
     """A line for each argument: where its value came from."""
     offer: str = ""

@@ -192,7 +192,7 @@ class Talk:
         """Say something, or with `!` run it; it waits for the turn under way. To the end of its turn."""
         client = self.client
         with suppress(Disconnected):  # `run` tells of it
-            if _is_command(text):
+            if is_command(text):
                 await client.shell(self.session_id, text[1:])
             else:
                 await client.prompt(self.session_id, _MENTIONED.sub(self._named, text))
@@ -204,7 +204,7 @@ class Talk:
         return path if is_file else found[0]
 
     async def steer(self, text: str) -> None:
-        if _is_command(text):
+        if is_command(text):
             await self.interrupt()
             await self.say(text)
         else:
@@ -239,8 +239,6 @@ class Talk:
 
     async def set_option(self, option: str, value: str) -> None:
         await self.client.set_option(self.session_id, option, value)
-        self._broken = False
-        self._turned()
         if option == "model":
             self._chat.show_status(self._chat.status._replace(model=value))
 
@@ -293,9 +291,9 @@ class Talk:
             case "note" if params.get("kind") == "status":
                 self._chat.show_word(str(params.get("text", "")))
             case "note":
-                self._chat.feed.note(str(params.get("kind", "")), str(params.get("text", "")))
-                if params.get("kind") == "error":
-                    self._broken = True
+                self._chat.feed.note(kind := str(params.get("kind", "")), str(params.get("text", "")))
+                if kind in {"error", "good"}:
+                    self._broken = kind == "error"
                     self._turned()
             case "settled":
                 self._asks.pop(str(params.get("token")), None)
@@ -308,7 +306,6 @@ class Talk:
 
     def _turn(self, params: Mapping[str, Any]) -> None:
         self.running = bool(params.get("running"))
-        self._broken = self._broken and not self.running
         if not self.running:
             self._asks.clear()
             self._chat.settle("")
@@ -334,7 +331,7 @@ class Talk:
         self._chat.waiting.tell([str(each.get("text", "")) for each in self.queue], held=bool(queue.get("held")))
 
 
-def _is_command(text: str) -> bool:
+def is_command(text: str) -> bool:
     """`!ls`; two exclamation marks begin words."""
     return text.startswith("!") and not text.startswith("!!")
 

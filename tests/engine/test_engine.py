@@ -10,6 +10,7 @@ import pytest
 from dirty_equals import IsFloat, IsInt, IsStr
 
 from journeyman.agent.models.engine import Engine as Settings
+from journeyman.agent.preflight import AGAIN
 from journeyman.config import load_settings
 from journeyman.engine import wire
 from journeyman.engine.engine import Engine
@@ -268,6 +269,22 @@ async def test_a_yes_to_the_other_calls_of_a_step_is_for_exactly_those_that_were
         assert sorted(each.name for each in place.folder.iterdir()) == ["one", "two"]
 
 
+async def test_a_question_says_whether_the_call_may_have_happened_already():
+    class Refusing(Peer):
+        kinds: list[str] = []
+
+        async def ask(self, method, params):
+            self.kinds.append(params["_meta"][wire.OURS]["kind"])
+            return {"outcome": {"outcome": "selected", "optionId": "no"}}
+
+    async with anyio.create_task_group() as group:
+        questions = Questions("s", [Refusing()], group)
+        for reason in ("no rule allows it", AGAIN):
+            await questions.approve(ApprovalRequested(call_id="c1", tool="files.read", arguments={}, reason=reason))
+
+    assert Refusing.kinds == ["call", "again"]
+
+
 async def test_a_yes_to_a_call_is_none_to_another_tool_that_is_given_the_same():
     class Agreeing(Peer):
         asked: list[Any] = []
@@ -482,6 +499,29 @@ async def test_another_model_answers_from_the_next_turn_on_and_one_that_is_none_
         assert answered["configOptions"][0]["currentValue"].endswith("script2.json")
         await seat.client.prompt(session, "Two?")
         assert seat.said() == "First.Other."
+
+
+async def test_a_model_that_cannot_be_had_leaves_what_was_changed_meanwhile(place):
+    async with lone_engine() as engine:
+        given = place.script("Hello.")
+        session = await engine.new(place.folder, dict(given), ())
+
+        async def fail():
+            with pytest.raises(ModelError):
+                await session.set_option("model", "scripted:/nowhere.json")
+
+        async def change():
+            session.set_mode("readonly")
+            await session.set_option("effort", "low")
+
+        with anyio.fail_after(PATIENCE_S):
+            async with anyio.create_task_group() as clients:
+                clients.start_soon(fail)
+                clients.start_soon(change)
+
+        assert session.kit.given == {**given, "policy": "readonly", "effort": "low"}
+        session.end()
+        await session.over.wait()
 
 
 async def test_a_turn_that_fails_says_what_and_what_to_do(place):

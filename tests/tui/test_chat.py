@@ -7,11 +7,12 @@ from inline_snapshot import snapshot
 from textual import events
 
 from journeyman.tui import approval
+from journeyman.tui.feed import question
 from journeyman.tui.items import Card, Note, Said
 from journeyman.tui.pager import Arguments, Editor
 from journeyman.tui.picker import Asked
 from journeyman.tui.prompt import Prompt
-from tests.tui.screen import asks, shown, talking, timeless, until
+from tests.tui.screen import alone, asks, shown, talking, timeless, until
 
 READ = {"tool": "files__read", "arguments": {"path": "notes.txt"}}
 CONTENT = "def f(x):\n    return x * 37\n"
@@ -148,6 +149,16 @@ async def test_why_it_is_asked_where_no_rule_is_about_it(folder):
         await until(pilot, lambda: "rules: none is about it, and then the policy has it asked" in shown(app))
         await pilot.press("n")
         await until(pilot, lambda: app.chat.status.state == "ready")
+
+
+@pytest.mark.parametrize(("kind", "told"), [("call", True), ("again", False), ("budget", False)])
+async def test_only_a_call_that_the_policy_asks_about_is_said_to_be_so(kind, told):
+    async with alone() as (app, pilot):
+        ours = {"kind": kind, "tool": "code.python", "arguments": {"code": "1"}, "reason": "Once more?"}
+        app.chat.show_question(question("q", {"toolCallId": "c1"}, ours))
+        app.chat.approval.action_answer("explain")
+        await until(pilot, lambda: "Once more?" in shown(app))
+        assert ("none is about it" in shown(app)) == told
 
 
 async def test_a_key_that_was_meant_for_the_prompt_answers_nothing(folder, monkeypatch):
@@ -351,6 +362,31 @@ async def test_a_session_that_cannot_be_opened_is_not_called_ready_until_it_can(
         (folder / "script.json").write_text('["Here."]')
         app.chat.command(f"model scripted:{folder}/script.json")
         await until(pilot, lambda: app.chat.status.state == "ready")
+
+
+@pytest.mark.parametrize("way", ["another mode", "another screen"])
+async def test_a_session_is_ready_again_whoever_mends_it(folder, way):
+    async with talking(folder, model=f"scripted:{folder}/script.json") as (app, pilot):
+        await until(pilot, lambda: app.chat.status.state == "not ready")
+        (folder / "script.json").write_text('["Here."]')
+        if way == "another mode":
+            await app.chat.talk.set_mode("readonly")
+        else:
+            async with talking(folder, session=app.chat.talk.session_id) as (other, _):
+                await other.chat.talk.set_option("think", "on")
+
+        await until(pilot, lambda: app.chat.status.state == "ready")
+        assert app.chat.transcript.items[-1] == Note("good", "The session is open now.")
+
+
+async def test_what_an_exclamation_mark_means_is_shown_beside_what_the_engine_says():
+    async with alone() as (app, pilot):
+        app.chat.show_word("loading qwen")
+        await pilot.press("!")
+        await until(pilot, lambda: "it sees a folder of its own" in shown(app) and "loading qwen" in shown(app))
+        app.chat.show_word("")
+        await until(pilot, lambda: "loading qwen" not in shown(app))
+        assert "it sees a folder of its own" in shown(app)
 
 
 async def test_an_exclamation_mark_runs_a_command_of_ones_own(folder):
