@@ -239,7 +239,8 @@ async def test_escape_stops_the_turn_and_the_session_goes_on(folder):
         assert app.chat.transcript.items[-1] == Said("assistant", "after all")
 
 
-async def test_rewinding_gives_back_the_words_and_a_session_that_ends_before_them(folder):
+async def test_rewinding_gives_back_the_words_and_a_session_that_ends_before_them(folder, monkeypatch):
+    monkeypatch.setattr("journeyman.tui.chat.TWICE_S", 60.0)  # a busy machine is slow to type
     async with talking(folder, "first answer", "second answer") as (app, pilot):
         await asks(app, pilot, "first question")
         await asks(app, pilot, "second question")
