@@ -8,6 +8,8 @@ import click
 
 from journeyman.cli.group import Group
 from journeyman.cli.output import json_option, print_json
+from journeyman.cli.policy_choice import alone
+from journeyman.errors import JourneymanError
 from journeyman.safe import safe
 
 if TYPE_CHECKING:
@@ -53,6 +55,11 @@ def show(json: bool) -> None:
 
     for notice in settings.notices:
         click.echo(f"Note: {notice}", err=True)
+
+    try:
+        alone(settings.policy)
+    except JourneymanError as error:
+        click.echo(f"Note: no run begins so: {error.line}", err=True)
 
 
 def _as_json(settings: "Settings") -> dict[str, Any]:

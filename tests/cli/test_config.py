@@ -64,6 +64,12 @@ def test_nothing_is_trusted_where_nobody_can_be_asked(journeyman):
     assert not (journeyman.home / "state").exists()
 
 
+def test_a_policy_that_is_not_there_is_told_with_the_settings(journeyman):
+    journeyman.config("config.toml", 'policy = "nope"\n')
+    done = journeyman("config", "show")
+    assert (done.code, "Note: no run begins so: " in done.err, "nope" in done.err) == (0, True, True)
+
+
 @pytest.mark.parametrize(("answer", "kept"), [(b"y\n", True), (b"n\n", False), (b"\n", False)])
 def test_on_a_terminal_the_file_is_shown_and_the_person_decides(journeyman, answer, kept):
     pty = pytest.importorskip("pty", reason="this system has no pseudo-terminals")
