@@ -31,8 +31,20 @@ def kind(request):
     return request.param
 
 
+MADE = []
+
+
+@pytest.fixture(autouse=True)
+async def _closed():
+    """What a test leaves connected is an error of whichever test the garbage collector finds it in."""
+    yield
+    while MADE:
+        await MADE.pop().close()
+
+
 def model_of(kind, address, key="secret"):
-    return kind(address + PATHS[kind], "smol", key=key, retries=0)
+    MADE.append(kind(address + PATHS[kind], "smol", key=key, retries=0))
+    return MADE[-1]
 
 
 def ask(messages, step=1, tools=(ADD, INFO), choice="auto", **sampling):
