@@ -5,7 +5,7 @@ it ended in an answer and every call could be made, whatever it said; where thou
 """
 
 from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from random import Random
 
@@ -19,8 +19,8 @@ from journeyman.training.rows import Row
 ARMS = ("random", "format")
 
 
-def by_format(store: Store, batch: str) -> set[str]:
-    """Ids of the runs that answered, with no call that went wrong.
+def by_format(store: Store, batch: str, thought: Mapping[str, bool] = {}) -> set[str]:
+    """Ids of the runs that answered, with no call that went wrong or, by `thought`, was not thought of first.
 
     Raises:
         StoreError: the store cannot be read.
@@ -28,7 +28,7 @@ def by_format(store: Store, batch: str) -> set[str]:
     refresh(store)
     wanted = select(run.c.run_id).where(run.c.batch == batch, run.c.outcome == "answered", run.c.errors == 0)
     with store.reading() as connection:
-        return set(connection.execute(wanted).scalars())
+        return {run_id for run_id in connection.execute(wanted).scalars() if thought.get(run_id, True)}
 
 
 def worthless(

@@ -236,10 +236,8 @@ class Improvement:
         start = earlier.trained.adapter if earlier and earlier.trained else self._course.start
         ranked = of.name == "grpo"
         rows = self._rows(of.number, practised=ranked)
-        formed = by_format(self._ground.store, self._ground.batch(of.number))
-        if ranked and self._course.aloud:
-            formed -= {run_id for run_id, first in self._thoughtful(of.number).items() if not first}
-
+        thought = self._thoughtful(of.number) if ranked else {}
+        formed = by_format(self._ground.store, self._ground.batch(of.number), thought)
         chosen = worthless(arm, rows, formed, of.rows, seed=self._course.seed, ranked=ranked)
         try:
             done = self._train(f"{of.number}-control-{arm}", of.name, chosen, start)

@@ -83,15 +83,12 @@ def batched(rows: Sequence[Row], size: int, seed: int) -> list[dict[str, Any]]:
 def _alike(rows: Sequence[Row]) -> Iterator[list[Row]]:
     """In groups of which each shares a good part of itself with all others."""
     group: list[Row] = []
+    longest = 0
     for row in sorted(rows, key=lambda row: row.ids):
-        if group:
-            common, longest = (
-                shared.common_length([group[0].ids, row.ids]),
-                max(len(each.ids) for each in (*group, row)),
-            )
-            if common < longest * SHARED:
-                yield group
-                group = []
+        longest = max(longest, len(row.ids))
+        if group and shared.common_length([group[0].ids, row.ids]) < longest * SHARED:
+            yield group
+            group, longest = [], len(row.ids)
 
         group.append(row)
 

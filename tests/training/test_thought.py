@@ -3,6 +3,7 @@ import pytest
 from journeyman.traces.events import ModelRequested, Sample
 from journeyman.traces.messages import Text, Thinking, ToolCall
 from journeyman.traces.store import Store
+from journeyman.training.controls import by_format
 from journeyman.training.course import Course, Found, Stage
 from journeyman.training.report import write_report
 from journeyman.training.rows import Row, groups_of
@@ -32,6 +33,16 @@ async def test_a_run_is_thoughtful_that_thinks_before_each_call(tmp_path, steps,
         await record(store, started(sample=sample), *said, *answer(len(steps) + 1))
         await record(store, started(sample=sample.model_copy(update={"batch": "other"})), *answer())
         assert list(thoughtful(store, "b").values()) == found
+
+
+async def test_a_control_of_form_takes_what_did_not_think_first_for_bad_form_and_not_what_called_nothing(tmp_path):
+    sample = Sample(batch="b", task="t", index=0)
+    with Store.open(tmp_path / "s.db") as store:
+        bare = await record(store, started(sample=sample), ModelRequested(step=1), responded(1, CALL), *answer(2))
+        silent = await record(store, started(sample=sample), *answer())
+        thought = thoughtful(store, "b")
+        assert by_format(store, "b") == {bare, silent}
+        assert by_format(store, "b", thought) == {silent}
 
 
 def test_a_thought_is_worth_less_than_a_right_answer_and_makes_groups_differ_that_are_right():
