@@ -2,9 +2,11 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from sqlite3 import SQLITE_BUSY, OperationalError
+from time import monotonic, sleep
 
 from sqlalchemy import Engine, create_engine, event, make_url
-from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.engine.interfaces import DBAPIConnection, DBAPICursor
 
 from journeyman.errors import StoreError
 from journeyman.home import data_dir
@@ -58,11 +60,38 @@ def unusable(where: str, why: str, fix: str = "") -> StoreError:
 def _sqlite_settings(durable: str) -> Callable[[DBAPIConnection, object], None]:
     def apply(connection: DBAPIConnection, _record: object) -> None:
         cursor = connection.cursor()
-        cursor.execute("PRAGMA busy_timeout = 30000")
-        cursor.execute("PRAGMA journal_mode = WAL")
+        cursor.execute(f"PRAGMA busy_timeout = {_PATIENCE * 1000}")
+        _write_ahead(cursor)
         cursor.execute("PRAGMA secure_delete = ON")  # what is deleted is overwritten
         cursor.execute("PRAGMA wal_autocheckpoint = 0")  # the writer's thread does it
         cursor.execute(f"PRAGMA synchronous = {'FULL' if durable == 'power' else 'NORMAL'}")
         cursor.close()
 
     return apply
+
+
+_PATIENCE = 30
+"""Seconds that we wait for another process to let go of a file."""
+
+
+def _write_ahead(cursor: DBAPICursor) -> None:
+    """Keep a write-ahead log: readers and the writer do not wait for each other.
+
+    Where two open a new file at once, both read it and then both want to change it. SQLite refuses one of them at
+    once, whatever its `busy_timeout`, since waiting would never end; so that one lets go and asks again.
+    """
+    end = monotonic() + _PATIENCE
+    while not _asked(cursor, patient=monotonic() < end):
+        sleep(0.01)
+
+
+def _asked(cursor: DBAPICursor, *, patient: bool) -> bool:
+    try:
+        cursor.execute("PRAGMA journal_mode = WAL")
+    except OperationalError as error:
+        if patient and error.sqlite_errorcode == SQLITE_BUSY:
+            return False
+
+        raise
+
+    return True

@@ -5,6 +5,7 @@ import sqlite3
 import stat
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
@@ -190,6 +191,20 @@ def test_processes_that_open_a_new_store_at_once_all_get_it(tmp_path: Path, anyi
     errors = [process.communicate(timeout=50)[1].decode() for process in processes]
 
     assert errors == ["", "", "", ""]
+
+
+def test_a_new_store_that_another_process_is_making_is_waited_for(tmp_path: Path, anyio_backend: str) -> None:
+    path = tmp_path / "runs.db"
+    with closing(sqlite3.connect(path, isolation_level=None)) as other, ThreadPoolExecutor() as pool:
+        other.execute("BEGIN IMMEDIATE")
+        opening = pool.submit(Store.open, path)
+        try:
+            with pytest.raises(TimeoutError):
+                opening.result(0.5)
+        finally:
+            other.rollback()
+
+        opening.result(60).close()
 
 
 def test_something_else_in_its_place_is_refused(tmp_path: Path, anyio_backend: str) -> None:
