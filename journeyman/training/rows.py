@@ -14,8 +14,9 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from journeyman.agent.models.families import PLAIN, known_family
+from journeyman.agent.models.families import PLAIN
 from journeyman.agent.models.files import fingerprint, own_template
+from journeyman.agent.models.marks import family_of
 from journeyman.agent.models.renderer import Renderer
 from journeyman.errors import ConfigError
 from journeyman.home import data_dir
@@ -64,7 +65,7 @@ class Reader:
     """
 
     def __init__(self, base: Path, tokens: Any) -> None:
-        family = PLAIN if tokens is None else known_family(tokens.get_vocab(), own_template(base))
+        family = PLAIN if tokens is None else family_of(base, tokens.get_vocab(), own_template(base))
         if family is None:
             fix = "Train a model of a family with its own marks: ChatML (Qwen, SmolLM), Llama 3, Gemma, gpt-oss."
             raise ConfigError(f"The format that {base.name} speaks is not known here.", fix=fix)

@@ -20,6 +20,9 @@ CHATML = Renderer(
     assistant="<|im_start|>assistant\n",
 )
 
+CHATML_BARE = CHATML.model_copy(update={"name": "chatml-bare/1", "dialect": BARE})
+"""For a model that cannot write the marks of a call."""
+
 LLAMA3 = Renderer(
     name="llama3/1",
     end="<|eot_id|>",
@@ -183,7 +186,7 @@ MARKS = {
 }
 """Special tokens by which a family's vocabulary is known."""
 PROBE = tuple(dict.fromkeys(mark for marks in MARKS.values() for mark in marks))
-FAMILIES = {family.name.partition("/")[0]: family for family in (*MARKS, PLAIN)}
+FAMILIES = {family.name.partition("/")[0]: family for family in (*MARKS, CHATML_BARE, PLAIN)}
 STRANGE = ("<|im_sep|>",)
 """Marks of a template that begins like a family's and goes on otherwise."""
 

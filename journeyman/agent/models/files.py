@@ -2,8 +2,10 @@
 
 import hashlib
 import struct
+from collections.abc import Iterator
 from io import BufferedReader
 from pathlib import Path
+from typing import NamedTuple
 
 from journeyman.agent.models.engine import CONTEXT
 from journeyman.errors import BadModelFile, ModelError, ModelNotFound
@@ -14,6 +16,16 @@ SMALLEST = 1024
 EDGE = 1 << 20
 THINKS = "journeyman.thinks"
 """In an adapter's header: it taught its model to think, whatever the model was before."""
+
+
+class Tensor(NamedTuple):
+    name: str
+    shape: tuple[int, ...]
+    """The fastest running dimension first."""
+    kind: int
+    """How it is stored: a number of GGML's."""
+    offset: int
+    """Of its first byte in the file."""
 
 
 class ModelFiles(Value):
@@ -178,8 +190,11 @@ def _found(path: Path, key: str) -> int | str | None:
         except struct.error:
             return None  # it ends before
         except (ValueError, OSError, OverflowError, MemoryError, RecursionError) as error:
-            fix = "Get the file again."
-            raise BadModelFile(f"The header of {str(path)!r} makes no sense: {error}.", fix=fix) from error
+            raise _senseless(path, error) from error
+
+
+def _senseless(path: Path, error: Exception) -> BadModelFile:
+    return BadModelFile(f"The header of {str(path)!r} makes no sense: {error}.", fix="Get the file again.")
 
 
 # The GGUF header: magic, version, two counts, key-value pairs, then a name, shape, type and offset for each tensor.
@@ -213,21 +228,45 @@ def _value(file: BufferedReader, suffix: str) -> int | str | None:
     return None
 
 
+def tensor(path: Path, name: str) -> Tensor | None:
+    """A tensor of the file; None where it is not in there.
+
+    Raises:
+        BadModelFile: the header makes no sense.
+    """
+    with path.open("rb") as file:
+        try:
+            listed = list(_tensors(file))
+        except (ValueError, OSError, OverflowError, MemoryError, RecursionError, struct.error) as error:
+            raise _senseless(path, error) from error
+
+        start = _aligned(file.tell())
+
+    return next((each._replace(offset=start + each.offset) for each in listed if each.name == name), None)
+
+
 def _end_of_tensors(file: BufferedReader) -> int:
     """Offset in the file that its last tensor reaches at least: where it starts, which is enough to notice a cut."""
+    last = max((each.offset for each in _tensors(file)), default=0)
+    return _aligned(file.tell()) + last
+
+
+def _tensors(file: BufferedReader) -> Iterator[Tensor]:
+    """As they are listed: offsets count from the end of the list."""
     _magic, _version, tensors, pairs = struct.unpack("<4sIQQ", file.read(24))
     for _ in range(pairs):
         _text(file)
         _skip(file, _number(file, "<I"))
 
-    last = 0
     for _ in range(tensors):
-        _text(file)
-        dimensions = _number(file, "<I")
-        file.seek(8 * dimensions + 4, 1)
-        last = max(last, _number(file, "<Q"))
+        name = file.read(_number(file, "<Q")).decode(errors="replace")
+        shape = tuple(_number(file, "<Q") for _ in range(_number(file, "<I")))
+        kind, offset = struct.unpack("<IQ", file.read(12))
+        yield Tensor(name, shape, kind, offset)
 
-    return -(-file.tell() // ALIGNMENT) * ALIGNMENT + last
+
+def _aligned(offset: int) -> int:
+    return -(-offset // ALIGNMENT) * ALIGNMENT
 
 
 def _number(file: BufferedReader, layout: str) -> int:

@@ -6,18 +6,17 @@ from typing import Any, NamedTuple
 
 from anyio import to_thread
 
-from journeyman.agent.models.families import FAMILIES, PLAIN, PROBE, known_family
+from journeyman.agent.models.families import FAMILIES, PLAIN, PROBE
 from journeyman.agent.models.files import own_template
 from journeyman.agent.models.grammar import Format
+from journeyman.agent.models.marks import CALL, THINK, family_of
 from journeyman.agent.models.renderer import Renderer
 from journeyman.agent.models.template import derived
 from journeyman.agent.models.tokenise import Tokeniser
 from journeyman.agent.models.wire import Wire
 from journeyman.errors import ModelError, UsageError
 
-THINK, CALL = "<think>", "<tool_call>"
-TAUGHT = (THINK, "</think>", CALL, "</tool_call>")
-"""Marks that are tokens of their own where a model was taught to use them."""
+TAUGHT = (*THINK, *CALL)
 TEMPLATE = "template"
 
 
@@ -42,7 +41,8 @@ async def recognise(tokenise: Tokeniser, wire: Wire, model: Path, wanted: str | 
     """
     special = await _ids(wire, (*PROBE, *TAUGHT))
     template = await to_thread.run_sync(own_template, model)
-    renderer = await _renderer(wire, special, template, wanted)
+    family = None if wanted else await to_thread.run_sync(family_of, model, special, template)
+    renderer = family or await _renderer(wire, template, wanted)
     known = await _ids(wire, tuple(filter(None, (*renderer.kept, *renderer.closing, *renderer.special))))
     if lacking := [mark for mark in renderer.kept if mark not in known]:
         raise ModelError(
@@ -53,16 +53,17 @@ async def recognise(tokenise: Tokeniser, wire: Wire, model: Path, wanted: str | 
     tokenise.guarded = tuple(await _ids(wire, renderer.marks, special=False))
     spelled = await _ids(wire, TAUGHT, special=False)
     known |= {mark: special[mark] for mark in TAUGHT if mark in special and mark not in spelled}
-    thinks = THINK in special or renderer.thinks_first or THINK not in renderer.think[0]
+    thinks = THINK[0] in special or renderer.thinks_first or THINK[0] not in renderer.think[0]
+    calls = CALL[0] in special and bool(renderer.dialect.opens)
     return Recognised(
         Format(renderer, known),
         [known[mark] for mark in renderer.kept],
         thinks,
-        CALL in special or bool(renderer.special),
+        calls or bool(renderer.special),
     )
 
 
-async def _renderer(wire: Wire, special: dict[str, int], template: str, wanted: str | None) -> Renderer:
+async def _renderer(wire: Wire, template: str, wanted: str | None) -> Renderer:
     if wanted not in {None, TEMPLATE, *FAMILIES}:
         raise UsageError(
             f"{wanted!r} is no format of conversations.", fix=f"Name one of {', '.join(FAMILIES)}, {TEMPLATE}."
@@ -71,8 +72,6 @@ async def _renderer(wire: Wire, special: dict[str, int], template: str, wanted: 
     properties = await wire.get("/props")
     if wanted in FAMILIES:
         found = FAMILIES[wanted]
-    elif wanted is None and (family := known_family(special, template)):
-        found = family
     elif template:
         adds_bos = (await wire.post("/tokenize", {"content": "", "add_special": True}))["tokens"]
         bos = "" if adds_bos else properties["bos_token"]

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import struct
 from importlib.resources import files
 from typing import Any
 
@@ -17,16 +18,18 @@ from journeyman.agent.models.engine import Engine
 from journeyman.agent.models.families import CHATML, FAMILIES, GEMMA, HARMONY, LLAMA3, MARKS, PLAIN
 from journeyman.agent.models.files import ModelFiles
 from journeyman.agent.models.llama import LlamaModel
+from journeyman.agent.models.marks import CALL, alike
 from journeyman.agent.models.model import Request, Sampling
 from journeyman.errors import ModelError, UsageError
 from journeyman.traces.messages import AssistantMessage, Text, Thinking, ToolCall, ToolResult, ToolSpec, UserMessage
 from tests.agent.models.conftest import ADD, INFO
 from tests.agent.models.test_template import ARROWS, BRACKETS
-from tests.agent.models.tiny import SPELLED, write_model
+from tests.agent.models.tiny import SPELLED, WIDTH, write_model
 from tests.need import need
 
 VOCABULARIES = {
     "chatml": ([*MARKS[CHATML], "<tool_call>"], "<|im_end|>", ""),
+    "chatml-bare": ([*MARKS[CHATML], *CALL], "<|im_end|>", ""),
     "thinker": ([*MARKS[CHATML], "<tool_call>", "</tool_call>", "<think>", "</think>"], "<|im_end|>", ""),
     "llama3": ([*MARKS[LLAMA3], "<|begin_of_text|>"], "<|eot_id|>", ""),
     "gemma": ([*MARKS[GEMMA], "<bos>"], "<end_of_turn>", ""),
@@ -61,7 +64,9 @@ def tiny(folder, name):
     special, end, template = VOCABULARIES[name]
     begin = BEGINS.get(name, "")
     spelled = set() if name == "thinker" else SPELLED
-    return write_model(folder / f"{name}.gguf", special, end=end, begin=begin, template=template, spelled=spelled)
+    untouched = CALL if name == "chatml-bare" else ()
+    more: Any = {"begin": begin, "template": template, "spelled": spelled, "untouched": untouched}
+    return write_model(folder / f"{name}.gguf", special, end=end, **more)
 
 
 def ask(run, messages, step=1, choice="auto", **sampling):
@@ -153,11 +158,32 @@ def plain(model, words, prompt):
     return renderer.more([harmless])
 
 
+@pytest.mark.parametrize("stored", ["F32", "F16", "BF16", "Q8_0", "Q5_0"])
+def test_tokens_that_no_training_touched_are_found_however_they_are_stored(tmp_path, stored):
+    special = [*MARKS[CHATML], *CALL]
+    path = write_model(tmp_path / "m.gguf", special, end="<|im_end|>", untouched=CALL, stored=stored)
+
+    ids = {token: 256 + n for n, token in enumerate(special)}
+    found = {pair: alike(path, [ids[token] for token in pair]) for pair in (CALL, MARKS[CHATML])}
+    assert found == {CALL: True, MARKS[CHATML]: False}
+
+
+def test_what_is_stored_in_a_way_that_nobody_here_reads_is_taken_as_taught(tmp_path):
+    special = [*MARKS[CHATML], *CALL]
+    path = write_model(tmp_path / "m.gguf", special, end="<|im_end|>", untouched=CALL)
+    whole = path.read_bytes()
+    listed = b"output.weight" + struct.pack("<IQQ", 2, WIDTH, 256 + len(special))
+    path.write_bytes(whole.replace(listed + struct.pack("<I", 0), listed + struct.pack("<I", 999)))
+
+    assert not alike(path, [258, 259])
+
+
 def test_every_familys_text_is_pinned():
     assert {name: family.snapshot[:16] for name, family in FAMILIES.items()} == snapshot(
         {
             "chatml": "b41f9e6a14560493",
             "llama3": "989bfbe91cefb834",
+            "chatml-bare": "733db809f22a07c7",
             "gemma": "27dd32742b819775",
             "harmony": "24ee72fc6e79f28d",
             "plain": "94e86caced5e0e71",

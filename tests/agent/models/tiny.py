@@ -1,5 +1,6 @@
 """Models of a few kilobytes with random weights: any vocabulary and template, in the real engine."""
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -27,9 +28,10 @@ def write_model(
     begin: str = "",
     template: str = "",
     spelled: set[str] = SPELLED,
+    untouched: Collection[str] = (),
     stored: str = "F32",
 ) -> Path:
-    """A llama of one layer whose vocabulary is the 256 bytes and `special`."""
+    """A llama of one layer whose vocabulary is the 256 bytes and `special`; those `untouched` are all alike to it."""
     tokens = [*spelling(), *special]
     writer = GGUFWriter(path, "llama")
     writer.add_context_length(2048)
@@ -54,7 +56,12 @@ def write_model(
 
     for name, shape in shapes(len(tokens)).items():
         kind = GGMLQuantizationType[stored if len(shape) > 1 else "F32"]
-        writer.add_tensor(name, quantize(weights(shape), kind), raw_dtype=kind)
+        values = weights(shape)
+        if name == "output.weight":
+            for n, token in enumerate(sorted(untouched), 1):
+                values[tokens.index(token)] = n * values[0]
+
+        writer.add_tensor(name, quantize(values, kind), raw_dtype=kind)
 
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
