@@ -1,5 +1,8 @@
 """Stops a model that goes round in circles: the same call again and again, or calls that cannot be made.
 
+First it must answer without tools. A model that nothing binds to that (one drawn freely, for training) may call all the
+same; where it keeps on, the run is lost.
+
 A fold over the run's events. Repeating a call that succeeded is as much a circle as repeating one that failed; but
 after something was changed, or the user has said more, looking again is not.
 """
@@ -24,7 +27,7 @@ _sorted = json.JSONEncoder(sort_keys=True).encode
 DONE = {"ok", "error", "timeout", "unknown"}
 """How a call ends that may have changed something."""
 PATIENCE = 3
-"""Calls in a row that cannot be made, until the model must answer without tools."""
+"""Calls in a row that cannot be made, until the model must answer without tools; and how often it is asked to."""
 
 
 @dataclass(slots=True)
@@ -40,6 +43,8 @@ class Guard:
     _times: dict[str, int] = field(default_factory=dict)
     _results: dict[str, ToolResult] = field(default_factory=dict)
     _invalid: int = 0
+    _for_words: int = 0
+    """How often it was asked to answer since it last made a call that was new."""
     _summing: bool = False
     """The next answer is a summary of the run so far, and not what `stop` waits for."""
 
@@ -49,6 +54,7 @@ class Guard:
         elif type(event) is CallFinished:
             self._finish(event)
         elif type(event) is ModelRequested and event.choice == "none":
+            self._for_words += not self._summing
             self.stop = self.stop and self._summing
         elif type(event) is MessageAdded or type(event) is Compacted:
             self._summing = type(event) is MessageAdded and event.origin == "compaction"
@@ -57,9 +63,15 @@ class Guard:
                 self._times.clear()
 
             if asked_anew:
-                self.stop, self._invalid = False, 0
+                self.stop, self._invalid, self._for_words = False, 0, 0
         elif type(event) is RunStarted or type(event) is RunResumed:
             self._readers |= {tool.identity for tool in event.tools if tool.read_only}
+            self._for_words = 0
+
+    @property
+    def lost(self) -> bool:
+        """It was asked to answer, and goes on with its circle."""
+        return self._for_words >= PATIENCE
 
     def repeated(self, call_id: str) -> ToolResult | None:
         """The earlier result of a call that was made often enough."""
@@ -82,6 +94,7 @@ class Guard:
         if event.status == "repeated":
             self.stop = True
         elif proposed is not None:
+            self._for_words = 0
             tool, key = proposed
             if event.result.text.endswith(GO_ON):
                 self._times[key] = 0  # the same call reads on

@@ -44,6 +44,9 @@ async def drive(run: Run, steps: int | None = None) -> str:
 
 
 async def _respond(run: Run) -> None:
+    if run.guard.lost:
+        raise _useless(run, "It makes the same calls again and again.")
+
     await _afford(run)
     if run.window.full:
         await make_room(run)
@@ -101,7 +104,11 @@ def _problem(run: Run, answer: str) -> str | None:
 
 def _ask_to_mend(run: Run, problem: str, mends: int) -> None:
     if mends >= MENDS:
-        message = f"{run.model.spec} gave no usable answer. {problem}"
-        raise ModelError(message, fix="Ask in other words, or use a stronger model: --model SPEC")
+        raise _useless(run, problem)
 
     run.emit(MessageAdded(text=f"{problem} Answer again.", origin="runtime"))
+
+
+def _useless(run: Run, why: str) -> ModelError:
+    fix = "Ask in other words, or use a stronger model: --model SPEC"
+    return ModelError(f"{run.model.spec} gave no usable answer. {why}", fix=fix)

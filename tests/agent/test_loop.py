@@ -13,7 +13,7 @@ from journeyman.agent.session import resume
 from journeyman.errors import BudgetExceeded, ModelError, RunTimeout, SandboxError, ToolError, UsageError
 from journeyman.policies.policy import Policy
 from journeyman.tools.function import tool
-from journeyman.tools.tool import Output, Report
+from journeyman.tools.tool import Output, Report, Tool
 from journeyman.traces.events import (
     ApprovalAnswered,
     ApprovalRequested,
@@ -232,6 +232,40 @@ async def test_a_call_repeated_with_nothing_changed_gets_its_old_result_and_then
     assert len(times) == 3
     assert results(memory)[-1] == ("repeated", "You made this call before. Its result was: the same")
     assert [e.choice for e in memory.events if isinstance(e, ModelRequested)] == ["auto"] * 4 + ["none"]
+
+
+async def test_a_model_that_will_not_leave_its_circle_ends_the_run() -> None:
+    memory = Memory()
+    result = await run([call("look")] * 20, looks("the same"), memory=memory)
+
+    assert [event.choice for event in memory.events if isinstance(event, ModelRequested)] == ["auto"] * 4 + ["none"] * 3
+    assert result.outcome == "model_error"
+    assert "the same calls again and again" in str(result.error)
+
+
+async def test_a_call_that_is_new_leads_out_of_a_circle() -> None:
+    circle = [call("look")] * 6
+    result = await run([*circle, call(a=1, b=1), *circle[:2], "fine"], add, looks("the same"))
+
+    assert str(result) == "fine"
+
+
+def looks(text: str) -> Tool:
+    @tool(read_only=True)
+    def look() -> str:
+        return text
+
+    return look
+
+
+def test_a_lost_run_that_is_taken_up_again_may_try_again() -> None:
+    guard = Guard()
+    for _ in range(3):
+        guard.apply(ModelRequested(step=1, choice="none"))
+
+    assert guard.lost
+    guard.apply(RunResumed())
+    assert not guard.lost
 
 
 async def test_looking_again_after_a_change_is_no_circle() -> None:

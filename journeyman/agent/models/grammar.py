@@ -136,7 +136,7 @@ def _plain(form: Format, *, tagged: bool) -> str:
     if tagged:
         return rf"PLAIN: /(?s:.+)/ & ~/(?s:.*{_pattern(opens)}.*)/"
 
-    return f"PLAIN: {_words(form)}" if opens else r"PLAIN: /[^{](?s:.*)/"
+    return f"PLAIN: {_words(form)}" if opens else r"PLAIN: /\s*[^{\s](?s:.*)/"
 
 
 def _words(form: Format) -> str:
