@@ -1,8 +1,8 @@
 """What each strategy buys on models that run here: `uv run python -m benchmarks.strategies [--n 12]`.
 
-The starter tries held-out tasks of three families that need tools, Qwen2.5-Coder-0.5B-Instruct three that need none,
-because over our tools it gets nearly nothing right by any strategy; and both the same once more with a place for
-thoughts, where the mark that begins one is written for the model. Prompts and seeds are those of this file. Strategies
+The starter tries held-out tasks of three families that need tools, Qwen2.5-Coder-0.5B-Instruct three that need none
+and, by fewer strategies, the starter's; and both their own once more with a place for thoughts, where the mark that
+begins one is written for the model. Prompts and seeds are those of this file. Strategies
 that make the same draw (one question, one seed) share it: they differ in what they do with it, not in their luck. Every
 attempt and every candidate is stored, and what was tried is not tried again: a run that was cut off goes on.
 `benchmarks.strategies_page` tells what came of it.
@@ -50,6 +50,10 @@ TRIED = (
 )  # fmt: skip
 SMALLER = ("on('local:starter')", "route(on('local:starter'), plain)", "route(plain, cot)")
 LARGER = ("on('local:qwen.gguf')", "route(plain, on('local:qwen.gguf'))")
+TOOLED = (
+    "plain", "vote(5)", "best(4, by=likelihood)", "best(4, by=verifier)", "refine(1)", "beam(2)", "tree(8)",
+    "route(plain, vote(5))",
+)  # fmt: skip
 THOUGHTS = (
     "plain", "direct", "budget(max=32)", "budget(max=64)", "budget(max=64, min=32)", "no_switch(max=64)",
     "vote(5, of=budget(max=64))", "route(plain, budget(max=64))",
@@ -59,7 +63,7 @@ ROUTES = (
     "plain", "vote(5, of=cot)", "refine(1)", "route(plain, vote(5, of=cot))",
     f"route(plain, vote(5, of=cot), by=likelihood, at={SURE})", f"route(plain, refine(1), by=likelihood, at={SURE})",
 )  # fmt: skip
-WRITTEN = {str(strategy(text)): text for text in (*TRIED, *SMALLER, *LARGER, *THOUGHTS, *ROUTES)}
+WRITTEN = {str(strategy(text)): text for text in (*TRIED, *SMALLER, *LARGER, *TOOLED, *THOUGHTS, *ROUTES)}
 """How they are written above, by what they are called in the store."""
 TOOLS = ("arithmetic", "word_problem", "adaptive_search")
 TEXT = ("sums", "smallest", "python")
@@ -174,6 +178,7 @@ def trials(n: int, routed: int) -> list[Trial]:
     return [
         Trial(QWEN, "local:qwen.gguf", plan("qwen", TRIED + SMALLER, texts)),
         Trial(STARTER, "local:starter", plan("starter", TRIED + LARGER, tools)),
+        Trial(f"{QWEN}, over tools", "local:qwen.gguf", plan("qwen-tools", TOOLED, tools)),
         Trial(f"{QWEN}, {thinks}", "local:qwen.gguf", plan("qwen-thinks", THOUGHTS, texts), thinks=True),
         Trial(f"{STARTER}, {thinks}", "local:starter", plan("starter-thinks", THOUGHTS, tools[:FEW]), thinks=True),
         Trial(f"{QWEN}, routed", "local:qwen.gguf", plan("routes", ROUTES, many)),
