@@ -7,16 +7,26 @@ A project's own files may start programs and loosen rules, and a project can be 
 counts only while its content has the hash that the user once trusted.
 """
 
+import errno
 import json
 import os
-from contextlib import suppress
+import sys
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
 from hashlib import sha256
 from pathlib import Path
 from secrets import token_bytes, token_hex
+from time import monotonic, sleep
 
 from platformdirs import PlatformDirs
 
 from journeyman.errors import ConfigError
+
+if sys.platform != "win32":  # there the last of two that write at once has its way
+    import fcntl
+
+PATIENCE = 10.0
+"""Seconds that we wait for another process to let go of a file."""
 
 _dirs = PlatformDirs("journeyman", appauthor=False)
 
@@ -72,6 +82,51 @@ def replace_text(path: Path, text: str, *, mode: int | None = None) -> None:
         fresh.unlink(missing_ok=True)
 
 
+@contextmanager
+def alone(path: Path) -> Generator[None]:
+    """Read a file and write it anew while no other process of ours does: what it added meanwhile would be lost.
+
+    Raises:
+        OSError: its folder, which is what is locked, cannot be made, or another has it for too long.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if sys.platform == "win32":
+        yield
+        return
+
+    folder = os.open(path.parent, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        if not lock(folder, PATIENCE):
+            raise TimeoutError(errno.ETIMEDOUT, "another process has its folder for too long", str(path))
+
+        yield
+    finally:
+        os.close(folder)
+
+
+def lock(descriptor: int, seconds: float = 0) -> bool:
+    """Lock an open file or folder until it is closed; False where another has it for so many seconds.
+
+    It goes with the process, however that ends. A file system without locks locks nothing.
+    """
+    if sys.platform == "win32":
+        return True
+
+    end = monotonic() + seconds
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if monotonic() >= end:
+                return False
+
+            sleep(0.005)
+        except OSError:
+            return True
+        else:
+            return True
+
+
 def _dir(kind: str, platform: Path) -> Path:
     home = os.environ.get("JOURNEYMAN_HOME")
     return Path(home).expanduser().absolute() / kind if home else platform
@@ -116,8 +171,9 @@ def trust(path: Path, data: bytes) -> None:
     """
     book = _book()
     try:
-        entries = _trusted() | {_key(path): sha256(data).hexdigest()}
-        replace_text(book, json.dumps(entries, indent=2))
+        with alone(book):
+            entries = _trusted() | {_key(path): sha256(data).hexdigest()}
+            replace_text(book, json.dumps(entries, indent=2))
     except OSError as error:
         raise ConfigError(
             f"cannot remember that {path} is trusted: {error}",

@@ -6,7 +6,7 @@ of others steers it.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
@@ -14,7 +14,7 @@ from pathlib import Path
 from pydantic import Field, JsonValue, TypeAdapter, ValidationError
 
 from journeyman.errors import PolicyError
-from journeyman.home import replace_text
+from journeyman.home import alone, replace_text
 from journeyman.policies.decision import Decision
 from journeyman.policies.labels import ASKING, Label
 from journeyman.safe import safe
@@ -88,7 +88,7 @@ class Book:
             PolicyError: it cannot be written.
         """
         if always and self._path is not None:
-            self._write((*self._readable(), approval))
+            self._write(lambda: (*self._readable(), approval))
         else:
             self._session.append(approval)
 
@@ -120,15 +120,16 @@ class Book:
             PolicyError: the file cannot be read or written.
         """
         self._session = [each for each in self._session if each not in which]
-        self._write([each for each in self.saved() if each not in which])
+        self._write(lambda: [each for each in self.saved() if each not in which])
 
-    def _write(self, approvals: Sequence[Approval]) -> None:
+    def _write(self, approvals: Callable[[], Sequence[Approval]]) -> None:
         if self._path is None:
             return
 
-        entries = dict.fromkeys(each.model_dump_json() for each in approvals)
         try:
-            replace_text(self._path, "[" + ",\n ".join(entries) + "]\n")
+            with alone(self._path):
+                entries = dict.fromkeys(each.model_dump_json() for each in approvals())
+                replace_text(self._path, "[" + ",\n ".join(entries) + "]\n")
         except OSError as error:
             told = f"make {self._path.parent} writable, or allow it for the session only"
             raise PolicyError(f"the approvals cannot be saved: {error}", fix=told) from error

@@ -15,14 +15,15 @@ user has trusted exactly this content (`journeyman.home.trust`); until then it i
 import json
 import os
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from journeyman.errors import ConfigError
-from journeyman.home import config_dir, is_trusted, replace_text, trust
+from journeyman.home import alone, config_dir, is_trusted, replace_text, trust
 from journeyman.safe import safe
 from journeyman.sandbox.egress import Egress
 from journeyman.tomlfile import as_text, read_once
@@ -193,15 +194,14 @@ def add(path: Path, name: str, entry: Entry) -> bool:
         ConfigError: the name will not do or is taken, or the file cannot be read or written.
     """
     check_name(name)
-    data = read(path)
-    document = _document(data, path)
-    section = _section(document, path)
-    if name in section:
-        raise ConfigError(f"{path} has a server {name!r} already", fix=f"remove it first: journeyman mcp remove {name}")
+    with _changing(path) as section:
+        if name in section:
+            fix = f"remove it first: journeyman mcp remove {name}"
+            raise ConfigError(f"{path} has a server {name!r} already", fix=fix)
 
-    section[name] = entry.model_dump(exclude_unset=True)
-    document[SERVERS] = section
-    return _write(path, document, data)
+        section[name] = entry.model_dump(exclude_unset=True)
+
+    return path == user_file() or is_trusted(path, read(path))
 
 
 def remove(path: Path, name: str) -> None:
@@ -210,15 +210,12 @@ def remove(path: Path, name: str) -> None:
     Raises:
         ConfigError: it is not there, or the file cannot be read or written.
     """
-    data = read(path)
-    document = _document(data, path)
-    section = _section(document, path)
-    if name not in section:
-        known = f"it has {safe(', '.join(section))}" if section else "it has none"
-        raise ConfigError(f"{path} has no server {name!r}", fix=f"{known}; journeyman mcp list")
+    with _changing(path) as section:
+        if name not in section:
+            known = f"it has {safe(', '.join(section))}" if section else "it has none"
+            raise ConfigError(f"{path} has no server {name!r}", fix=f"{known}; journeyman mcp list")
 
-    del section[name]
-    _write(path, document, data)
+        del section[name]
 
 
 def _document(data: bytes, path: Path) -> dict[str, Any]:
@@ -321,17 +318,19 @@ def _unset(place: str, variable: str) -> ConfigError:
     )
 
 
-def _write(path: Path, document: dict[str, Any], before: bytes) -> bool:
-    text = json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+@contextmanager
+def _changing(path: Path) -> Generator[dict[str, Any]]:
+    """The file's servers, to be changed: they are written at the end, and trusted if they were."""
     try:
-        replace_text(path.resolve() if path == user_file() else path, text)  # the user's own may be a link
+        with alone(path):
+            before = read(path)
+            document = _document(before, path)
+            yield document.setdefault(SERVERS, _section(document, path))
+            text = json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+            replace_text(path.resolve() if path == user_file() else path, text)  # the user's own may be a link
+            if path != user_file() and (not before or is_trusted(path, before)):
+                trust(path, text.encode())
     except OSError as error:
         raise ConfigError(
             f"cannot write {path}: {error.strerror or error}", fix="check its folder's permissions"
         ) from None
-
-    ours = path == user_file() or not before or is_trusted(path, before)
-    if ours and path != user_file():
-        trust(path, text.encode())
-
-    return ours

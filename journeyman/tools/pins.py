@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from journeyman.errors import ConfigError
-from journeyman.home import config_dir, replace_text
+from journeyman.home import alone, config_dir, replace_text
 from journeyman.safe import safe
 from journeyman.tools.target import Command, Target, Url
 
@@ -82,10 +82,11 @@ class Pins:
                 self._put(target, news)
 
     def _put(self, target: Target, facts: Mapping[str, Any]) -> None:
-        entries = self._read()
-        entries[key(target)] = {"reaches": str(target)} | entries.get(key(target), {}) | dict(facts)
         try:
-            replace_text(self.path, json.dumps(entries, indent=1, ensure_ascii=False, sort_keys=True))
+            with alone(self.path):
+                entries = self._read()
+                entries[key(target)] = {"reaches": str(target)} | entries.get(key(target), {}) | dict(facts)
+                replace_text(self.path, json.dumps(entries, indent=1, ensure_ascii=False, sort_keys=True))
         except OSError as error:
             told = f"make {self.path.parent} writable"
             raise ConfigError(f"the tools of {target.name} cannot be pinned: {error}", fix=told) from error

@@ -9,7 +9,7 @@ from sqlalchemy import update
 from journeyman.errors import UsageError
 from journeyman.traces import schema
 from journeyman.traces.events import RunFinished, RunStarted
-from journeyman.traces.export import export
+from journeyman.traces.export import export, whole
 from journeyman.traces.messages import Thinking
 from journeyman.traces.store import Store
 from tests.traces.runs import WHOLE, answer, record, responded, started, step
@@ -122,7 +122,20 @@ async def test_a_file_appears_whole_or_not_at_all(store: Store, tmp_path: Path) 
     assert out.read_text() == "older"
     assert export(store, [run_id], out, "events", force=True).rows == len(WHOLE)
     assert len(rows(out)) == len(WHOLE)
-    assert not out.with_name(".out.jsonl.part").is_file()
+
+
+def test_of_two_that_write_a_file_at_once_the_last_has_it_whole(tmp_path: Path) -> None:
+    out = tmp_path / "out.jsonl"
+    with whole(out, force=True) as late:
+        late.write(b"late, ")
+        with whole(out, force=True) as early:
+            early.write(b"early")
+
+        assert out.read_bytes() == b"early"
+        late.write(b"and whole")
+
+    assert out.read_bytes() == b"late, and whole"
+    assert list(tmp_path.iterdir()) == [out]
 
 
 @pytest.mark.parametrize("url", ["sqlite"], indirect=True)

@@ -66,5 +66,10 @@ async def _models(port: int) -> list[str]:
 
 
 def find_files() -> list[Path]:
-    """Model files that were pulled, or made here."""
-    return sorted((data_dir() / "models").rglob("*.gguf"))
+    """Model files that were pulled, or made here; none that is still on its way."""
+    found: list[Path] = []
+    for folder, inner, names in os.walk(data_dir() / "models"):  # which passes over folders that are gone again
+        inner[:] = [name for name in inner if not name.startswith(".")]
+        found += (Path(folder, name) for name in names if name.endswith(".gguf"))
+
+    return sorted(found)

@@ -4,21 +4,25 @@ A name is a model's spec: `local:NAME`. `use` and `rollback` only write down whi
 model is ever changed.
 """
 
+import errno
 import json
 import re
 import shutil
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
+from secrets import token_hex
 from typing import Any
 
 from journeyman.agent.models.files import ModelFiles, fingerprint
 from journeyman.errors import BadModelFile, ConfigError, ModelNotFound, UsageError
-from journeyman.home import data_dir, replace_text
+from journeyman.home import alone, data_dir, replace_text
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 
 
 def keep(name: str, base: Path, adapter: Path, card: dict[str, Any]) -> str:
-    """Keep an adapter; returns its spec.
+    """Keep an adapter, whole or not at all; returns its spec.
 
     Raises:
         UsageError: the name is taken, or is none.
@@ -26,16 +30,22 @@ def keep(name: str, base: Path, adapter: Path, card: dict[str, Any]) -> str:
     """
     demand_name(name)
     folder = _folder() / name
+    fresh = folder.parent.with_name(f".{name}.{token_hex(8)}.tmp")
     try:
-        folder.mkdir(parents=True)
-        shutil.copyfile(adapter, folder / "adapter.gguf")
+        fresh.mkdir(parents=True)
+        folder.parent.mkdir(exist_ok=True)
+        shutil.copyfile(adapter, fresh / "adapter.gguf")
         about = {**card, "name": name, "base_path": str(base.absolute()), "base_fingerprint": fingerprint(base)}
-        (folder / "card.json").write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
-    except FileExistsError:
-        raise UsageError(f"There is a model {name!r} already.", fix="Give another name: --name NAME") from None
+        (fresh / "card.json").write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
+        fresh.rename(folder)
     except OSError as error:
-        shutil.rmtree(folder, ignore_errors=True)
+        if error.errno in {errno.EEXIST, errno.ENOTEMPTY}:
+            fix = "Give another name: --name NAME"
+            raise UsageError(f"There is a model {name!r} already.", fix=fix) from None
+
         raise ConfigError(f"{folder} cannot be written: {error}.", fix=f"Make room in {folder.parent}.") from error
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)
 
     return f"local:{name}"
 
@@ -92,7 +102,8 @@ def use(spec: str) -> None:
     Raises:
         ConfigError: the choice cannot be kept.
     """
-    _write([*_history(), spec])
+    with _choosing() as history:
+        history.append(spec)
 
 
 def rollback() -> str | None:
@@ -102,12 +113,14 @@ def rollback() -> str | None:
         UsageError: there is no choice to take back.
         ConfigError: it cannot be kept.
     """
-    history = _history()
-    if not history:
-        raise UsageError("No model was chosen that could be taken back.", fix="Choose one: journeyman models use NAME")
+    with _choosing() as history:
+        if not history:
+            fix = "Choose one: journeyman models use NAME"
+            raise UsageError("No model was chosen that could be taken back.", fix=fix)
 
-    _write(history[:-1])
-    return in_use()
+        history.pop()
+
+    return next(iter(history[-1:]), None)
 
 
 def _folder() -> Path:
@@ -126,9 +139,13 @@ def _history() -> list[str]:
     return [spec for spec in found if isinstance(spec, str)] if isinstance(found, list) else []
 
 
-def _write(history: list[str]) -> None:
+@contextmanager
+def _choosing() -> Generator[list[str]]:
     path = _folder() / "in-use.json"
     try:
-        replace_text(path, json.dumps(history, indent=2))
+        with alone(path):
+            history = _history()
+            yield history
+            replace_text(path, json.dumps(history, indent=2))
     except OSError as error:
         raise ConfigError(f"{path} cannot be written: {error}.", fix=f"Make {path.parent} writable.") from error

@@ -5,6 +5,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
+from secrets import token_hex
 from typing import Any, BinaryIO, TypeVar
 
 from journeyman.errors import ConfigError, DamagedRun, UsageError, install
@@ -74,7 +75,7 @@ def whole(out: Path, *, force: bool = False) -> Generator[BinaryIO]:
             f"{out} is there already, and was left as it is.", fix="Name another file, or say --force (force=True)."
         )
 
-    fresh = out.with_name(f".{out.name}.part")
+    fresh = out.with_name(f".{out.name}.{token_hex(8)}.part")
     try:
         with fresh.open("wb") as file:
             yield file

@@ -2,11 +2,12 @@ import json
 
 import pytest
 
-from journeyman.agent.models.found import find_spec
+from journeyman.agent.models.found import find_files, find_spec
 from journeyman.agent.models.kept import find_kept, in_use, keep, kept, rollback, use
 from journeyman.agent.models.llama import LlamaModel
 from journeyman.agent.models.spec import make_model
 from journeyman.errors import BadModelFile, ModelNotFound, UsageError
+from journeyman.home import data_dir
 
 
 @pytest.fixture
@@ -34,6 +35,15 @@ def test_a_name_is_taken_once(base):
     keep("mine", base, base.with_name("a.gguf"), {})
     with pytest.raises(UsageError, match="There is a model 'mine' already"):
         keep("mine", base, base.with_name("a.gguf"), {})
+
+
+def test_what_breaks_off_leaves_nothing_and_the_name_free(base):
+    with pytest.raises(TypeError):
+        keep("mine", base, base.with_name("a.gguf"), {"tasks": object()})
+
+    assert (kept(), find_kept("mine")) == ([], None)
+    assert keep("mine", base, base.with_name("a.gguf"), {}) == "local:mine"
+    assert [path.name for path in (data_dir() / "models").iterdir()] == ["kept"]
 
 
 @pytest.mark.parametrize("name", ["starter", "../up", "a/b", "", "x.gguf"])
@@ -69,3 +79,12 @@ def test_a_damaged_list_chooses_nothing(base, tmp_path):
     path = tmp_path / "home" / "data" / "models" / "kept" / "in-use.json"
     path.write_text(json.dumps({"one": 1}), encoding="utf-8")
     assert in_use() is None
+
+
+def test_a_file_that_is_still_on_its_way_is_no_model_yet(base):
+    for name in ("mine.gguf", ".pull-x/wheel/starter.gguf"):
+        path = data_dir() / "models" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"GGUF")
+
+    assert find_files() == [data_dir() / "models" / "mine.gguf"]
