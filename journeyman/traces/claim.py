@@ -65,13 +65,15 @@ class FileClaims:
 
 
 class ServerClaims:
-    """Claims of one connection."""
+    """Claims of one connection, or of its transaction only."""
 
-    def __init__(self, cursor: Any) -> None:
+    def __init__(self, cursor: Any, *, transaction: bool = False) -> None:
         self._cursor = cursor
+        self._transaction = transaction
 
     def take(self, run_id: str) -> bool:
-        self._cursor.execute(f"SELECT pg_try_advisory_lock({_KEY})", (run_id,))
+        scope = "xact_" if self._transaction else ""
+        self._cursor.execute(f"SELECT pg_try_advisory_{scope}lock({_KEY})", (run_id,))
         return self._cursor.fetchone()[0]
 
     def give(self, run_ids: Sequence[str]) -> None:

@@ -7,13 +7,15 @@ rewrites them. Backups, file systems that keep old blocks and PostgreSQL's own l
 """
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from sqlalchemy import Connection, delete, func, insert, select
 
 from journeyman.errors import StoreError, UsageError
 from journeyman.traces import projections, schema, words
+from journeyman.traces.claim import FileClaims, ServerClaims
 from journeyman.traces.codec import hashes
 from journeyman.traces.messages import Value
 from journeyman.traces.project import prepare
@@ -35,11 +37,11 @@ def delete_runs(store: Store, run_ids: Sequence[str]) -> int:
     """Delete runs for good; how many bytes of shared content went with them.
 
     Raises:
-        UsageError: another run was forked from one of them; nothing was deleted.
+        UsageError: one is under way, or another run was forked from one of them; nothing was deleted.
         StoreError: the store cannot be written.
     """
     prepare(store)
-    with store.writing() as connection:
+    with store.writing() as connection, _claimed(store, connection, run_ids):
         _refuse_stems(connection, run_ids)
         for run_id in run_ids:
             _delete(store, connection, run_id)
@@ -86,6 +88,23 @@ def _size(store: Store, connection: Connection) -> int:
         return sum(file.stat().st_size for file in files if file.exists())
 
     return connection.exec_driver_sql("SELECT pg_database_size(current_database())").scalar() or 0
+
+
+@contextmanager
+def _claimed(store: Store, connection: Connection, run_ids: Sequence[str]) -> Generator[None]:
+    """Nobody goes on with them meanwhile: what came after would be stored without its beginning."""
+    if store.dialect == "sqlite":
+        claims = FileClaims(Path(f"{store.where}-live"))
+    else:
+        claims = ServerClaims(connection.connection.cursor(), transaction=True)
+
+    with closing(claims):
+        for run_id in run_ids:
+            if not claims.take(run_id):
+                message = f"The run {run_id} is being written; nothing was deleted."
+                raise UsageError(message, fix="Wait for it to end, or end it.")
+
+        yield
 
 
 def _refuse_stems(connection: Connection, run_ids: Sequence[str]) -> None:

@@ -1,3 +1,4 @@
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,7 @@ from journeyman.traces import projections, schema
 from journeyman.traces.find import find
 from journeyman.traces.forget import delete_runs, gc, stats
 from journeyman.traces.project import refresh
-from journeyman.traces.store import Store, rows_of
+from journeyman.traces.store import Store, new_run_id, rows_of
 from tests.traces.conftest import new_schema
 from tests.traces.runs import WHOLE, answer, record, said, scored, started, step
 
@@ -149,3 +150,20 @@ async def test_gc_gives_space_back(store: Store) -> None:
     assert gc(store) == 0
     assert stats(store).bytes < before if store.dialect == "sqlite" else stats(store).bytes
     assert stats(store).deleted == 30
+
+
+async def test_a_run_that_is_being_written_is_not_deleted(store: Store, url: str) -> None:
+    run_id = new_run_id()
+    recorder = store.recorder(run_id)
+    for event in WHOLE[:-1]:
+        recorder.record(event)
+
+    await recorder.barrier()
+    with closing(Store.open(url)) as other, pytest.raises(UsageError, match=f"{run_id} is being written"):
+        delete_runs(other, [run_id])
+
+    recorder.record(WHOLE[-1])
+    await recorder.barrier()
+    assert [each.seq for each in store.events(run_id)] == list(range(1, len(WHOLE) + 1))
+    delete_runs(store, [run_id])
+    assert store.runs() == []
