@@ -5,6 +5,8 @@
 
 import hashlib
 import os
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import quote
@@ -14,7 +16,7 @@ from anyio import to_thread
 
 from journeyman.agent.models.pull import Progress
 from journeyman.errors import ModelError, ModelNotFound
-from journeyman.home import data_dir
+from journeyman.home import data_dir, lock
 
 DEFAULT = "https://huggingface.co"
 SHA256_LENGTH = 64
@@ -68,8 +70,10 @@ async def pull_file(name: str, progress: Progress | None = None) -> Path:
     part = file.local.with_name(file.local.name + ".part")
     try:
         part.parent.mkdir(parents=True, exist_ok=True)
-        digest = await _download(file, part, progress or (lambda _done, _total: None))
-        await to_thread.run_sync(_accept, part, file.local, digest)
+        with _alone(part, name):
+            if not file.local.is_file():  # else another process had it ready a moment ago
+                digest = await _download(file, part, progress or (lambda _done, _total: None))
+                await to_thread.run_sync(_accept, part, file.local, digest)
     except httpx2.HTTPError as error:
         raise ModelError(
             f"{file.url} cannot be fetched: {error or type(error).__name__}.",
@@ -79,6 +83,20 @@ async def pull_file(name: str, progress: Progress | None = None) -> Path:
         raise ModelError(f"{name} cannot be kept: {error}.", fix=f"Make room in {part.parent}.") from error
 
     return file.local
+
+
+@contextmanager
+def _alone(part: Path, name: str) -> Generator[None]:
+    """Two that add to one part would spoil it."""
+    with part.open("ab") as held:
+        if not lock(held.fileno()):
+            raise ModelError(f"{name} is being fetched by another process.", fix="Wait for it; then it is here.")
+
+        try:
+            yield
+        finally:
+            if not _size(part):
+                part.unlink(missing_ok=True)
 
 
 async def _download(file: HubFile, part: Path, progress: Progress) -> str:

@@ -10,6 +10,7 @@ from journeyman.agent.models.hub import HubFile, pull_file
 from journeyman.agent.models.llama import LlamaModel
 from journeyman.agent.models.spec import make_model
 from journeyman.errors import ModelError, ModelNotFound
+from journeyman.home import lock
 
 NAME = "someone/tiny-gguf/tiny.gguf"
 ASKED = []
@@ -158,3 +159,18 @@ def test_a_model_that_was_not_pulled_is_not_fetched_unasked(tmp_path, monkeypatc
         make_model(f"hf:{NAME}")
 
     assert caught.value.fix == f"journeyman models pull hf:{NAME}"
+
+
+async def test_a_file_that_another_process_fetches_is_left_to_it(hub):
+    local = HubFile.parse(NAME).local
+    local.parent.mkdir(parents=True)
+    part = local.with_name(local.name + ".part")
+    with part.open("wb") as other:
+        other.write(CONTENT[:1000])
+        other.flush()
+        assert lock(other.fileno())
+        with pytest.raises(ModelError, match="is being fetched by another process"):
+            await pull_file(NAME)
+
+    assert part.read_bytes() == CONTENT[:1000]
+    assert (await pull_file(NAME)).read_bytes() == CONTENT
