@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable
 from math import prod
 from pathlib import Path
+from secrets import token_hex
 from typing import Any
 
 from journeyman.errors import ModelError, ModelNotFound, UsageError, install
@@ -42,7 +43,7 @@ def requantised(source: Path, target: Path, progress: Progress, *, force: bool =
             fix="Nothing is to be done; --force makes a copy all the same.",
         )
 
-    part = target.with_name(target.name + ".part")
+    part = target.with_name(f"{target.name}.{token_hex(8)}.part")  # another process may be making the same copy
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         writer = GGUFWriter(part, _text(reader, "general.architecture"))

@@ -87,6 +87,19 @@ def test_what_is_fast_already_is_left_as_it_is(tmp_path):
     assert "--force" in caught.value.fix
 
 
+def test_two_that_store_a_model_anew_at_once_both_get_it(tmp_path):
+    need("local")
+    slow = write_model(tmp_path / "m.gguf", [*MARKS[CHATML]], end=CHATML.end, stored="Q4_1")
+    target, early = tmp_path / "models" / "copy.gguf", []
+
+    def meanwhile(done, total):
+        if done == total:
+            early.append(requantised(slow, target, lambda _done, _all: None).read_bytes())
+
+    assert requantised(slow, target, meanwhile).read_bytes() == early[0]
+    assert list(target.parent.iterdir()) == [target]
+
+
 def test_a_file_that_is_no_model_cannot_be_stored_anew(tmp_path):
     (tmp_path / "m.gguf").write_bytes(b"GGUF" + b"\xff" * 5000)
 
