@@ -74,7 +74,7 @@ AT_ONCE = 4
 """Tasks under way."""
 PART = 2
 """Tasks of each family that one model tries before the others have their turn."""
-FEW = 6
+FEW = 12
 """Tasks of the starter with a place for thoughts: its thoughts are calls, which it repeats until no step is left."""
 CHOICE = 40
 """Tasks of each family that a router's likelihood is chosen on."""

@@ -71,7 +71,7 @@ def draw(found: Found, path: Path) -> bool:
 
         axes.plot([found.control_of], [test.rate], marker="x", linestyle="none", label=f"control: {arm}")
 
-    axes.set(ylim=(0, 1), ylabel="share right", title=f"{found.course.name}: {found.course.tasks}")
+    axes.set(ylim=(-0.02, 1.02), ylabel="share right", title=f"{found.course.name}: {found.course.tasks}")
     axes.set_xticks(range(len(tests)), ["before", *(f"{stage.number} {stage.name}" for stage in found.stages)])
     axes.grid(alpha=0.3)
     axes.legend(fontsize=8)
