@@ -9,7 +9,6 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from copy import copy
 from dataclasses import replace
-from os.path import commonprefix
 from typing import Any
 
 import anyio
@@ -22,6 +21,7 @@ from journeyman.agent.models.grammar import Format
 from journeyman.agent.models.group import sample_group
 from journeyman.agent.models.llama_process import EngineProcess
 from journeyman.agent.models.model import SMALL, Capabilities, Request
+from journeyman.agent.models.places import Places
 from journeyman.agent.models.recognise import Recognised, recognise
 from journeyman.agent.models.turn import Turn, overflow
 from journeyman.agent.models.wire import Refused, Wire
@@ -56,9 +56,7 @@ class LlamaModel:
         self._form = Format()
         self._ends: list[int] = []
         self._conversations: dict[str, Conversation] = {}
-        self._slots: dict[str, int] = {}
-        self._heads: dict[int, str] = {}
-        """How the last run of each slot began."""
+        self._places = Places(self._engine.parallel)
         self._grammars: dict[str, bool] = {}
 
     def start(self) -> None:
@@ -102,11 +100,12 @@ class LlamaModel:
             yield ModelDelta(kind="status", text=f"loading {self.files.model.stem}")
 
         await self.open()
-        turn = self._turn(request)
         try:
-            async with aclosing(turn.sampled()) as deltas:
-                async for delta in deltas:
-                    yield delta
+            async with self._places.one(request) as slot:
+                turn = self._turn(request, slot)
+                async with aclosing(turn.sampled()) as deltas:
+                    async for delta in deltas:
+                        yield delta
         except (Refused, OSError) as error:
             raise await self._why(error) from error
 
@@ -134,9 +133,11 @@ class LlamaModel:
         if stem := self._conversations.get(request.run_id):
             self._conversations |= {run: copy(stem) for run in runs}
 
-        turns = [self._turn(replace(request, run_id=run)) for run in runs]
         try:
-            await sample_group(turns)
+            async with self._places.room(len(runs)):
+                each = [replace(request, run_id=run) for run in runs]
+                turns = [self._turn(one, self._places.slot(one)) for one in each]
+                await sample_group(turns)
         except (Refused, OSError) as error:
             raise await self._why(error) from error
 
@@ -144,14 +145,14 @@ class LlamaModel:
 
     def forget(self, run_id: str) -> None:
         self._conversations.pop(run_id, None)
-        self._slots.pop(run_id, None)
+        self._places.forget(run_id)
 
     async def close(self) -> None:
         process, self._process, self._info = self._process, None, {}
         if process is not None:
             await process.close()
 
-    def _turn(self, request: Request) -> Turn:
+    def _turn(self, request: Request, slot: int) -> Turn:
         process = self._running
         renderer = self._form.renderer.trying(request.sampling.effort)
         conversation = self._conversations.setdefault(request.run_id, Conversation(renderer, self._ends))
@@ -163,28 +164,8 @@ class LlamaModel:
             self._grammars,
             self._form,
             stream=self._engine.stream,
-            slot=self._slot(request),
+            slot=slot,
         )
-
-    def _slot(self, request: Request) -> int:
-        """The engine's slot that keeps this run's prefix.
-
-        A new run gets the free one whose last run began most like it, or where all are taken, the one that was used
-        longest ago.
-        """
-        if self._engine.parallel == 1:
-            return -1
-
-        slot = self._slots.pop(request.run_id, None)
-        if slot is None:
-            head = request.system + request.messages[0].text
-            free = set(range(self._engine.parallel)) - set(self._slots.values())
-            alike = {each: len(commonprefix([head, self._heads.get(each, "")])) for each in sorted(free)}  # noqa: RUF071
-            slot = max(alike, key=alike.__getitem__) if free else self._slots.pop(next(iter(self._slots)))
-            self._heads[slot] = head
-
-        self._slots[request.run_id] = slot
-        return slot
 
     async def _load(self) -> None:
         process = self._running

@@ -217,7 +217,7 @@ async def test_ids_of_characters_that_take_several_are_complete(llama):
 
 async def test_an_id_that_was_guessed_wrongly_is_noticed(llama):
     await llama.open()
-    turn = llama._turn(spelt("guessed"))
+    turn = llama._turn(spelt("guessed"), 0)
     async for _ in turn.sampled():
         pass
 

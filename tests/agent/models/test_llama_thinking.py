@@ -104,7 +104,7 @@ async def test_a_thought_that_ends_too_early_goes_on(tmp_path):
 
 
 async def test_turning_to_another_thought_is_made_less_likely_for_a_while(thinker):
-    turn = thinker._turn(ask("words", switch_penalty=1.0))
+    turn = thinker._turn(ask("words", switch_penalty=1.0), 0)
     await turn.prepare()
 
     less, more = [
