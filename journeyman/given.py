@@ -29,6 +29,12 @@ def prompt_of(given: Any) -> str:
     if not isinstance(given, str) or not given.strip():
         raise UsageError(f"{given!r} is no prompt.", fix='Write agent("What is 37 * 43 - 12?").')
 
+    try:
+        given.encode()
+    except UnicodeEncodeError as error:
+        fix = "Such parts come of bytes that were no UTF-8; read them with errors='replace'."
+        raise UsageError(f"The prompt is no text: {error}.", fix=fix) from None
+
     return given
 
 
@@ -95,6 +101,10 @@ def approver_of(approve: Approve | None) -> Approver:
         answer = await answer if inspect.isawaitable(answer) else answer
         if isinstance(answer, ApprovalAnswered):
             return answer
+
+        if not isinstance(answer, bool | str | Mapping | None):
+            fix = "Return True or False, words that say why not, other arguments, or an ApprovalAnswered."
+            raise UsageError(f"approve= answered {answer!r}, which is no answer.", fix=fix)
 
         arguments = dict(answer) if isinstance(answer, Mapping) else None
         reason = answer if isinstance(answer, str) else ""

@@ -109,7 +109,7 @@ class Agent:
         if timeout is not None and not timeout > 0:
             raise UsageError(f"timeout={timeout!r} is no time.", fix="Give seconds, more than 0; None for no limit.")
 
-        self._model = model or self._settings.model
+        self._model = self._settings.model if model is None else model
         self._root = working_folder(self._settings)
         self._sources = sources_of(tools_of(self._settings, self._root) if tools is None else tools, self._root)
         if not isinstance(policy, Policy):
@@ -204,7 +204,7 @@ class Agent:
     @asynccontextmanager
     async def _fresh(self) -> AsyncGenerator[Runtime, None]:
         """A runtime of its own, which ends with all that was opened for it."""
-        model = self._model or await find_spec()
+        model = await find_spec() if self._model is None else self._model
         how, engine = self._order.strategy, self._engine()
         if isinstance(model, str):
             model = make_model(model, engine)

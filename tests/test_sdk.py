@@ -18,7 +18,7 @@ from journeyman import Agent, Policy, Result, ScriptedModel, mcp, tool
 from journeyman.agent.budget import Limits
 from journeyman.agent.outfit import sender
 from journeyman.config import load_settings
-from journeyman.errors import BudgetExceeded, ConfigError, ModelError, PolicyError, UsageError
+from journeyman.errors import BudgetExceeded, ConfigError, ModelError, ModelNotFound, PolicyError, UsageError
 from journeyman.tools.target import Command, Confined, Url
 from journeyman.traces.events import ApprovalRequested, CallDecided, RunFinished
 from journeyman.traces.store import Store
@@ -344,6 +344,25 @@ def test_a_fault_in_a_callback_is_raised_to_whoever_reads_the_stream() -> None:
         assert heard[-1] == "run_finished"
 
     agent.close()
+
+
+def test_an_answer_of_the_callback_that_means_nothing_lets_nothing_happen() -> None:
+    answered = cast("Any", lambda _request: 42)
+    agent = Agent(ScriptedModel([CALL, "5"]), tools=[add], policy=Policy.ask("add"), approve=answered)
+    with pytest.raises(UsageError, match="answered 42"):
+        agent("2+3?")
+
+    agent.close()
+
+
+def test_an_empty_spec_is_not_taken_for_none() -> None:
+    with pytest.raises(ModelNotFound, match="'' is no model spec"):
+        Agent("", tools=[])("hi")
+
+
+def test_a_prompt_that_cannot_be_written_is_refused_before_anything_is_asked() -> None:
+    with pytest.raises(UsageError, match="surrogates"):
+        Agent(ScriptedModel(["5"]), tools=[])("a\ud800b")
 
 
 def test_an_interrupt_stops_the_run_and_its_trace_has_an_end(tmp_path: Path) -> None:

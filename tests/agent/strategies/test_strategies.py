@@ -220,7 +220,7 @@ async def test_a_limit_that_cannot_be_kept_is_told_as_in_a_plain_run(store, how)
 async def test_a_search_that_is_stopped_stops_its_candidates(store):
     slow = ScriptedModel(["5"], delay=60)
     with pytest.raises(RunTimeout):
-        await agent(slow, "vote(2)", store, timeout=2).run("2+3?")
+        await agent(slow, "vote(2)", store, timeout=5).run("2+3?")
 
     (tried,) = events(store, store.resolve("last"), CandidateTried)
     assert tried.outcome == "interrupted"
