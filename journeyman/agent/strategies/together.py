@@ -4,6 +4,7 @@ It waits until all have asked. Where they do not ask the same, or the model cann
 """
 
 from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from dataclasses import replace
 from typing import Any
 
@@ -37,8 +38,9 @@ class Together(Wrapped):
             yield answer
             return
 
-        async for item in self.model.respond(request):
-            yield item
+        async with aclosing(self.model.respond(request)) as stream:
+            async for item in stream:
+                yield item
 
     async def _with_others(self, request: Request) -> ModelResponded | None:
         self._asked.append(request)
