@@ -101,6 +101,9 @@ def alone(path: Path) -> Generator[None]:
 
         yield
     finally:
+        with suppress(OSError):
+            fcntl.flock(folder, fcntl.LOCK_UN)  # also for copies that a forked child may have
+
         os.close(folder)
 
 

@@ -45,7 +45,7 @@ async def drive(run: Run, steps: int | None = None) -> str:
 
 async def _respond(run: Run) -> None:
     if run.guard.lost:
-        raise _useless(run, "It makes the same calls again and again.")
+        raise _useless(run, "It goes on calling tools where it was asked for an answer.")
 
     await _afford(run)
     if run.window.full:

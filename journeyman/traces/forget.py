@@ -17,6 +17,7 @@ from journeyman.errors import StoreError, UsageError
 from journeyman.traces import projections, schema, words
 from journeyman.traces.claim import FileClaims, ServerClaims
 from journeyman.traces.codec import hashes
+from journeyman.traces.connect import unusable
 from journeyman.traces.messages import Value
 from journeyman.traces.project import prepare
 from journeyman.traces.store import Store, rows_of
@@ -94,7 +95,10 @@ def _size(store: Store, connection: Connection) -> int:
 def _claimed(store: Store, connection: Connection, run_ids: Sequence[str]) -> Generator[None]:
     """Nobody goes on with them meanwhile: what came after would be stored without its beginning."""
     if store.dialect == "sqlite":
-        claims = FileClaims(Path(f"{store.where}-live"))
+        try:
+            claims = FileClaims(Path(f"{store.where}-live"))
+        except OSError as error:
+            raise unusable(store.where, str(error)) from error
     else:
         claims = ServerClaims(connection.connection.cursor(), transaction=True)
 

@@ -71,6 +71,7 @@ class Reader:
             raise ConfigError(f"The format that {base.name} speaks is not known here.", fix=fix)
 
         self.renderer: Renderer = family
+        self._counts = tokens is None
         self.tokenise = _bytes if tokens is None else tokeniser(tokens)
         # What the engine puts before a sequence, if anything.
         self._start: list[int] = [] if tokens is None else tokens("").input_ids
@@ -87,8 +88,7 @@ class Reader:
         """
         trainable(run)
         started = demand_trainable(run)
-        exact = started.model_info.get("fingerprint") in self._own
-        return self._exact(run, started) if exact else [self._told(run, started)]
+        return self._exact(run, started) if self._drew(started) else [self._told(run, started)]
 
     def attempts(self, run: Sequence[Stored]) -> list[Row]:
         """The rows of one attempt, with the log-probabilities it was drawn with, for reinforcement learning.
@@ -98,8 +98,8 @@ class Reader:
         """
         trainable(run)
         attempt = practice(run)
-        if attempt.started.model_info.get("fingerprint") not in self._own:
-            raise Skip("another model drew it")
+        if not self._drew(attempt.started):
+            raise Skip("another model drew it, or this one in another format")
 
         about: dict[str, Any] = attempt.about | {
             "task": attempt.group,
@@ -112,6 +112,12 @@ class Reader:
         """A conversation as this model would have read and written it."""
         ids, learnt = encode(self.tokenise, self.renderer, messages, instructions, tools)
         return Row([*self._start, *ids], [0] * len(self._start) + learnt, **about)
+
+    def _drew(self, started: RunStarted) -> bool:
+        """Whether it is of this model, in the format that is spoken with it now."""
+        told = started.model_info
+        same = self._counts or told.get("renderer") in {None, self.renderer.name}
+        return same and told.get("fingerprint") in self._own
 
     def _exact(self, run: Sequence[Stored], started: RunStarted) -> list[Row]:
         about = _about(run, started)

@@ -240,7 +240,7 @@ async def test_a_model_that_will_not_leave_its_circle_ends_the_run() -> None:
 
     assert [event.choice for event in memory.events if isinstance(event, ModelRequested)] == ["auto"] * 4 + ["none"] * 3
     assert result.outcome == "model_error"
-    assert "the same calls again and again" in str(result.error)
+    assert "goes on calling tools" in str(result.error)
 
 
 async def test_a_call_that_is_new_leads_out_of_a_circle() -> None:

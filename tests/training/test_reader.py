@@ -23,11 +23,11 @@ def reader(base):
     return Reader(base, tokenizer(base))
 
 
-def by(base, run: list[Stored]) -> list[Stored]:
+def by(base, run: list[Stored], **more: str) -> list[Stored]:
     """As if this model had made it."""
     first = run[0].event
     assert isinstance(first, RunStarted)
-    own = first.model_copy(update={"model_info": {"fingerprint": fingerprint(base)}})
+    own = first.model_copy(update={"model_info": {"fingerprint": fingerprint(base), **more}})
     return [run[0]._replace(event=own), *run[1:]]
 
 
@@ -91,6 +91,13 @@ def test_thoughts_that_were_hidden_or_summed_up_are_never_targets(reader):
 def test_another_models_tokens_are_not_reinforced(reader):
     with pytest.raises(Skip, match="another model drew it"):
         reader.attempts(GOOD)
+
+
+def test_runs_of_this_model_in_a_format_that_it_no_longer_speaks_are_another_models(base, reader):
+    assert reader.rows(by(base, GOOD, renderer="chatml/1")) == reader.rows(by(base, GOOD))
+    assert reader.rows(by(base, GOOD, renderer="older/1")) == reader.rows(GOOD)
+    with pytest.raises(Skip, match="another format"):
+        reader.attempts(by(base, GOOD, renderer="older/1"))
 
 
 def test_held_out_tasks_are_never_learnt(base, reader):

@@ -203,6 +203,8 @@ STRING, ARRAY, UINT32 = 8, 9, 4
 ALIGNMENT = 32
 VOCABULARY = b"tokenizer."
 LONGEST_KEY = 65536
+MOST_DIMENSIONS = 8
+"""GGML has four."""
 
 
 def _value(file: BufferedReader, suffix: str) -> int | str | None:
@@ -259,8 +261,13 @@ def _tensors(file: BufferedReader) -> Iterator[Tensor]:
         _skip(file, _number(file, "<I"))
 
     for _ in range(tensors):
-        name = file.read(_number(file, "<Q")).decode(errors="replace")
-        shape = tuple(_number(file, "<Q") for _ in range(_number(file, "<I")))
+        length = _number(file, "<Q")
+        name = file.read(min(length, LONGEST_KEY)).decode(errors="replace")
+        dimensions = _number(file, "<I")
+        if length > LONGEST_KEY or dimensions > MOST_DIMENSIONS:
+            raise ValueError(f"a tensor with a name of {length} bytes and {dimensions} dimensions")
+
+        shape = tuple(_number(file, "<Q") for _ in range(dimensions))
         kind, offset = struct.unpack("<IQ", file.read(12))
         yield Tensor(name, shape, kind, offset)
 

@@ -95,7 +95,8 @@ def _alone(part: Path, name: str) -> Generator[None]:
         try:
             yield
         finally:
-            if not _size(part):
+            ours = part.exists() and os.path.samestat(os.fstat(held.fileno()), part.stat())
+            if ours and not _size(part):
                 part.unlink(missing_ok=True)
 
 

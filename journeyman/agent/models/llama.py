@@ -100,14 +100,15 @@ class LlamaModel:
             yield ModelDelta(kind="status", text=f"loading {self.files.model.stem}")
 
         await self.open()
-        try:
-            async with self._places.one(request) as slot:
-                turn = self._turn(request, slot)
+        async with self._places.one(request) as slot:
+            await self.open()  # again: the engine may have died while this waited
+            turn = self._turn(request, slot)
+            try:
                 async with aclosing(turn.sampled()) as deltas:
                     async for delta in deltas:
                         yield delta
-        except (Refused, OSError) as error:
-            raise await self._why(error) from error
+            except (Refused, OSError) as error:
+                raise await self._why(error) from error
 
         yield turn.response(time.perf_counter() - started)
 
@@ -133,13 +134,14 @@ class LlamaModel:
         if stem := self._conversations.get(request.run_id):
             self._conversations |= {run: copy(stem) for run in runs}
 
-        try:
-            async with self._places.room(len(runs)):
-                each = [replace(request, run_id=run) for run in runs]
-                turns = [self._turn(one, self._places.slot(one)) for one in each]
+        async with self._places.room(self._engine.parallel):  # the engine itself chooses the group's slots
+            await self.open()
+            each = [replace(request, run_id=run) for run in runs]
+            turns = [self._turn(one, self._places.slot(one)) for one in each]
+            try:
                 await sample_group(turns)
-        except (Refused, OSError) as error:
-            raise await self._why(error) from error
+            except (Refused, OSError) as error:
+                raise await self._why(error) from error
 
         return [turn.response(time.perf_counter() - started) for turn in turns]
 

@@ -27,7 +27,7 @@ class Places:
 
     @asynccontextmanager
     async def room(self, turns: int = 1) -> AsyncGenerator[None]:
-        """Wait until so many turns can be drawn beside those under way."""
+        """Wait until so many slots are free of turns under way; who waits longest is next."""
         taken = 0
         try:
             async with self._queue:  # one at a time, or two groups would each hold what the other waits for

@@ -3,7 +3,7 @@ import struct
 import pytest
 
 from journeyman.agent.models.engine import Engine, free_threads, threads
-from journeyman.agent.models.files import ModelFiles, fingerprint, fitting_context, missing_bytes
+from journeyman.agent.models.files import ModelFiles, fingerprint, fitting_context, missing_bytes, tensor
 from journeyman.agent.models.llama import LlamaModel
 from journeyman.errors import ModelError, ModelNotFound
 
@@ -88,6 +88,15 @@ def test_a_header_of_nonsense_is_a_model_error(tmp_path):
 
     with pytest.raises(ModelError, match="makes no sense"):
         fitting_context(path, None)
+
+
+@pytest.mark.parametrize("listed", [struct.pack("<Q", 2**40), struct.pack("<Q1sI", 1, b"t", 2**32 - 1)])
+def test_a_list_of_tensors_that_makes_no_sense_is_not_followed(tmp_path, listed):
+    path = tmp_path / "m.gguf"
+    path.write_bytes(b"GGUF" + struct.pack("<IQQ", 3, 1, 0) + listed + bytes(1 << 20))
+
+    with pytest.raises(ModelError, match="a tensor with a name of"):
+        tensor(path, "output.weight")
 
 
 def test_fingerprints_tell_files_apart(tmp_path):

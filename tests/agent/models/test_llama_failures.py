@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +56,28 @@ async def test_a_killed_engine_is_reported_and_started_again(starter, anyio_back
         assert events[-1].message.text == '"hello"'
     finally:
         await model.close()
+
+
+async def test_a_turn_that_waits_while_the_engine_dies_is_asked_of_the_next_one(starter):
+    model: Any = LlamaModel(starter, Engine(threads=1, context=512))
+    said = []
+
+    async def dies():
+        with pytest.raises(EngineDied):
+            await killed_while_it_writes(model)
+
+    async def waits():
+        said.extend([event async for event in model.respond(replace(ask(), run_id="other"))][-1:])
+
+    try:
+        await model.open()
+        async with anyio.create_task_group() as group:
+            group.start_soon(dies)
+            group.start_soon(waits)
+    finally:
+        await model.close()
+
+    assert said[0].message.text == '"hello"'
 
 
 async def test_an_engine_that_hangs_is_ended_and_started_again(starter, monkeypatch):
