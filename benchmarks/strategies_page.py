@@ -28,7 +28,7 @@ MANY = 50
 """Tasks from which what a router saves is told of each family."""
 HEAD = """{below}
 `uv run python -m benchmarks.strategies --n {n} --routed {routed}`, then `uv run python -m benchmarks.strategies_page`:
-as many of the tasks as two hours of a core allowed. Each strategy tries the same held-out tasks once, seed {seed}. In
+as many of the tasks as a few hours of a core allowed. Each strategy tries the same held-out tasks once, seed {seed}. In
 the tables: right answers with their 95 % Wilson interval; tokens a task, read and written, with what candidates that
 were not chosen and judges read and wrote; against *plain*, the tasks that only this strategy or only *plain* got right,
 and the chance of so uneven a split (exact McNemar test). All of it ran here and cost nothing; there are no seconds,
