@@ -1,11 +1,18 @@
 from collections.abc import Sequence
+from pathlib import Path
 
 import anyio
 import pytest
 
+from journeyman.agent.models.engine import Engine
+from journeyman.agent.models.files import ModelFiles
+from journeyman.agent.models.llama import LlamaModel
 from journeyman.agent.models.model import Request
 from journeyman.agent.models.places import Places
+from journeyman.traces.events import ModelResponded
 from journeyman.traces.messages import UserMessage
+from tests.agent.models.tiny import write_model
+from tests.need import need
 
 
 def turn(run: str, said: str = "hi") -> Request:
@@ -86,3 +93,36 @@ async def test_who_is_stopped_while_it_waits_leaves_the_room_to_others() -> None
     with anyio.fail_after(20):
         async with places.one(turn("b")) as slot:
             assert slot == -1
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_the_engine_is_asked_only_where_there_is_room(tmp_path: Path) -> None:
+    need("local")
+    files = ModelFiles(model=write_model(tmp_path / "m.gguf", ["<s>", "</s>"], end="</s>"))
+    model, answered = LlamaModel(files, Engine(threads=1, parallel=2)), []
+
+    async def alone() -> None:
+        answered.extend([event async for event in model.respond(turn("a")) if isinstance(event, ModelResponded)])
+
+    async def together() -> None:
+        answered.extend(await model.respond_group(turn("b"), ["b", "c"]))
+
+    try:
+        await model.open()
+        for ask, answers in ((alone, 1), (together, 3)):
+            before = len(answered)
+            async with model._places.room():
+                await alone()  # beside one that is under way
+                assert len(answered) == before + 1
+                answered.pop()
+
+            async with model._places.room(2):
+                with anyio.move_on_after(0.5):
+                    await ask()
+
+                assert len(answered) == before
+
+            await ask()
+            assert len(answered) == answers
+    finally:
+        await model.close()
