@@ -210,6 +210,9 @@ def remove(path: Path, name: str) -> None:
     Raises:
         ConfigError: it is not there, or the file cannot be read or written.
     """
+    if not path.exists():  # nor is its folder made
+        raise ConfigError(f"{path} has no server {name!r}", fix="it has none; journeyman mcp list")
+
     with _changing(path) as section:
         if name not in section:
             known = f"it has {safe(', '.join(section))}" if section else "it has none"

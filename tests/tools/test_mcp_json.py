@@ -213,6 +213,13 @@ def test_what_cannot_be_added_or_removed_is_told(project):
     assert problem(remove, path, "tmie") == (f"{path} has no server 'tmie'", "it has time; journeyman mcp list")
 
 
+def test_looking_for_a_server_to_remove_makes_no_folder(tmp_path):
+    told = problem(remove, tmp_path / "none" / "mcp.json", "time")
+
+    assert told == (f"{tmp_path}/none/mcp.json has no server 'time'", "it has none; journeyman mcp list")
+    assert not (tmp_path / "none").exists()
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
